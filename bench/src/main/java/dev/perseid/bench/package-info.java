@@ -1,0 +1,5 @@
+/// Benchmarks: one command prints the table.
+@NullMarked
+package dev.perseid.bench;
+
+import org.jspecify.annotations.NullMarked;

@@ -136,7 +136,7 @@ static void write_report(void) {
   put_share(mapped, reads);
   put_label("  confidently");
   put_share(confident, reads);
-  put_label("  reverse strand");
+  put_label("  reversed");
   put_share(reversed, reads);
   put_label("covered bases");
   put_share(covered, bases);

@@ -1,5 +1,6 @@
 package dev.perseid.cli;
 
+import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -47,6 +48,21 @@ final class Fields {
       }
       if (fields.values.put(key.getValue(), pair.getValueNode()) != null) {
         throw at.wrong("'" + key.getValue() + "' is written twice", "keep one of them");
+      }
+    }
+    return fields;
+  }
+
+  /// Opens a node as a mapping with any keys, of which only some matter.
+  static Fields open(String file, Node node, String what) throws BadInput {
+    Place place = place(file, node);
+    if (!(node instanceof MappingNode mapping)) {
+      throw place.wrong(what + " must be an object, not " + describe(node), "write { ... }");
+    }
+    Fields fields = new Fields(file, place);
+    for (NodeTuple pair : mapping.getValue()) {
+      if (pair.getKeyNode() instanceof ScalarNode key) {
+        fields.values.put(key.getValue(), pair.getValueNode());
       }
     }
     return fields;
@@ -107,6 +123,36 @@ final class Fields {
       throw at.wrong("'" + key + "' is out of range: " + value, range);
     }
     return Optional.of(new Placed<>(value, at));
+  }
+
+  /// A number that need not be whole.
+  Optional<Placed<BigDecimal>> decimal(String key) throws BadInput {
+    Node node = values.get(key);
+    if (node == null) {
+      return Optional.empty();
+    }
+    Place at = place(file, node);
+    if (node instanceof ScalarNode scalar
+        && (scalar.getTag().equals(Tag.INT) || scalar.getTag().equals(Tag.FLOAT))) {
+      try {
+        BigDecimal value = new BigDecimal(scalar.getValue());
+        if (value.precision() <= 100 && Math.abs(value.scale()) <= 100) {
+          return Optional.of(new Placed<>(value, at));
+        }
+      } catch (NumberFormatException e) {
+        // an infinity or no number at all: said below
+      }
+    }
+    throw at.wrong("'" + key + "' must be a number, not " + describe(node), "write for example 1.5");
+  }
+
+  /// A mapping that must be there, with any keys.
+  Fields need(String key, String what) throws BadInput {
+    Node node = values.get(key);
+    if (node == null) {
+      throw missing(key, what, "{ ... }");
+    }
+    return open(file, node, "'" + key + "'");
   }
 
   /// A list of texts; empty if it is not there.

@@ -49,6 +49,11 @@ final class Template {
     return made;
   }
 
+  /// The text as it stands in the file.
+  Placed<String> source() {
+    return source;
+  }
+
   /// Whether the text is the same for every copy.
   boolean constant() {
     return parts.size() == 1;

@@ -1,0 +1,53 @@
+package dev.perseid.core;
+
+import java.util.List;
+
+/// What somebody asks of the pool. Who asks was authenticated before it came here; whether it may
+/// be done is decided here.
+public sealed interface Command {
+  /// The operator gives credits to an account, out of issuance.
+  record Grant(Address to, long amount, String memo) implements Command {}
+
+  /// A consumer submits a job.
+  ///
+  /// @param signature the consumer's 65-byte EIP-712 signature over the order, hexadecimal
+  record SubmitJob(JobSpec spec, String signature) implements Command {}
+
+  /// A consumer cancels its job; the operator may cancel any.
+  ///
+  /// @param operator whether `by` is the pool's operator
+  record CancelJob(JobId job, Address by, boolean operator) implements Command {}
+
+  /// A provider connects, or connects again.
+  ///
+  /// @param offerHash EIP-712 digest of the offer
+  /// @param signature the provider's signature of it, hexadecimal
+  /// @param session number of this connection; what comes from an older session is refused
+  /// @param held leases that it still runs or has results of; all others of its leases were lost by
+  ///   it or never reached it
+  record JoinProvider(Offer offer, Hash offerHash, String signature, long session, List<Long> held)
+      implements Command {}
+
+  /// A provider wants no new leases: it ends what it runs and leaves.
+  record DrainProvider(Address provider, long session) implements Command {}
+
+  /// A provider gives leases back that it has not started.
+  record ReturnLeases(Address provider, long session, List<Long> leases) implements Command {}
+
+  /// A provider has gone: it said so, or was silent for too long.
+  record LoseProvider(Address provider, long session, String reason) implements Command {}
+
+  /// A provider reports ended attempts. Before it comes here the batch's signature was verified
+  /// against the reports' digests, and each digest of a known lease against the record that follows
+  /// from it.
+  record ReportAttempts(Address provider, long session, List<Report> reports, String signature)
+      implements Command {}
+
+  /// A report was found wrong before it reached the core (digest, missing or wrong blob): the
+  /// attempt is refused, recorded and not paid.
+  record RefuseReport(Address provider, long session, long lease, String reason)
+      implements Command {}
+
+  /// Make at most `max` assignments, expire what is overdue.
+  record Schedule(int max) implements Command {}
+}

@@ -1,0 +1,23 @@
+package dev.perseid.core;
+
+/// What the outside must do once the events are durable. Data, not calls.
+public sealed interface Effect {
+  /// Hand a lease to its provider.
+  record SendLease(Lease lease) implements Effect {}
+
+  /// Tell a provider to stop an attempt.
+  record StopLease(Address provider, long lease) implements Effect {}
+
+  /// Tell a provider that its report of this lease is durable (accepted or refused) and may be
+  /// forgotten.
+  record ReportDurable(Address provider, long lease) implements Effect {}
+
+  /// Append the batch to the record store.
+  record StoreBatch(SignedBatch batch) implements Effect {}
+
+  /// Append the entry to the record store, at its index.
+  record StoreEntry(Entry entry) implements Effect {}
+
+  /// Something about a job changed; watchers want to know.
+  record JobChanged(JobId job) implements Effect {}
+}

@@ -1,0 +1,77 @@
+package dev.perseid.core;
+
+/// What happened. The log is a sequence of these, and the pool's state is their fold. A released
+/// event keeps its meaning for ever.
+public sealed interface Event {
+  /// Credits were moved from issuance to an account.
+  record Granted(Address to, long amount, String memo, long atUs) implements Event {}
+
+  /// A job was accepted and its budget moved from the consumer's account into the job's
+  /// reservation.
+  record JobAccepted(JobSpec spec, String signature, long atUs) implements Event {}
+
+  /// An attempt was leased to a provider; `maxCharge` is held from the job's reservation.
+  ///
+  /// @param job number of the job in the pool, from 0, in order of acceptance
+  record TaskAssigned(
+      long lease, int job, int task, int attempt, Address provider, long maxCharge, long atUs)
+      implements Event {}
+
+  /// A provider signed a batch; the entries that name it follow.
+  record BatchSigned(SignedBatch batch) implements Event {}
+
+  /// An attempt ended. The lease is over, its hold is released, `record.charge` moves from the
+  /// job's reservation to the provider.
+  ///
+  /// @param next what becomes of the task
+  record AttemptEnded(Entry entry, Next next) implements Event {}
+
+  /// A lease was given back unstarted: no attempt was made, the task is ready again.
+  record LeaseReturned(long lease, long atUs) implements Event {}
+
+  /// A job ended. What is left of its reservation moved back to the consumer.
+  ///
+  /// @param reason empty for DONE, else one sentence
+  record JobEnded(int job, JobState state, String reason, long refund, long atUs)
+      implements Event {}
+
+  /// A provider joined or re-joined under an offer.
+  record ProviderJoined(Offer offer, Hash offerHash, String signature, long session, long atUs)
+      implements Event {}
+
+  /// A provider takes no new leases.
+  record ProviderDraining(Address provider, long atUs) implements Event {}
+
+  /// A provider is gone. Its leases ended one by one before this event.
+  record ProviderGone(Address provider, String reason, long atUs) implements Event {}
+
+  /// A command was refused.
+  ///
+  /// @param what the command's name
+  /// @param by who asked, or the zero address
+  record Refused(String what, Address by, Rejection rejection, long atUs) implements Event {}
+
+  /// What becomes of a task after an attempt.
+  enum Next {
+    /// The task is done; what waits for it moves on.
+    DONE,
+    /// The task is ready again and will be tried elsewhere.
+    RETRY,
+    /// The task failed for good, and with it the job.
+    FAILED,
+    /// The job is over already; nothing follows.
+    OVER
+  }
+
+  /// The state of a job.
+  enum JobState {
+    /// Accepted and not ended.
+    RUNNING,
+    /// Every task is done.
+    DONE,
+    /// A task failed for good.
+    FAILED,
+    /// The consumer or the operator cancelled it.
+    CANCELLED
+  }
+}

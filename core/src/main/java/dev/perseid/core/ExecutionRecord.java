@@ -1,0 +1,118 @@
+package dev.perseid.core;
+
+import java.util.List;
+import java.util.OptionalLong;
+
+/// One attempt of one task: what was asked, who did it, when, with what, and what came out. The
+/// fields up to `charge` are what the provider signs; each is known to it from the lease and from
+/// its own measurement.
+///
+/// @param pool the pool in which it happened
+/// @param job the job
+/// @param task index of the task in the job
+/// @param taskName its name
+/// @param kind name of its kind
+/// @param attempt 1 for the first
+/// @param lease number of the lease
+/// @param consumer who pays
+/// @param provider who ran it
+/// @param offer EIP-712 digest of the offer
+/// @param module SHA-256 of the module
+/// @param argsHash SHA-256 of the arguments' UTF-8
+/// @param inputs the inputs in order
+/// @param dependsOn indices of the tasks that had to end first
+/// @param gasLimit requested
+/// @param memoryBytes requested
+/// @param cores requested
+/// @param submittedUs,readyUs,assignedUs by the pool's clock, microseconds since the epoch
+/// @param startedUs,endedUs by the provider's clock, likewise; absent if it never ran
+/// @param outcome how it ended
+/// @param reason why, if it did not end well
+/// @param usage what it used
+/// @param outputs the outputs in order
+/// @param engine what ran it
+/// @param isolation how it was isolated
+/// @param charge what it cost the consumer and pays the provider, microcredits
+public record ExecutionRecord(
+    Address pool,
+    JobId job,
+    int task,
+    String taskName,
+    String kind,
+    int attempt,
+    long lease,
+    Address consumer,
+    Address provider,
+    Hash offer,
+    Hash module,
+    Hash argsHash,
+    List<Blob> inputs,
+    List<Integer> dependsOn,
+    long gasLimit,
+    long memoryBytes,
+    int cores,
+    long submittedUs,
+    long readyUs,
+    long assignedUs,
+    OptionalLong startedUs,
+    OptionalLong endedUs,
+    Outcome outcome,
+    String reason,
+    Usage usage,
+    List<Blob> outputs,
+    String engine,
+    String isolation,
+    long charge) {
+  /// The record that follows from a lease and its provider's report. Pure, so that provider, pool
+  /// and verifier arrive at the same bytes.
+  ///
+  /// @param price the price of the offer named in the lease
+  public static ExecutionRecord of(Address pool, Lease l, Report r, Price price) {
+    return new ExecutionRecord(
+        pool,
+        l.job(),
+        l.task(),
+        l.taskName(),
+        l.kind().name(),
+        l.attempt(),
+        l.id(),
+        l.consumer(),
+        l.provider(),
+        l.offer(),
+        l.kind().module().hash(),
+        Hash.sha256(l.args().getBytes(java.nio.charset.StandardCharsets.UTF_8)),
+        l.inputs(),
+        l.dependsOn(),
+        l.kind().gasLimit(),
+        l.kind().memoryBytes(),
+        l.kind().cores(),
+        l.submittedUs(),
+        l.readyUs(),
+        l.assignedUs(),
+        r.startedUs(),
+        r.endedUs(),
+        r.outcome(),
+        r.reason(),
+        r.usage(),
+        r.outputs(),
+        r.engine(),
+        r.isolation(),
+        charge(l, r, price));
+  }
+
+  /// What an attempt costs: nothing unless the task did its own work (DONE or TASK_FAILED), never
+  /// more than the lease allows.
+  static long charge(Lease l, Report r, Price price) {
+    return switch (r.outcome()) {
+      case DONE, TASK_FAILED ->
+          Math.min(
+              l.maxCharge(),
+              price.charge(
+                  r.usage().gas().orElse(0),
+                  l.kind().memoryBytes(),
+                  r.usage().wallNs().orElse(0),
+                  r.usage().bytesIn().orElse(0) + r.usage().bytesOut().orElse(0)));
+      case PROVIDER_FAILED, LOST, CANCELLED, REFUSED -> 0;
+    };
+  }
+}

@@ -11,7 +11,7 @@
 #define BIN_BITS 4             /* diagonals are counted in bins of 16 */
 #define BIN (1 << BIN_BITS)
 #define BINS ((MAX_GENOME + MAX_READ) / BIN + 2)
-#define CANDIDATES 8           /* diagonals that are aligned, at most */
+#define CANDIDATES 4           /* diagonals that are aligned, at most */
 #define MARGIN 24              /* bases of genome beside a candidate's diagonals */
 
 #define MATCH 2
@@ -72,7 +72,7 @@ static uint8_t taken[2][BINS];
 static int32_t voted[2][MAX_READ * MAX_SEED_HITS]; /* bins with votes */
 static int32_t voted_count[2];
 
-static void vote(int32_t strand) {
+__attribute__((noinline)) static void vote(int32_t strand) {
   const uint8_t *codes = read_codes[strand];
   for (int32_t i = 0; i + SEED <= read_length; i++) {
     int32_t seed = seed_at(codes + i);
@@ -134,16 +134,13 @@ static int32_t best;
 #define DELETION_GOES_ON (1 << DELETION_BIT)
 #define INSERTION_BIT 3
 #define INSERTION_GOES_ON (1 << INSERTION_BIT)
-static const int8_t pair_scores[5][5] = { /* by base codes of read and genome */
-    {MATCH, MISMATCH, MISMATCH, MISMATCH, UNKNOWN},
-    {MISMATCH, MATCH, MISMATCH, MISMATCH, UNKNOWN},
-    {MISMATCH, MISMATCH, MATCH, MISMATCH, UNKNOWN},
-    {MISMATCH, MISMATCH, MISMATCH, MATCH, UNKNOWN},
-    {UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN},
-};
 static uint8_t trace[MAX_READ][MAX_WINDOW];
-static int32_t row_score[MAX_WINDOW + 1];
-static int32_t row_insertion[MAX_WINDOW + 1];
+static int8_t profile[NO_BASE + 1][MAX_WINDOW]; /* what each base of a read scores against each base of the window */
+typedef struct {
+  int32_t score;     /* of the best alignment that ends in this column of the row above */
+  int32_t insertion; /* of the best one that ends in an insertion */
+} Cell;
+static Cell row[MAX_WINDOW];
 
 #define NEVER (-1000000)
 
@@ -156,66 +153,51 @@ static void add_to_path(char kind) {
   path.length[path.runs++] = 1;
 }
 
-/* Aligns the read on `strand` to genome [low, high): the best local alignment; ties go to the cell of the smallest read
- * position, then genome position, and, walking back, to a match before a deletion before an insertion, and to a gap that
- * starts rather than one that goes on. */
-static void align(int32_t strand, int32_t low, int32_t high, Candidate *found) {
-  const uint8_t *codes = read_codes[strand];
-  const uint8_t *window = genome + low;
-  int32_t width = high - low;
-  for (int32_t j = 0; j <= width; j++) {
-    row_score[j] = 0;
-    row_insertion[j] = NEVER;
+/* Fills row `i` of the alignment matrix and returns its best score. A function of its own, and small, because just-in-time
+ * compilers refuse large ones or do them badly, and nearly all time is spent here. */
+__attribute__((noinline)) static int32_t fill_row(int32_t i, const int8_t *pairs, int32_t width) {
+  uint8_t *traces = trace[i];
+  Cell *cell = row;
+  int32_t diagonal = 0; /* score of (i - 1, j - 1) */
+  int32_t score = 0;    /* of (i, j - 1), then of (i, j) */
+  int32_t deletion = NEVER;
+  int32_t best_score = 0;
+  for (int32_t j = 0; j < width; j++, cell++) {
+    int32_t opened = score - GAP_FIRST;
+    int32_t extended = deletion - GAP_NEXT;
+    int32_t flags = (extended > opened) << DELETION_BIT;
+    deletion = extended > opened ? extended : opened;
+
+    int32_t above = cell->score;
+    opened = above - GAP_FIRST;
+    extended = cell->insertion - GAP_NEXT;
+    flags |= (extended > opened) << INSERTION_BIT;
+    int32_t insertion = extended > opened ? extended : opened;
+
+    score = diagonal + pairs[j];
+    int32_t from = deletion > score ? FROM_DELETION : FROM_DIAGONAL;
+    score = deletion > score ? deletion : score;
+    from = insertion > score ? FROM_INSERTION : from;
+    score = insertion > score ? insertion : score;
+    from = score > 0 ? from : FROM_NOTHING;
+    score = score > 0 ? score : 0;
+
+    traces[j] = (uint8_t)(flags | from);
+    cell->score = score;
+    cell->insertion = insertion;
+    best_score = score > best_score ? score : best_score;
+    diagonal = above;
   }
-  int32_t best_score = 0, best_i = 0, best_j = 0;
-  for (int32_t i = 0; i < read_length; i++) {
-    int32_t diagonal = 0; /* score of (i - 1, j - 1) */
-    int32_t left = 0;     /* score of (i, j - 1) */
-    int32_t deletion = NEVER;
-    const int8_t *pairs = pair_scores[codes[i]];
-    int32_t row_best = best_score;
-    for (int32_t j = 0; j < width; j++) {
-      int32_t score = diagonal + pairs[window[j]];
-      uint32_t from = FROM_DIAGONAL;
+  return best_score;
+}
 
-      int32_t opened = left - GAP_FIRST;
-      int32_t extended = deletion - GAP_NEXT;
-      uint32_t deletion_goes_on = extended > opened;
-      deletion = deletion_goes_on ? extended : opened;
-
-      int32_t above = row_score[j + 1];
-      opened = above - GAP_FIRST;
-      extended = row_insertion[j + 1] - GAP_NEXT;
-      uint32_t insertion_goes_on = extended > opened;
-      int32_t insertion = insertion_goes_on ? extended : opened;
-      row_insertion[j + 1] = insertion;
-
-      from = deletion > score ? FROM_DELETION : from;
-      score = deletion > score ? deletion : score;
-      from = insertion > score ? FROM_INSERTION : from;
-      score = insertion > score ? insertion : score;
-      from = score > 0 ? from : FROM_NOTHING;
-      score = score > 0 ? score : 0;
-
-      trace[i][j] = (uint8_t)(from | deletion_goes_on << DELETION_BIT | insertion_goes_on << INSERTION_BIT);
-      diagonal = above;
-      left = score;
-      row_score[j + 1] = score;
-      row_best = score > row_best ? score : row_best;
-    }
-    if (row_best > best_score) {
-      best_score = row_best;
-      best_i = i;
-      best_j = 0;
-      while (row_score[best_j + 1] != row_best) best_j++;
-    }
-  }
-
+/* Walks back from cell (i, j), the end of the alignment, and leaves the way in `path`. Returns the column where it starts. */
+__attribute__((noinline)) static int32_t walk_back(const uint8_t *codes, const uint8_t *window, int32_t i, int32_t j) {
   path.runs = 0;
   path.edits = 0;
-  path.read_end = best_i + 1;
-  int32_t i = best_i, j = best_j;
-  while (best_score > 0 && i >= 0 && j >= 0 && (trace[i][j] & FROM_MASK) != FROM_NOTHING) {
+  path.read_end = i + 1;
+  while (i >= 0 && j >= 0 && (trace[i][j] & FROM_MASK) != FROM_NOTHING) {
+    int goes_on = 1;
     switch (trace[i][j] & FROM_MASK) {
       case FROM_DIAGONAL:
         add_to_path('M');
@@ -223,38 +205,58 @@ static void align(int32_t strand, int32_t low, int32_t high, Candidate *found) {
         i--;
         j--;
         break;
-      case FROM_DELETION: {
-        int goes_on;
-        do {
+      case FROM_DELETION:
+        for (; goes_on; j--) {
           goes_on = trace[i][j] & DELETION_GOES_ON;
           add_to_path('D');
           path.edits++;
-          j--;
-        } while (goes_on);
+        }
         break;
-      }
-      default: {
-        int goes_on;
-        do {
+      default: /* FROM_INSERTION */
+        for (; goes_on; i--) {
           goes_on = trace[i][j] & INSERTION_GOES_ON;
           add_to_path('I');
           path.edits++;
-          i--;
-        } while (goes_on);
+        }
         break;
-      }
     }
   }
   path.read_start = i + 1;
+  return j + 1;
+}
+
+/* Aligns the read on `strand` to genome [low, high): the best local alignment; ties go to the cell of the smallest read
+ * position, then genome position, and, walking back, to a match before a deletion before an insertion, and to a gap that
+ * starts rather than one that goes on. */
+__attribute__((noinline)) static void align(int32_t strand, int32_t low, int32_t high, Candidate *found) {
+  const uint8_t *codes = read_codes[strand];
+  const uint8_t *window = genome + low;
+  int32_t width = high - low;
+  for (int32_t j = 0; j < width; j++) {
+    row[j].score = 0;
+    row[j].insertion = NEVER;
+    for (int32_t code = 0; code <= NO_BASE; code++) {
+      profile[code][j] = (int8_t)(code == NO_BASE || window[j] == NO_BASE ? UNKNOWN : code == window[j] ? MATCH : MISMATCH);
+    }
+  }
+  int32_t best_score = 0, end_i = -1, end_j = -1;
+  for (int32_t i = 0; i < read_length; i++) {
+    int32_t row_best = fill_row(i, profile[codes[i]], width);
+    if (row_best <= best_score) continue;
+    best_score = row_best;
+    end_i = i;
+    end_j = 0;
+    while (row[end_j].score != row_best) end_j++;
+  }
   found->strand = strand;
   found->score = best_score;
-  found->genome_start = low + j + 1;
-  found->genome_end = low + best_j + 1;
+  found->genome_start = low + walk_back(codes, window, end_i, end_j);
+  found->genome_end = low + end_j + 1;
 }
 
 /* Takes the candidate with the most votes that is left (ties: forward strand first, then the smaller position) and marks it
  * and its neighbours taken. Returns 0 when none is left. */
-static int take_candidate(int32_t *strand_taken, int32_t *bin_taken) {
+__attribute__((noinline)) static int take_candidate(int32_t *strand_taken, int32_t *bin_taken) {
   int32_t most = 0, strand_most = 0, bin_most = 0;
   for (int32_t strand = 0; strand < 2; strand++) {
     for (int32_t v = 0; v < voted_count[strand]; v++) {
@@ -278,7 +280,7 @@ static int take_candidate(int32_t *strand_taken, int32_t *bin_taken) {
 }
 
 /* Finds the read's alignments; `best` is the index of the best candidate, -1 when the read is unmapped. */
-static void map_read(void) {
+__attribute__((noinline)) static void map_read(void) {
   vote(FORWARD);
   vote(REVERSE);
   candidate_count = 0;
@@ -366,7 +368,7 @@ static int32_t keep_line(int32_t position) {
   return PERSEID_MORE;
 }
 
-static int32_t keep_read(void) {
+__attribute__((noinline)) static int32_t keep_read(void) {
   Writer *w = &line_writer;
   w->used = 0;
   put(w, read_name, read_name_length);
@@ -402,7 +404,7 @@ static Reader reader;
 static int32_t written;
 
 /* Reads the next four lines. PERSEID_MORE when there is a read, PERSEID_DONE at the end, or an exit code. */
-static int32_t next_read(void) {
+__attribute__((noinline)) static int32_t next_read(void) {
   const char *line;
   int32_t len = next_line(&reader, &line);
   if (len == LINE_END) return PERSEID_DONE;

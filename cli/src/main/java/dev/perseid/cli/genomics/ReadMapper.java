@@ -22,7 +22,7 @@ final class ReadMapper {
   private static final int MAX_SEED_HITS = 64;
   private static final int BIN_DIAGONALS = 16;
   private static final int MAX_READ_BASES = 512;
-  private static final int MAX_CANDIDATES = 8;
+  private static final int MAX_CANDIDATES = 4;
   private static final int MARGIN_BASES = 24;
 
   private static final int MATCH = 2;

@@ -27,23 +27,29 @@ import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.StreamObserver;
 import java.io.ByteArrayInputStream;
+import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashSet;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
@@ -273,7 +279,7 @@ public final class PoolClient implements AutoCloseable {
       Proto.MissingBlobsRequest.Builder request = Proto.MissingBlobsRequest.newBuilder();
       part.forEach(blob -> request.addBlobs(Translation.write(blob)));
       Proto.MissingBlobsReply reply = call(() -> jobs(CALL_MS).missingBlobs(request.build()));
-      java.util.Set<Hash> lacking = new java.util.HashSet<>();
+      Set<Hash> lacking = new HashSet<>();
       for (ByteString hash : reply.getMissingList()) {
         lacking.add(read(() -> Translation.hash(hash, "missing")));
       }
@@ -321,7 +327,7 @@ public final class PoolClient implements AutoCloseable {
             new PoolFailure(
                 PoolFailure.Kind.REFUSED, "HTTP_" + reply.statusCode(), shortened(reply.body()));
       } catch (IOException e) {
-        last = unreachable(e.getMessage());
+        last = unreachable(broken(e));
       } catch (InterruptedException e) {
         throw interrupted();
       }
@@ -346,9 +352,9 @@ public final class PoolClient implements AutoCloseable {
     try {
       in = content.open(offset);
     } catch (IOException e) {
-      throw new java.io.UncheckedIOException(e);
+      throw new UncheckedIOException(e);
     }
-    return new java.io.FilterInputStream(in) {
+    return new FilterInputStream(in) {
       private long at = offset;
 
       @Override
@@ -374,7 +380,7 @@ public final class PoolClient implements AutoCloseable {
           ? reply.headers().firstValueAsLong("Content-Length")
           : OptionalLong.empty();
     } catch (IOException e) {
-      throw unreachable(e.getMessage());
+      throw unreachable(broken(e));
     } catch (InterruptedException e) {
       throw interrupted();
     }
@@ -393,8 +399,8 @@ public final class PoolClient implements AutoCloseable {
       Files.move(
           part,
           to,
-          java.nio.file.StandardCopyOption.ATOMIC_MOVE,
-          java.nio.file.StandardCopyOption.REPLACE_EXISTING);
+          StandardCopyOption.ATOMIC_MOVE,
+          StandardCopyOption.REPLACE_EXISTING);
     } finally {
       Files.deleteIfExists(part);
     }
@@ -420,7 +426,7 @@ public final class PoolClient implements AutoCloseable {
               continue;
             }
             if (reply.statusCode() != (at > 0 ? 206 : 200)) {
-              String body = new String(in.readNBytes(1_000), java.nio.charset.StandardCharsets.UTF_8);
+              String body = new String(in.readNBytes(1_000), StandardCharsets.UTF_8);
               last =
                   new PoolFailure(
                       PoolFailure.Kind.REFUSED, "HTTP_" + reply.statusCode(), shortened(body));
@@ -440,7 +446,7 @@ public final class PoolClient implements AutoCloseable {
             }
           }
         } catch (IOException e) {
-          last = unreachable(e.getMessage());
+          last = unreachable(broken(e));
         } catch (InterruptedException e) {
           throw interrupted();
         }
@@ -839,8 +845,12 @@ public final class PoolClient implements AutoCloseable {
             "the pool at "
                 + place
                 + " cannot be reached"
-                + (why == null || why.isEmpty() ? "" : " (" + shortened(why) + ")")
+                + (why.isEmpty() ? "" : " (" + shortened(why) + ")")
                 + ": is it running, and is --pool right?");
+  }
+
+  private static String broken(IOException e) {
+    return e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
   }
 
   private static PoolFailure unreadable(Exception e) {

@@ -4,14 +4,18 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.perseid.cli.genomics.ReadSimulator.Planted;
 import dev.perseid.cli.genomics.ReadSimulator.Simulation;
-import java.util.Arrays;
+import dev.perseid.sandbox.Execution;
+import dev.perseid.sandbox.Verdict;
+import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
-import java.util.function.Supplier;
 import java.util.stream.Collectors;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /// The portable tasks, run in the order of the job, against the plain run and against the truth of
 /// simulated reads.
@@ -19,30 +23,30 @@ final class GenomicsJobTest {
   private static final long SEED = 20_261_123;
   private static final int READS = 4_000;
 
-  /// About ten reads over every base of lambda, mapped once for all tests.
-  private record Mapped(Simulation simulation, ReferenceRun.Results results) {}
+  @TempDir private static Path scratch;
 
-  private static final Supplier<Mapped> MAPPED =
-      new Supplier<>() {
-        private Mapped mapped;
+  private static Example example;
 
-        @Override
-        public synchronized Mapped get() {
-          if (mapped == null) {
-            String fasta = Example.fasta();
-            Simulation simulation = ReadSimulator.simulate(Genome.parse(fasta), SEED, READS);
-            mapped = new Mapped(simulation, Example.runTasks(fasta, simulation.fastq()));
-          }
-          return mapped;
-        }
-      };
+  // About ten reads over every base of lambda, mapped once for all tests.
+  private static Simulation simulation;
+  private static ReferenceRun.Results mapped;
+
+  @BeforeAll
+  static void mapReads() {
+    example = new Example(scratch);
+    simulation = ReadSimulator.simulate(Genome.parse(Example.fasta()), SEED, READS);
+    mapped = example.runTasks(Example.fasta(), simulation.fastq());
+  }
+
+  @AfterAll
+  static void closeSandbox() {
+    example.close();
+  }
 
   @Test
   void tasksEqualThePlainRun() {
     assertEqual(
-        MAPPED.get().results(),
-        ReferenceRun.of(
-            Example.fasta(), MAPPED.get().simulation().fastq(), GenomicsJob.WINDOW_BASES));
+        mapped, ReferenceRun.of(Example.fasta(), simulation.fastq(), GenomicsJob.WINDOW_BASES));
   }
 
   @Test
@@ -51,7 +55,7 @@ final class GenomicsJobTest {
       Random random = new Random(seed);
       String fasta = oddGenome(random);
       String fastq = oddReads(Genome.parse(fasta), random);
-      assertThat(Example.runTasks(fasta, fastq))
+      assertThat(example.runTasks(fasta, fastq))
           .as("seed %d", seed)
           .isEqualTo(ReferenceRun.of(fasta, fastq, GenomicsJob.WINDOW_BASES));
     }
@@ -59,7 +63,7 @@ final class GenomicsJobTest {
 
   @Test
   void noReadsGiveEmptyResults() {
-    ReferenceRun.Results results = Example.runTasks(Example.fasta(), "");
+    ReferenceRun.Results results = example.runTasks(Example.fasta(), "");
     assertEqual(results, ReferenceRun.of(Example.fasta(), "", GenomicsJob.WINDOW_BASES));
     assertThat(results.sam().lines()).allMatch(line -> line.startsWith("@"));
     assertThat(results.bedGraph()).isEqualTo("NC_001416.1\t0\t48502\t0\n");
@@ -69,9 +73,7 @@ final class GenomicsJobTest {
   @Test
   void readsMapToWhereTheyComeFrom() {
     List<String[]> lines =
-        MAPPED
-            .get()
-            .results()
+        mapped
             .sam()
             .lines()
             .filter(line -> !line.startsWith("@"))
@@ -97,16 +99,14 @@ final class GenomicsJobTest {
   @Test
   void plantedVariantsAreFound() {
     Set<Planted> called =
-        MAPPED
-            .get()
-            .results()
+        mapped
             .vcf()
             .lines()
             .filter(line -> !line.startsWith("#"))
             .map(line -> line.split("\t"))
             .map(columns -> new Planted(Integer.parseInt(columns[1]), columns[3], columns[4]))
             .collect(Collectors.toSet());
-    List<Planted> planted = MAPPED.get().simulation().variants();
+    List<Planted> planted = simulation.variants();
     Set<Planted> found = new HashSet<>(planted);
     found.retainAll(called);
     assertThat(planted).hasSizeGreaterThan(40);
@@ -248,9 +248,12 @@ final class GenomicsJobTest {
 
   private static void assertRefused(
       String module, String args, int outputs, String reason, String... inputs) {
-    List<byte[]> bytes = Arrays.stream(inputs).map(Example::bytes).toList();
-    TaskModule.Run run = Example.module(module).run(args, bytes, outputs);
-    assertThat(run.exit()).as("exit code of %s: %s", module, run.log()).isBetween(2, 4);
+    Execution run = example.start(module, args, List.of(inputs), outputs).join();
+    assertThat(run.verdict())
+        .as("%s said: %s", module, run.log())
+        .isInstanceOfSatisfying(
+            Verdict.Failed.class,
+            failed -> assertThat(failed.kind()).isEqualTo(Verdict.Kind.EXIT_CODE));
     assertThat(run.log()).contains(reason);
   }
 }

@@ -73,7 +73,7 @@ public final class ReadSimulator {
     int done = 0;
     int at = EDGE_BASES + random.nextInt(VARIANT_SPACING);
     while (at < genome.length() - EDGE_BASES) {
-      Planted variant = variantNear(at);
+      Planted variant = variantNear(at, done);
       int start = variant.position() - 1;
       copyGenome(done, start);
       for (int i = 0; i < variant.variant().length(); i++) {
@@ -94,7 +94,8 @@ public final class ReadSimulator {
     }
   }
 
-  private Planted variantNear(int at) {
+  /// A variant at `at`, or left of it but after the first `done` bases.
+  private Planted variantNear(int at, int done) {
     if (random.nextInt(100) >= INDEL_PERCENT) {
       String reference = genome.bases().substring(at, at + 1);
       return new Planted(at + 1, reference, otherBase(reference));
@@ -111,7 +112,7 @@ public final class ReadSimulator {
     }
     // The same change can be said of several places in a repeat; VCF wants the leftmost.
     int before = at - 1;
-    while (moved.charAt(length - 1) == genome.bases().charAt(before)) {
+    while (before > done && moved.charAt(length - 1) == genome.bases().charAt(before)) {
       moved.insert(0, moved.charAt(length - 1)).setLength(length);
       before--;
     }

@@ -22,4 +22,9 @@ record JobPlan(
   JobSpec spec(Address consumer, long nonce) {
     return new JobSpec(consumer, nonce, name, priority, budget, kinds, tasks, results);
   }
+
+  /// The same with another budget.
+  JobPlan withBudget(long microcredits) {
+    return new JobPlan(name, priority, microcredits, kinds, tasks, results, uploads);
+  }
 }

@@ -65,8 +65,9 @@ public final class PoolLoop {
 
   /// Which blobs the pool has.
   public interface Stored {
-    /// Whether the pool has exactly this blob.
-    boolean has(Blob blob);
+    /// Whether the pool has exactly this blob, and `by` has shown that it has it too (a provider
+    /// that could name anybody's blob as its output would open it to its consumer).
+    boolean has(Address by, Blob blob);
   }
 
   /// What became of a command.
@@ -500,14 +501,14 @@ public final class PoolLoop {
     }
     for (int i = 0; i < report.outputs().size(); i++) {
       Blob b = report.outputs().get(i);
-      if (!b.equals(Blob.EMPTY) && !stored.has(b)) {
+      if (!b.equals(Blob.EMPTY) && !stored.has(provider, b)) {
         return "output "
             + i
             + " ("
             + b.hash()
             + ", "
             + b.sizeBytes()
-            + " bytes) was reported but not stored in the pool";
+            + " bytes) was reported but not stored in the pool by its provider";
       }
     }
     return null;

@@ -20,6 +20,12 @@ public final class GenomicsJob {
   /// Bases of a coverage window.
   public static final int WINDOW_BASES = 1_000;
 
+  /// Gas limit of each task. With 10,000 reads the most that one spends is 720 million.
+  public static final long GAS_LIMIT = 4_000_000_000L;
+
+  /// Memory limit of each task, in MiB; the most that one has is 10.
+  public static final int MEMORY_MIB = 16;
+
   private static final int CHUNKS_PER_MERGE = CHUNKS / MERGES;
 
   private GenomicsJob() {}

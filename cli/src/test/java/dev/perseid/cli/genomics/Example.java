@@ -31,7 +31,7 @@ final class Example implements AutoCloseable {
   static final Path FOLDER = Path.of("..", "examples", "genomics");
 
   private static final RunLimits LIMITS =
-      new RunLimits(5_000_000_000L, 64L << 20, 64L << 20, 60_000);
+      new RunLimits(GenomicsJob.GAS_LIMIT, (long) GenomicsJob.MEMORY_MIB << 20, 64L << 20, 60_000);
   private static final int INLINE_BYTES = 65_536;
 
   private final Path scratch;

@@ -35,6 +35,8 @@ final class JobFileTest {
     for (Object entry : (List<?>) job.get("tasks")) {
       Map<?, ?> task = (Map<?, ?>) entry;
       Object count = task.get("count");
+      assertThat(task.get("gas_limit")).as("%s", task).isEqualTo(GenomicsJob.GAS_LIMIT);
+      assertThat(task.get("memory_mib")).as("%s", task).isEqualTo(GenomicsJob.MEMORY_MIB);
       for (int i = 0; i < (count == null ? 1 : (Integer) count); i++) {
         List<Input> inputs = new ArrayList<>();
         for (Object input : (List<?>) task.get("inputs")) {

@@ -308,18 +308,20 @@ public final class PoolClient implements AutoCloseable {
             HttpRequest.BodyPublishers.fromPublisher(
                 HttpRequest.BodyPublishers.ofInputStream(() -> opened(content, offset, sent)),
                 Math.max(1, blob.sizeBytes() - offset));
+        HttpRequest.Builder request = blobRequest(blob.hash()).PUT(body);
+        if (offset > 0) {
+          request.header(
+              "Content-Range",
+              "bytes " + offset + "-" + (blob.sizeBytes() - 1) + "/" + blob.sizeBytes());
+        }
         HttpResponse<String> reply =
-            http.send(
-                blobRequest(blob.hash(), offset == 0 ? "" : "?offset=" + offset)
-                    .PUT(body)
-                    .build(),
-                HttpResponse.BodyHandlers.ofString());
+            http.send(request.build(), HttpResponse.BodyHandlers.ofString());
         if (reply.statusCode() / 100 == 2) {
           return;
         }
         if (reply.statusCode() == 401) {
           login();
-        } else if (reply.statusCode() < 500 && reply.statusCode() != 409) {
+        } else if (reply.statusCode() < 500 && reply.statusCode() != 409 && reply.statusCode() != 416) {
           throw new PoolFailure(
               PoolFailure.Kind.REFUSED, "HTTP_" + reply.statusCode(), shortened(reply.body()));
         }
@@ -339,7 +341,7 @@ public final class PoolClient implements AutoCloseable {
   private long stored(Hash hash) throws IOException, InterruptedException {
     HttpResponse<Void> reply =
         http.send(
-            blobRequest(hash, "").method("HEAD", HttpRequest.BodyPublishers.noBody()).build(),
+            blobRequest(hash).method("HEAD", HttpRequest.BodyPublishers.noBody()).build(),
             HttpResponse.BodyHandlers.discarding());
     if (reply.statusCode() == 200) {
       return -1;
@@ -374,7 +376,7 @@ public final class PoolClient implements AutoCloseable {
     try {
       HttpResponse<Void> reply =
           http.send(
-              blobRequest(hash, "").method("HEAD", HttpRequest.BodyPublishers.noBody()).build(),
+              blobRequest(hash).method("HEAD", HttpRequest.BodyPublishers.noBody()).build(),
               HttpResponse.BodyHandlers.discarding());
       return reply.statusCode() == 200
           ? reply.headers().firstValueAsLong("Content-Length")
@@ -413,7 +415,7 @@ public final class PoolClient implements AutoCloseable {
     try (var out = Files.newOutputStream(part)) {
       PoolFailure last = null;
       for (int attempt = 0; attempt < TRANSFER_TRIES && at < blob.sizeBytes(); attempt++) {
-        HttpRequest.Builder request = blobRequest(blob.hash(), "").GET();
+        HttpRequest.Builder request = blobRequest(blob.hash()).GET();
         if (at > 0) {
           request.header("Range", "bytes=" + at + "-");
         }
@@ -467,11 +469,11 @@ public final class PoolClient implements AutoCloseable {
         "the pool sent other bytes than those named sha256:" + blob.hash() + ": do not use it");
   }
 
-  private HttpRequest.Builder blobRequest(Hash hash, String query) {
+  private HttpRequest.Builder blobRequest(Hash hash) {
     String host = target.host().contains(":") ? "[" + target.host() + "]" : target.host();
     return HttpRequest.newBuilder(
             URI.create(
-                scheme + "://" + host + ":" + target.port() + "/v1/blobs/" + hash.hex() + query))
+                scheme + "://" + host + ":" + target.port() + "/v1/blobs/" + hash.hex()))
         .timeout(BLOB_IDLE)
         .header("Authorization", "Bearer " + token);
   }

@@ -54,7 +54,8 @@ final class GenomicsJobTest {
     for (long seed = 1; seed <= 4; seed++) {
       Random random = new Random(seed);
       String fasta = oddGenome(random);
-      String fastq = oddReads(Genome.parse(fasta), random);
+      Genome genome = Genome.parse(fasta);
+      String fastq = variantReads(genome, random) + oddReads(genome, random);
       assertThat(example.runTasks(fasta, fastq))
           .as("seed %d", seed)
           .isEqualTo(ReferenceRun.of(fasta, fastq, GenomicsJob.WINDOW_BASES));
@@ -158,11 +159,18 @@ final class GenomicsJobTest {
             + randomBases(random, 700, "ACGT")
             + "NNNNNNNNNNNNNNNNNNNN"
             + randomBases(random, 500, "acgt")
-            + "A".repeat(120)
+            + "C"
+            + "A".repeat(72) // 64 seeds, which vote
+            + "C"
+            + randomBases(random, 200, "ACGT")
+            + "G"
+            + "T".repeat(73) // 65 seeds, which do not
+            + "G"
             + "CT".repeat(60)
             + piece
             + randomBases(random, 400, "ACGTR")
-            + Genome.reverseComplement(piece);
+            + Genome.reverseComplement(piece)
+            + randomBases(random, 8_000, "ACGT");
     StringBuilder fasta = new StringBuilder(">odd\tgenome\n");
     for (int at = 0; at < bases.length(); at += 61) {
       fasta.append(bases, at, Math.min(at + 61, bases.length())).append('\n');
@@ -170,12 +178,44 @@ final class GenomicsJobTest {
     return fasta.toString();
   }
 
-  /// Reads of 1 to 512 bases from anywhere, with many changes; no newline at the end.
+  /// Variants in the last 8,000 bases, each shown by 2 to 7 reads beside 0 to 4 that do not show
+  /// it: around all limits of calling.
+  private static String variantReads(Genome genome, Random random) {
+    StringBuilder fastq = new StringBuilder();
+    for (int at = genome.length() - 8_000; at + 300 < genome.length(); at += 300) {
+      String plain = genome.bases().substring(at, at + 240);
+      int length = random.nextBoolean() ? 1 + random.nextInt(3) : 31 + random.nextInt(3);
+      String middle =
+          switch (random.nextInt(3)) {
+            case 0 -> plain.charAt(120) == 'A' ? "C" : "A";
+            case 1 -> plain.charAt(120) + randomBases(random, length, "ACGT");
+            default -> "";
+          };
+      int cut = middle.isEmpty() ? length : 1;
+      String changed = plain.substring(0, 120) + middle + plain.substring(120 + cut);
+      int showing = 2 + random.nextInt(6);
+      int others = Math.max(0, random.nextInt(7) - 3);
+      for (int read = 0; read < showing + others; read++) {
+        String bases = read < showing ? changed : plain;
+        int skipped = random.nextInt(10);
+        bases = bases.substring(skipped);
+        String oriented = random.nextBoolean() ? bases : Genome.reverseComplement(bases);
+        // 13 is the least base quality that counts.
+        String quality = Character.toString('!' + 12 + random.nextInt(12));
+        fastq.append("@at").append(at).append('_').append(read).append('\n').append(oriented);
+        fastq.append("\n+\n").append(quality.repeat(oriented.length())).append('\n');
+      }
+    }
+    return fastq.toString();
+  }
+
+  /// Reads of 1 to 512 bases from anywhere but the last 8,000 bases, with many changes; no newline
+  /// at the end.
   private static String oddReads(Genome genome, Random random) {
     StringBuilder fastq = new StringBuilder();
-    for (int read = 0; read < 450; read++) {
+    for (int read = 0; read < 300; read++) {
       int length = random.nextInt(20) == 0 ? 1 + random.nextInt(512) : 1 + random.nextInt(140);
-      int start = random.nextInt(genome.length() - Math.min(length, genome.length()) + 1);
+      int start = random.nextInt(genome.length() - 8_000 - length + 1);
       StringBuilder bases = new StringBuilder(genome.bases().substring(start, start + length));
       int changes = random.nextInt(1 + length / (4 + random.nextInt(40)));
       for (int change = 0; change < changes; change++) {

@@ -14,7 +14,6 @@ import dev.perseid.node.PoolClient;
 import dev.perseid.node.PoolConfig;
 import dev.perseid.node.PoolFailure;
 import dev.perseid.node.PoolNode;
-import dev.perseid.node.PoolStartException;
 import dev.perseid.node.Receipt;
 import dev.perseid.settle.Key;
 import dev.perseid.wire.v1.Proto;
@@ -77,8 +76,8 @@ final class Demo {
     say("reads: " + reads.source());
 
     Key poolKey = Key.generate();
-    PoolNode pool = startPool(folder.resolve("pool"), poolKey);
-    serving.onStop(pool::close);
+    PoolNode pool = PoolNode.start(PoolConfig.usual(folder.resolve("pool"), poolKey));
+    serving.onStop(() -> Serving.close(pool, screen));
     PoolClient.Target target =
         new PoolClient.Target("127.0.0.1", pool.port(), Optional.of(poolKey.address()));
     List<Process> children = new ArrayList<>();
@@ -107,14 +106,6 @@ final class Demo {
   }
 
   // ---- processes ------------------------------------------------------------------------------------
-
-  private static PoolNode startPool(Path dir, Key key) throws IOException {
-    try {
-      return PoolNode.start(PoolConfig.usual(dir, key));
-    } catch (PoolStartException e) {
-      throw new IOException(e.getMessage(), e);
-    }
-  }
 
   private static Process start(Lender lender, PoolClient.Target target, Path folder, Path log)
       throws IOException {
@@ -413,8 +404,8 @@ final class Demo {
     int verified = 0;
     for (String receipt : receipts) {
       switch (Receipt.verify(receipt, target.address())) {
-        case Receipt.Verified good -> verified++;
-        case Receipt.Wrong bad -> say("a receipt is WRONG: " + bad.reason());
+        case Receipt.Check.Verified good -> verified++;
+        case Receipt.Check.Wrong bad -> say("a receipt is WRONG: " + bad.reason());
       }
     }
     say("");

@@ -1,6 +1,8 @@
 package dev.perseid.cli;
 
+import dev.perseid.node.PoolNode;
 import java.io.IOException;
+import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -17,8 +19,7 @@ final class PoolCommand implements Callable<Integer> {
   public Integer call() throws BadInput, IOException, InterruptedException {
     Serving serving = new Serving(main.screen());
     serving.stopOnSignal();
-    serving.pool(main.home(), options, 0);
-    serving.await();
-    return Exit.OK;
+    PoolNode pool = serving.pool(main.home(), options, 0);
+    return serving.await(List.of(pool::failure));
   }
 }

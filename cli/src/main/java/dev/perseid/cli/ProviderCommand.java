@@ -4,9 +4,9 @@ import dev.perseid.node.ProviderNode;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
-import java.util.concurrent.ExecutionException;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -50,13 +50,7 @@ final class ProviderCommand implements Callable<Integer> {
             dir == null ? home.folder().resolve("provider") : dir,
             options,
             true);
-    try {
-      main.screen().note("perseid: " + provider.failure().get());
-    } catch (ExecutionException e) {
-      throw new IllegalStateException(e.getCause());
-    }
-    serving.stop();
-    return Exit.REFUSED;
+    return serving.await(List.of(() -> Serving.failure(provider)));
   }
 
   private static void exitAtEnd(InputStream in) {

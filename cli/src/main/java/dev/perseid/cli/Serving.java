@@ -5,7 +5,6 @@ import dev.perseid.core.Price;
 import dev.perseid.node.PoolClient;
 import dev.perseid.node.PoolConfig;
 import dev.perseid.node.PoolNode;
-import dev.perseid.node.PoolStartException;
 import dev.perseid.node.ProviderConfig;
 import dev.perseid.node.ProviderNode;
 import dev.perseid.sandbox.Isolation;
@@ -18,8 +17,11 @@ import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -28,6 +30,8 @@ import picocli.CommandLine.Option;
 final class Serving {
   /// The port of a pool unless somebody says otherwise.
   static final int USUAL_PORT = 7464;
+
+  private static final long FAILURE_CHECK_MS = 250;
 
   private final Screen screen;
   private final Deque<Runnable> stops = new ArrayDeque<>();
@@ -116,19 +120,14 @@ final class Serving {
     } catch (IllegalArgumentException e) {
       throw new BadInput(String.valueOf(e.getMessage()));
     }
-    PoolNode pool;
-    try {
-      pool = PoolNode.start(config);
-    } catch (PoolStartException e) {
-      throw new IOException(e.getMessage(), e);
-    }
+    PoolNode pool = PoolNode.start(config);
     PoolClient.Target target =
         new PoolClient.Target(options.host, pool.port(), Optional.of(key.address()));
     Path announced = home.runningPool();
     onStop(
         () -> {
           remove(announced);
-          pool.close();
+          close(pool, screen);
           screen.note("the pool has stopped; its log is in " + dir);
         });
     announce(announced, target);
@@ -223,9 +222,35 @@ final class Serving {
     Runtime.getRuntime().addShutdownHook(new Thread(this::stop, "stop"));
   }
 
-  /// Waits until it is stopped.
-  void await() throws InterruptedException {
-    stopped.await();
+  /// Closes a pool; what was acknowledged is on disk even if that fails.
+  static void close(PoolNode pool, Screen screen) {
+    try {
+      pool.close();
+    } catch (IOException e) {
+      screen.note("the pool did not close cleanly: " + e.getMessage());
+    }
+  }
+
+  /// Waits until it is stopped by a signal, or fails by itself; returns the exit code.
+  ///
+  /// @param failures what may go wrong while it runs
+  int await(List<Supplier<Optional<String>>> failures) throws InterruptedException {
+    while (!stopped.await(FAILURE_CHECK_MS, TimeUnit.MILLISECONDS)) {
+      for (Supplier<Optional<String>> failure : failures) {
+        Optional<String> reason = failure.get();
+        if (reason.isPresent()) {
+          screen.note("perseid: " + reason.get());
+          stop();
+          return Exit.UNREACHABLE;
+        }
+      }
+    }
+    return Exit.OK;
+  }
+
+  /// Why a provider cannot go on.
+  static Optional<String> failure(ProviderNode provider) {
+    return Optional.ofNullable(provider.failure().getNow(null));
   }
 
   /// Stops everything, the last started first; the second time it does nothing.

@@ -2,8 +2,10 @@ package dev.perseid.cli;
 
 import dev.perseid.node.PoolClient;
 import dev.perseid.node.PoolNode;
+import dev.perseid.node.ProviderNode;
 import dev.perseid.wire.Channels;
 import java.io.IOException;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -30,7 +32,8 @@ final class UpCommand implements Callable<Integer> {
     serving.stopOnSignal();
     boolean loopback = Channels.isLoopback(poolOptions.host);
     PoolNode pool = serving.pool(home, poolOptions, loopback ? WELCOME : 0);
-    serving.provider(
+    ProviderNode provider =
+        serving.provider(
         home,
         new PoolClient.Target(
             poolOptions.host, pool.port(), Optional.of(home.key("pool").address())),
@@ -38,7 +41,6 @@ final class UpCommand implements Callable<Integer> {
         providerOptions,
         !loopback);
     main.screen().say("ready; in another terminal: perseid run JOB");
-    serving.await();
-    return Exit.OK;
+    return serving.await(List.of(pool::failure, () -> Serving.failure(provider)));
   }
 }

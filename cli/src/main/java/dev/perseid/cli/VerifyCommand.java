@@ -64,8 +64,8 @@ final class VerifyCommand implements Callable<Integer> {
       for (String receipt : receipts(file)) {
         number++;
         switch (Receipt.verify(receipt, expected)) {
-          case Receipt.Verified good -> verified++;
-          case Receipt.Wrong bad -> wrong.add(new Wrong(file, number, bad.reason()));
+          case Receipt.Check.Verified good -> verified++;
+          case Receipt.Check.Wrong bad -> wrong.add(new Wrong(file, number, bad.reason()));
         }
       }
     }

@@ -2,9 +2,9 @@ package dev.perseid.core;
 
 import java.util.List;
 
-/// Events as bytes: a version, a count, then each event as a tag and its fields, with one dictionary
-/// of repeated addresses, hashes, ids and texts for the whole list. A tag's meaning never changes;
-/// new events get new tags. docs/formats.md has the fields.
+/// Events as bytes: a version, a count, then each event as a tag and its fields, with one
+/// dictionary of repeated addresses, hashes, ids and texts for the whole list. A tag's meaning
+/// never changes; new events get new tags. docs/formats.md has the fields.
 public final class EventCodec {
   private static final int VERSION = 1;
 

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalLong;
+import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
 
 /// Reads what [Out] wrote. Every length is checked against the bytes that are there before anything
@@ -61,6 +62,7 @@ final class In {
       if (length < 0 || length > MAX_FRAME_BYTES) {
         throw malformed("a frame of " + length + " bytes is refused");
       }
+      int sum = from.readInt();
       // In steps, so that a wrong length ends in an error before it fills the memory.
       byte[] frame = new byte[Math.min(length, 1 << 20)];
       int have = 0;
@@ -70,6 +72,11 @@ final class In {
         }
         from.readFully(frame, have, frame.length - have);
         have = frame.length;
+      }
+      CRC32C found = new CRC32C();
+      found.update(frame, 0, length);
+      if ((int) found.getValue() != sum) {
+        throw malformed("a frame's checksum is wrong, the bytes are damaged");
       }
       passed += position;
       buffer = frame;
@@ -139,7 +146,10 @@ final class In {
     int left = stream == null ? buffer.length - position : Integer.MAX_VALUE - 8;
     if (value < 0 || value > left) {
       throw malformed(
-          "a list of " + Long.toUnsignedString(value) + " items does not fit into " + left
+          "a list of "
+              + Long.toUnsignedString(value)
+              + " items does not fit into "
+              + left
               + " bytes");
     }
     return (int) value;

@@ -8,6 +8,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
+import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
 
 /// Writes the primitives of Perseid's binary formats (docs/formats.md) into a growing array.
@@ -38,7 +39,7 @@ final class Out {
     return new Out(new HashMap<>(), null);
   }
 
-  /// Writes frames (length, bytes) to a stream, so that the whole never stands in memory.
+  /// Writes frames (length, CRC-32C, bytes) to a stream, so that the whole never stands in memory.
   static Out framed(DataOutput stream) {
     return new Out(null, stream);
   }
@@ -54,7 +55,7 @@ final class Out {
     }
   }
 
-  /// Hands on what is left and marks the end with a frame of length 0.
+  /// Hands on what is left, marked as the end by a frame of length 0 that follows.
   void end() throws IOException {
     if (length > 0) {
       flush();
@@ -66,7 +67,10 @@ final class Out {
     if (stream == null) {
       throw new IllegalStateException("this writer has no stream");
     }
+    CRC32C sum = new CRC32C();
+    sum.update(buffer, 0, length);
     stream.writeInt(length);
+    stream.writeInt((int) sum.getValue());
     stream.write(buffer, 0, length);
     length = 0;
   }

@@ -94,6 +94,9 @@ public final class PoolLimits {
   // ---- streams
   // -----------------------------------------------------------------------------------
 
+  /// Streams of one provider at once: the present one and some that are about to end.
+  public static final int STREAMS_OF_ONE = 8;
+
   /// Bytes of messages of one provider that wait for the loop; more are not read from the network.
   public static final int STREAM_WAITING_BYTES = 32 << 20;
 

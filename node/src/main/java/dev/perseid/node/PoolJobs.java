@@ -76,8 +76,7 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
     this.clock = clock;
   }
 
-  // ---- errors
-  // ------------------------------------------------------------------------------------
+  // ---- errors ----
 
   static StatusRuntimeException invalid(Malformed e) {
     return Status.INVALID_ARGUMENT
@@ -138,8 +137,7 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
     return ChronoUnit.MICROS.between(Instant.EPOCH, clock.instant());
   }
 
-  // ---- jobs
-  // --------------------------------------------------------------------------------------
+  // ---- jobs ----
 
   private static Denied unknown(JobId job) {
     return new Denied(
@@ -466,8 +464,7 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
         });
   }
 
-  // ---- records
-  // -----------------------------------------------------------------------------------
+  // ---- records ----
 
   /// The indices of a job's records, after a look at whether the caller may see them. A job that
   /// has left the state lives on in its records.
@@ -593,8 +590,7 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
         size, root, now, config.key().sign(Digests.treeHead(pool, root, size, now)));
   }
 
-  // ---- providers and accounts
-  // ----------------------------------------------------------------------
+  // ---- providers and accounts ----
 
   @Override
   public void listProviders(

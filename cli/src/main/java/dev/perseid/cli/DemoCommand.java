@@ -34,7 +34,7 @@ final class DemoCommand implements Callable<Integer> {
       throw new BadInput(
           "the example is missing: " + example + "; run ./perseid demo from a whole checkout");
     }
-    Serving serving = new Serving(main.screen());
+    Serving serving = new Serving(main.screen(), shared.json);
     serving.stopOnSignal();
     try {
       return new Demo(main.screen(), serving, example, out, shared.json).run() ? Exit.OK : Exit.FAILED;

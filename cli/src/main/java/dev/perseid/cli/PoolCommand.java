@@ -17,7 +17,7 @@ final class PoolCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws BadInput, IOException, InterruptedException {
-    Serving serving = new Serving(main.screen());
+    Serving serving = new Serving(main.screen(), shared.json);
     serving.stopOnSignal();
     PoolNode pool = serving.pool(main.home(), options, 0);
     return serving.await(List.of(pool::failure));

@@ -38,7 +38,7 @@ final class ProviderCommand implements Callable<Integer> {
   @Override
   public Integer call() throws BadInput, IOException, InterruptedException {
     Home home = main.home();
-    Serving serving = new Serving(main.screen());
+    Serving serving = new Serving(main.screen(), shared.json);
     serving.stopOnSignal();
     if (untilStdinEnds) {
       Thread.ofPlatform().daemon().name("stdin").start(() -> exitAtEnd(System.in));

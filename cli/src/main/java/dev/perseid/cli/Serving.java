@@ -22,6 +22,8 @@ import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
+import java.util.logging.Level;
+import java.util.logging.Logger;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -33,13 +35,21 @@ final class Serving {
 
   private static final long FAILURE_CHECK_MS = 250;
 
+  /// The logger of everything; held, because loggers that nobody holds forget their level.
+  private static final Logger ROOT = Logger.getLogger("");
+
   private final Screen screen;
+  private final boolean asJson;
   private final Deque<Runnable> stops = new ArrayDeque<>();
   private final CountDownLatch stopped = new CountDownLatch(1);
   private boolean over;
 
-  Serving(Screen screen) {
+  /// @param asJson whether to print JSON where something has started
+  Serving(Screen screen, boolean asJson) {
     this.screen = screen;
+    this.asJson = asJson;
+    // Libraries speak when something is wrong, not about their every step.
+    ROOT.setLevel(Level.WARNING);
   }
 
   /// Options of a pool.
@@ -131,7 +141,17 @@ final class Serving {
           screen.note("the pool has stopped; its log is in " + dir);
         });
     announce(announced, target);
-    screen.say("pool " + target);
+    if (asJson) {
+      screen.json(
+          json -> {
+            json.writeStartObject();
+            json.writeStringField("pool", target.toString());
+            json.writeStringField("directory", dir.toString());
+            json.writeEndObject();
+          });
+    } else {
+      screen.say("pool " + target);
+    }
     return pool;
   }
 
@@ -166,6 +186,27 @@ final class Serving {
             provider.close();
           }
         });
+    started(provider, config);
+    if (provider.isolation().kind() == Isolation.Kind.NONE) {
+      screen.note("no isolation by the kernel: " + provider.isolation().reason());
+    }
+    return provider;
+  }
+
+  private void started(ProviderNode provider, ProviderConfig config) {
+    if (asJson) {
+      screen.json(
+          json -> {
+            json.writeStartObject();
+            json.writeStringField("provider", provider.address().toString());
+            json.writeStringField("name", config.terms().name());
+            json.writeNumberField("cores", config.lent().cores());
+            json.writeNumberField("memory_bytes", config.lent().memoryBytes());
+            json.writeStringField("isolation", provider.isolation().kind().name());
+            json.writeEndObject();
+          });
+      return;
+    }
     screen.say(
         "provider "
             + provider.address()
@@ -178,10 +219,6 @@ final class Serving {
             + (provider.offer().capability().gasPerS().isPresent()
                 ? ", " + Amounts.count(provider.offer().capability().gasPerS()) + " gas/s a core"
                 : ""));
-    if (provider.isolation().kind() == Isolation.Kind.NONE) {
-      screen.note("no isolation by the kernel: " + provider.isolation().reason());
-    }
-    return provider;
   }
 
   private static ProviderConfig.Terms terms(ProviderOptions options, ProviderConfig.Terms usual)

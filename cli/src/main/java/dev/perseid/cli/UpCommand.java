@@ -28,7 +28,7 @@ final class UpCommand implements Callable<Integer> {
   @Override
   public Integer call() throws BadInput, IOException, InterruptedException {
     Home home = main.home();
-    Serving serving = new Serving(main.screen());
+    Serving serving = new Serving(main.screen(), shared.json);
     serving.stopOnSignal();
     boolean loopback = Channels.isLoopback(poolOptions.host);
     PoolNode pool = serving.pool(home, poolOptions, loopback ? WELCOME : 0);
@@ -40,7 +40,7 @@ final class UpCommand implements Callable<Integer> {
         home.folder().resolve("provider"),
         providerOptions,
         !loopback);
-    main.screen().say("ready; in another terminal: perseid run JOB");
+    main.screen().note("ready; in another terminal: perseid run JOB");
     return serving.await(List.of(pool::failure, () -> Serving.failure(provider)));
   }
 }

@@ -3,9 +3,9 @@ package dev.perseid.core;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.Map;
+import java.util.NavigableSet;
 import java.util.PriorityQueue;
 import java.util.Set;
-import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
 /// The scheduler: one round of assignments. It looks at the state and proposes one step at a time;
@@ -48,10 +48,10 @@ final class Round {
 
   /// The groups of one shape, and how far the round has come among them.
   private static final class Line {
-    final TreeSet<Group> groups;
+    final NavigableSet<Group> groups;
     Group head;
 
-    Line(TreeSet<Group> groups) {
+    Line(NavigableSet<Group> groups) {
       this.groups = groups;
       this.head = groups.first();
     }
@@ -62,7 +62,7 @@ final class Round {
     if (state.open.isEmpty()) {
       return;
     }
-    for (Map.Entry<Group.Shape, TreeSet<Group>> e : state.ready.entrySet()) {
+    for (Map.Entry<Group.Shape, NavigableSet<Group>> e : state.ready.entrySet()) {
       lines.add(new Line(e.getValue()));
     }
   }

@@ -7,6 +7,7 @@ import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.NavigableSet;
 import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -53,7 +54,7 @@ final class State {
   final OpenProviders open = new OpenProviders();
 
   /// The groups that have ready tasks, by shape.
-  final TreeMap<Group.Shape, TreeSet<Group>> ready = new TreeMap<>();
+  final TreeMap<Group.Shape, NavigableSet<Group>> ready = new TreeMap<>();
 
   long lastUs;
   long nextLease = 1;
@@ -178,7 +179,7 @@ final class State {
       ready.computeIfAbsent(group.shape, s -> new TreeSet<>(Group.ORDER)).add(group);
       return;
     }
-    TreeSet<Group> line = ready.get(group.shape);
+    NavigableSet<Group> line = ready.get(group.shape);
     if (line != null) {
       line.remove(group);
       if (line.isEmpty()) {

@@ -39,21 +39,16 @@ final class Text {
 
   /// Whether the text survives the way into UTF-8 and back: every surrogate has its pair.
   static boolean isUnicode(String text) {
-    for (int i = 0; i < text.length(); i++) {
-      char c = text.charAt(i);
-      if (!Character.isSurrogate(c)) {
-        continue;
-      }
-      boolean paired =
-          Character.isHighSurrogate(c)
-              && i + 1 < text.length()
-              && Character.isLowSurrogate(text.charAt(i + 1));
-      if (!paired) {
-        return false;
-      }
-      i++;
+    boolean plain = true;
+    for (int i = 0; i < text.length() && plain; i++) {
+      plain = !Character.isSurrogate(text.charAt(i));
     }
-    return true;
+    if (plain) {
+      return true;
+    }
+    // A code point that is a surrogate is one without its pair.
+    return text.codePoints()
+        .noneMatch(c -> c >= Character.MIN_SURROGATE && c <= Character.MAX_SURROGATE);
   }
 
   /// The text in quotes for a message: one line, cut where it is long.

@@ -3,8 +3,7 @@ package dev.perseid.node;
 /// Every limit of the pool's side of a node, in one place. Limits of the core and of the protocol
 /// stand in `core.Limits` and `wire.WireLimits`.
 public final class PoolLimits {
-  // ---- the loop
-  // ----------------------------------------------------------------------------------
+  // ---- the loop ----
 
   /// Commands that wait for the loop; more are refused with OVERLOADED.
   public static final int QUEUED_COMMANDS = 65_536;
@@ -27,8 +26,7 @@ public final class PoolLimits {
   /// Refused commands after which a provider's stream is ended.
   public static final int REFUSALS_OF_ONE_STREAM = 256;
 
-  // ---- the log
-  // -----------------------------------------------------------------------------------
+  // ---- the log ----
 
   /// Bytes of one log entry; a larger batch of events is written as several.
   public static final int LOG_ENTRY_BYTES = 4 << 20;
@@ -48,8 +46,7 @@ public final class PoolLimits {
   /// Milliseconds to wait until the log is ready at the start.
   public static final long LOG_READY_MS = 120_000;
 
-  // ---- blobs
-  // -------------------------------------------------------------------------------------
+  // ---- blobs ----
 
   /// Bytes of one blob.
   public static final long BLOB_BYTES = 16L << 30;
@@ -64,8 +61,7 @@ public final class PoolLimits {
   /// the younger is full.
   public static final int GRANTS = 1 << 20;
 
-  // ---- sessions
-  // ----------------------------------------------------------------------------------
+  // ---- sessions ----
 
   /// Challenges that are open at once.
   public static final int CHALLENGES = 20_000;
@@ -91,8 +87,10 @@ public final class PoolLimits {
   /// Logins and challenges a second, of everybody together, on average.
   public static final int LOGINS_PER_S = 500;
 
-  // ---- streams
-  // -----------------------------------------------------------------------------------
+  // ---- streams ----
+
+  /// Streams of one provider at once: the present one and some that are about to end.
+  public static final int STREAMS_OF_ONE = 8;
 
   /// Bytes of messages of one provider that wait for the loop; more are not read from the network.
   public static final int STREAM_WAITING_BYTES = 32 << 20;

@@ -4,7 +4,6 @@ import dev.perseid.core.Address;
 import dev.perseid.core.Blob;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Lease;
-import dev.perseid.core.Rejection;
 import dev.perseid.core.ToProvider;
 import dev.perseid.wire.Translation;
 import dev.perseid.wire.v1.Proto;
@@ -13,6 +12,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.Semaphore;
@@ -20,17 +20,14 @@ import java.util.concurrent.Semaphore;
 /// One provider's stream, the pool's end: what is sent waits in a queue of its own, so that a
 /// provider that does not read holds up nobody but itself.
 final class PoolStream {
-  /// Ends the queue.
-  private static final ToProvider END =
-      new ToProvider.Refusal(new Rejection(Rejection.Code.STALE, "the stream ends"));
-
   final Address provider;
   final long session;
   final Semaphore room = new Semaphore(PoolLimits.STREAM_WAITING_BYTES);
   private final StreamObserver<Proto.ToProvider> out;
   private final BlobGrants grants;
   private final Runnable ended;
-  private final ArrayBlockingQueue<ToProvider> queue =
+  // An empty one ends the stream.
+  private final ArrayBlockingQueue<Optional<ToProvider>> queue =
       new ArrayBlockingQueue<>(PoolLimits.STREAM_OUTGOING);
   private final Thread writer;
   private volatile boolean closed;
@@ -52,7 +49,7 @@ final class PoolStream {
 
   /// Queues a message; cuts the provider off if too many wait. Never blocks.
   void send(ToProvider m) {
-    if (!closed && !queue.offer(m)) {
+    if (!closed && !queue.offer(Optional.of(m))) {
       close();
     }
   }
@@ -65,7 +62,7 @@ final class PoolStream {
 
   /// Ends the stream after what is queued.
   void end() {
-    if (!queue.offer(END)) {
+    if (!queue.offer(Optional.empty())) {
       close();
     }
   }
@@ -73,10 +70,11 @@ final class PoolStream {
   private void write() {
     try {
       while (!closed) {
-        ToProvider m = queue.take();
-        if (m == END) {
+        Optional<ToProvider> next = queue.take();
+        if (next.isEmpty()) {
           break;
         }
+        ToProvider m = next.get();
         if (m instanceof ToProvider.Leases l) {
           grant(l.leases());
         }

@@ -10,13 +10,16 @@ import dev.perseid.core.Hash;
 import dev.perseid.core.Input;
 import dev.perseid.core.JobId;
 import dev.perseid.core.JobSpec;
+import dev.perseid.core.JobView;
 import dev.perseid.core.Lease;
 import dev.perseid.core.Limits;
 import dev.perseid.core.Offer;
 import dev.perseid.core.Outcome;
 import dev.perseid.core.Price;
+import dev.perseid.core.ProviderView;
 import dev.perseid.core.Rejection;
 import dev.perseid.core.Report;
+import dev.perseid.core.Result;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
 import dev.perseid.core.ToProvider;
@@ -39,8 +42,7 @@ import java.util.OptionalLong;
 public final class Translation {
   private Translation() {}
 
-  // ---- provider to pool
-  // --------------------------------------------------------------------------
+  // ---- provider to pool ----
 
   /// A message of a provider.
   public static Proto.FromProvider write(FromProvider m) {
@@ -240,8 +242,7 @@ public final class Translation {
         text(u.getEnergyBy(), WireLimits.NAME_CHARS, where + ".energy_by"));
   }
 
-  // ---- pool to provider
-  // --------------------------------------------------------------------------
+  // ---- pool to provider ----
 
   /// What a lease shares with others of its message.
   private record Shared(JobId job, Address consumer, Hash offer, TaskKind kind, long submittedUs) {}
@@ -386,8 +387,7 @@ public final class Translation {
     }
   }
 
-  // ---- refusals
-  // ----------------------------------------------------------------------------------
+  // ---- refusals ----
 
   /// A refusal.
   public static Proto.Refusal write(Rejection r) {
@@ -404,8 +404,7 @@ public final class Translation {
     throw new Malformed("refusal.code is '" + shortened(r.getCode()) + "', which is not known");
   }
 
-  // ---- jobs
-  // --------------------------------------------------------------------------------------
+  // ---- jobs ----
 
   /// A job as the parts of one Submit stream, each near [WireLimits#PART_BYTES] at most.
   ///
@@ -529,8 +528,68 @@ public final class Translation {
         (int) notNegative(k.getMaxAttempts(), where + ".max_attempts"));
   }
 
-  // ---- small things
-  // ------------------------------------------------------------------------------
+  // ---- views ----
+
+  /// What can be seen of a job.
+  public static Proto.JobProgress write(JobView v) {
+    Proto.JobProgress.Builder b =
+        Proto.JobProgress.newBuilder()
+            .setJob(bytes(v.id()))
+            .setName(v.name())
+            .setConsumer(bytes(v.consumer()))
+            .setState(
+                switch (v.state()) {
+                  case RUNNING -> "running";
+                  case DONE -> "done";
+                  case FAILED -> "failed";
+                  case CANCELLED -> "cancelled";
+                })
+            .setReason(v.reason())
+            .setTasks(v.tasks())
+            .setWaiting(v.waiting())
+            .setReady(v.ready())
+            .setLeased(v.leased())
+            .setDone(v.done())
+            .setFailed(v.failed())
+            .setAttempts(v.attempts())
+            .setBudget(v.budget())
+            .setCharged(v.charged())
+            .setSubmittedUs(v.submittedUs())
+            .setPriority(v.priority());
+    v.endedUs().ifPresent(b::setEndedUs);
+    v.etaUs().ifPresent(b::setEtaUs);
+    return b.build();
+  }
+
+  /// What can be seen of a provider.
+  public static Proto.ProviderView write(ProviderView v) {
+    return Proto.ProviderView.newBuilder()
+        .setOffer(write(v.offer()))
+        .setState(
+            switch (v.state()) {
+              case SERVING -> "serving";
+              case DRAINING -> "draining";
+              case GONE -> "gone";
+            })
+        .setLeases(v.leases())
+        .setAttemptsDone(v.attemptsDone())
+        .setAttemptsFailed(v.attemptsFailed())
+        .setEarned(v.earned())
+        .setJoinedUs(v.joinedUs())
+        .setBusyNs(v.busyNs())
+        .build();
+  }
+
+  /// An output that a consumer may fetch.
+  public static Proto.NamedOutput write(Result r) {
+    return Proto.NamedOutput.newBuilder()
+        .setTaskName(r.taskName())
+        .setOutput(r.output())
+        .setBlob(write(r.blob()))
+        .build();
+  }
+
+  // ---- small things ----
 
   /// A blob's name and size.
   public static Proto.Blob write(Blob b) {

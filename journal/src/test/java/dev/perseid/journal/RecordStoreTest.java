@@ -140,7 +140,7 @@ class RecordStoreTest {
     }
     // As if it had been killed before its last sync.
     Files.writeString(whole.resolve("synced"), "perseid record store 1\nentries 60\nbatches 0\n");
-    for (int round = 0; round < 60; round++) {
+    for (int round = 0; round < 40; round++) {
       Path torn = dir.resolve("torn" + round);
       Files.createDirectory(torn);
       try (Stream<Path> files = Files.list(whole)) {

@@ -134,7 +134,7 @@ final class PoolServer implements Closeable {
                             clock,
                             lastSession,
                             new Semaphore(PoolLimits.STREAMS_WAITING_BYTES))))
-            .addRouting(
+            .routing(
                 HttpRouting.builder()
                     .register("/v1/blobs", new BlobPages(sessions, blobs, grants, clock)));
     if (encrypted) {

@@ -11,6 +11,30 @@ public final class Limits {
   /// Edges (inputs from tasks, and `after`) of one job.
   public static final int JOB_EDGES = 2_000_000;
 
+  /// Outputs that the tasks of one job declare together.
+  public static final int JOB_OUTPUTS = 2_000_000;
+
+  /// Bytes of one job's specification, about as encoded.
+  public static final long JOB_SPEC_BYTES = 64L << 20;
+
+  /// Characters of a job's name.
+  public static final int JOB_NAME_CHARS = 128;
+
+  /// Priorities go from minus this to this.
+  public static final int PRIORITY = 100;
+
+  /// Credits in existence, microcredits: a million million credits.
+  public static final long CREDITS = 1_000_000_000_000_000_000L;
+
+  /// Characters of the name of a kind or an offer.
+  public static final int KIND_NAME_CHARS = 64;
+
+  /// Bytes of a module.
+  public static final long MODULE_BYTES = 256L << 20;
+
+  /// Cores that one task may reserve.
+  public static final int TASK_CORES = 1_024;
+
   /// Inputs of one task.
   public static final int TASK_INPUTS = 4_096;
 
@@ -25,6 +49,9 @@ public final class Limits {
 
   /// Attempts of one task.
   public static final int ATTEMPTS = 10;
+
+  /// Attempts of one task, those that nobody is to blame for (drained providers) included.
+  public static final int ATTEMPTS_IN_ALL = 100;
 
   /// Gas of one attempt.
   public static final long GAS = 1_000_000_000_000_000L;
@@ -41,11 +68,32 @@ public final class Limits {
   /// Tasks that wait or run in the pool, over all jobs; more are refused with OVERLOADED.
   public static final int LIVE_TASKS = 4_000_000;
 
+  /// Bytes of the specifications of all jobs that run at once.
+  public static final long LIVE_SPEC_BYTES = 1L << 30;
+
   /// Jobs that run at once.
   public static final int LIVE_JOBS = 10_000;
 
   /// Providers known at once.
   public static final int PROVIDERS = 10_000;
+
+  /// Offers that are remembered, outdated ones included.
+  public static final int OFFERS = 20_000;
+
+  /// Characters of an offer's machine description.
+  public static final int MACHINE_CHARS = 256;
+
+  /// Characters of an offer's region.
+  public static final int REGION_CHARS = 32;
+
+  /// Cores of one provider.
+  public static final int PROVIDER_CORES = 65_536;
+
+  /// Memory of one provider.
+  public static final long PROVIDER_MEMORY_BYTES = 1L << 50;
+
+  /// Each price of an offer, microcredits: a million credits for each unit.
+  public static final long PRICE = 1_000_000_000_000L;
 
   /// Accounts.
   public static final int ACCOUNTS = 10_000_000;
@@ -56,6 +104,21 @@ public final class Limits {
   /// Work that is leased to a provider ahead of time, so that it never waits for the pool.
   public static final long LEASE_AHEAD_MS = 200;
 
+  /// A kind whose tasks end faster is treated as if they took this long: leasing, signing and
+  /// recording take their time too.
+  public static final long SHORTEST_TASK_US = 100;
+
+  /// What a lease may take beyond its wall limit and the longest wall limit of what its provider
+  /// had before it (it may wait in the provider's queue). After that it counts as lost.
+  public static final long LEASE_GRACE_MS = 120_000;
+
+  /// Overdue leases ended by one Schedule.
+  public static final int EXPIRED_AT_ONCE = 1_024;
+
+  /// Tasks to be tried again that are looked at for one assignment: each may have to wait for
+  /// another provider, and then the fresh tasks of the job pass them.
+  public static final int RETRIES_LOOKED_AT = 16;
+
   /// Reports in one command.
   public static final int BATCH_REPORTS = 1_024;
 
@@ -64,6 +127,15 @@ public final class Limits {
 
   /// Ended jobs whose summary is kept in the state; older ones are in the record store only.
   public static final int ENDED_JOBS = 10_000;
+
+  /// Characters of the engine and isolation of a report, and of how energy was obtained.
+  public static final int ENGINE_CHARS = 128;
+
+  /// Characters of a signature as hexadecimal digits.
+  public static final int SIGNATURE_CHARS = 132;
+
+  /// Result blobs kept in the summaries of ended jobs together; the oldest summaries go first.
+  public static final int ENDED_RESULTS = 1_000_000;
 
   private Limits() {}
 }

@@ -1,0 +1,549 @@
+package dev.perseid.core;
+
+import java.util.HashSet;
+import java.util.List;
+import java.util.OptionalLong;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/// Decides one command: step by step, each step looks at the state and says what happens, and what
+/// happens is applied before the next step looks.
+final class Decision {
+  private final State state;
+  private final long nowUs;
+  private final List<Event> events;
+  private final List<Effect> effects;
+
+  Decision(State state, long nowUs, List<Event> events, List<Effect> effects) {
+    this.state = state;
+    this.nowUs = nowUs;
+    this.events = events;
+    this.effects = effects;
+  }
+
+  void execute(Command command) {
+    switch (command) {
+      case Command.Grant c -> grant(c);
+      case Command.SubmitJob c -> submit(c);
+      case Command.CancelJob c -> cancel(c);
+      case Command.JoinProvider c -> join(c);
+      case Command.DrainProvider c -> drain(c);
+      case Command.ReturnLeases c -> returnLeases(c);
+      case Command.LoseProvider c -> lose(c);
+      case Command.ReportAttempts c -> report(c);
+      case Command.RefuseReport c -> refuseReport(c);
+      case Command.Schedule c -> schedule(c);
+    }
+  }
+
+  private void emit(Event event) {
+    events.add(event);
+    state.apply(event, effects);
+  }
+
+  private void refuse(String what, Address by, Rejection.Code code, String message) {
+    String cut = Text.cut(message, Limits.REASON_CHARS);
+    emit(new Event.Refused(what, by, new Rejection(code, cut), nowUs));
+  }
+
+  private void grant(Command.Grant c) {
+    String what = "Grant";
+    long left = Limits.CREDITS + state.ledger.issuance.balance;
+    if (c.amount() <= 0 || c.amount() > left) {
+      refuse(
+          what,
+          c.to(),
+          Rejection.Code.INVALID,
+          "an amount of "
+              + c.amount()
+              + " microcredits cannot be granted: write 1 to "
+              + left
+              + ", what is left below the limit of all credits");
+    } else if (c.memo().length() > Limits.REASON_CHARS || !Text.isLine(c.memo())) {
+      refuse(
+          what,
+          c.to(),
+          Rejection.Code.INVALID,
+          "the memo must be one line of at most " + Limits.REASON_CHARS + " characters");
+    } else if (c.to().equals(Address.ZERO)) {
+      refuse(what, c.to(), Rejection.Code.INVALID, "the zero address has no account");
+    } else if (state.ledger.find(c.to()) == null && state.ledger.size() >= Limits.ACCOUNTS) {
+      refuse(
+          what,
+          c.to(),
+          Rejection.Code.OVERLOADED,
+          "the pool has " + Limits.ACCOUNTS + " accounts already and opens no more");
+    } else {
+      emit(new Event.Granted(c.to(), c.amount(), c.memo(), nowUs));
+    }
+  }
+
+  private void submit(Command.SubmitJob c) {
+    String what = "SubmitJob";
+    JobSpec spec = c.spec();
+    Address by = spec.consumer();
+    String problem = JobCheck.problem(spec).orElse(null);
+    if (problem == null && c.signature().length() > Limits.SIGNATURE_CHARS) {
+      problem = "the signature has more than " + Limits.SIGNATURE_CHARS + " characters";
+    }
+    if (problem != null) {
+      refuse(what, by, Rejection.Code.INVALID, problem);
+      return;
+    }
+    Job known = state.jobsById.get(spec.id());
+    if (known != null) {
+      if (!known.specHash.equals(JobCodec.specHash(spec))) {
+        refuse(
+            what,
+            by,
+            Rejection.Code.INVALID,
+            "nonce "
+                + spec.nonce()
+                + " names another job already ("
+                + known.id
+                + "): choose a new nonce");
+      }
+      return;
+    }
+    if (state.liveJobs >= Limits.LIVE_JOBS) {
+      overloaded(what, by, "runs " + state.liveJobs + " jobs, its limit");
+    } else if (state.liveTasks + spec.tasks().size() > Limits.LIVE_TASKS) {
+      overloaded(
+          what,
+          by,
+          "has " + state.liveTasks + " live tasks and takes at most " + Limits.LIVE_TASKS);
+    } else if (state.liveSpecBytes + JobCheck.bytes(spec) > Limits.LIVE_SPEC_BYTES) {
+      overloaded(what, by, "holds as many bytes of job specifications as it may");
+    } else {
+      Account payer = state.ledger.find(by);
+      long balance = payer == null ? 0 : payer.balance;
+      if (balance < spec.budget()) {
+        refuse(
+            what,
+            by,
+            Rejection.Code.INSUFFICIENT_CREDITS,
+            "account "
+                + by
+                + " has "
+                + Text.credits(balance)
+                + ", the job's budget is "
+                + Text.credits(spec.budget())
+                + ": lower the budget by "
+                + Text.credits(spec.budget() - balance)
+                + " or ask the operator for a grant; what running jobs do not use returns when"
+                + " they end");
+      } else {
+        emit(new Event.JobAccepted(spec, c.signature(), nowUs));
+      }
+    }
+  }
+
+  private void overloaded(String what, Address by, String why) {
+    refuse(
+        what,
+        by,
+        Rejection.Code.OVERLOADED,
+        "the pool " + why + ": try again when jobs have ended");
+  }
+
+  private void cancel(Command.CancelJob c) {
+    String what = "CancelJob";
+    Job job = state.jobsById.get(c.job());
+    if (job == null) {
+      refuse(
+          what,
+          c.by(),
+          Rejection.Code.UNKNOWN,
+          "no job " + c.job() + " is known here: look at the list of jobs");
+    } else if (!c.operator() && !job.consumer.equals(c.by())) {
+      refuse(
+          what,
+          c.by(),
+          Rejection.Code.FORBIDDEN,
+          "job "
+              + c.job()
+              + " belongs to another account: only its consumer or the pool's operator"
+              + " may cancel it");
+    } else if (!job.isRunning()) {
+      refuse(
+          what,
+          c.by(),
+          Rejection.Code.ENDED,
+          "job " + c.job() + " has ended already: " + job.state);
+    } else {
+      boolean own = job.consumer.equals(c.by());
+      endJob(
+          job,
+          Event.JobState.CANCELLED,
+          own ? "cancelled by its consumer" : "cancelled by the pool's operator");
+    }
+  }
+
+  private void endJob(Job job, Event.JobState how, String reason) {
+    String cut = Text.cut(reason, Limits.REASON_CHARS);
+    emit(new Event.JobEnded(job.number, how, cut, job.unheld(), nowUs));
+  }
+
+  private void join(Command.JoinProvider c) {
+    String what = "JoinProvider";
+    Address address = c.offer().provider();
+    String problem = OfferCheck.problem(c.offer());
+    if (problem == null && c.held().size() > 2 * Limits.PROVIDER_LEASES) {
+      problem = "it claims to hold " + c.held().size() + " leases, more than it was ever given";
+    }
+    if (problem == null && c.signature().length() > Limits.SIGNATURE_CHARS) {
+      problem = "the signature has more than " + Limits.SIGNATURE_CHARS + " characters";
+    }
+    if (problem != null) {
+      refuse(what, address, Rejection.Code.INVALID, problem);
+      return;
+    }
+    Provider provider = state.providersByAddress.get(address);
+    if (provider != null && c.session() <= provider.session) {
+      refuse(
+          what,
+          address,
+          Rejection.Code.STALE,
+          "session "
+              + c.session()
+              + " is not newer than session "
+              + provider.session
+              + ": connect again");
+      return;
+    }
+    boolean full =
+        (state.providers.size() >= Limits.PROVIDERS && state.longestGone() == null)
+            || (state.ledger.find(address) == null && state.ledger.size() >= Limits.ACCOUNTS);
+    if (provider == null && full) {
+      refuse(
+          what,
+          address,
+          Rejection.Code.OVERLOADED,
+          "the pool serves as many providers as it may: try again later or join another pool");
+      return;
+    }
+    emit(new Event.ProviderJoined(c.offer(), c.offerHash(), c.signature(), c.session(), nowUs));
+    Set<Long> held = new HashSet<>(c.held());
+    Provider joined = state.provider(address);
+    OpenLease next = joined.firstLease;
+    while (next != null) {
+      OpenLease lease = next;
+      next = lease.afterAtProvider;
+      boolean has = held.contains(lease.id);
+      if (lease.job.isRunning()) {
+        if (!has) {
+          effects.add(new Effect.SendLease(state.lease(lease)));
+        }
+      } else if (has) {
+        effects.add(new Effect.StopLease(address, lease.id));
+      } else {
+        endWithout(lease, Outcome.LOST, "the provider came back without it");
+      }
+    }
+    for (long id : c.held()) {
+      OpenLease lease = state.leases.get(id);
+      if (lease == null || lease.provider != joined) {
+        effects.add(new Effect.ReportDurable(address, id));
+      }
+    }
+  }
+
+  /// The provider that speaks, or null if it was refused.
+  private @Nullable Provider speaking(String what, Address address, long session) {
+    Provider provider = state.providersByAddress.get(address);
+    if (provider == null) {
+      refuse(
+          what,
+          address,
+          Rejection.Code.UNKNOWN,
+          "no provider " + address + " has joined: send an offer first");
+      return null;
+    }
+    if (session != provider.session) {
+      refuse(
+          what,
+          address,
+          Rejection.Code.STALE,
+          "session "
+              + session
+              + " is not the provider's newest, which is "
+              + provider.session
+              + ": connect again");
+      return null;
+    }
+    if (provider.state == ProviderView.State.GONE) {
+      refuse(
+          what,
+          address,
+          Rejection.Code.STALE,
+          "the provider counts as gone since session " + session + " ended: connect again");
+      return null;
+    }
+    return provider;
+  }
+
+  private void drain(Command.DrainProvider c) {
+    Provider provider = speaking("DrainProvider", c.provider(), c.session());
+    if (provider != null && provider.state == ProviderView.State.SERVING) {
+      emit(new Event.ProviderDraining(c.provider(), nowUs));
+    }
+  }
+
+  private void returnLeases(Command.ReturnLeases c) {
+    String what = "ReturnLeases";
+    Provider provider = speaking(what, c.provider(), c.session());
+    if (provider == null) {
+      return;
+    }
+    if (c.leases().size() > Limits.PROVIDER_LEASES) {
+      refuse(
+          what,
+          c.provider(),
+          Rejection.Code.INVALID,
+          c.leases().size()
+              + " leases are too many for one message: at most "
+              + Limits.PROVIDER_LEASES);
+      return;
+    }
+    Strangers strangers = new Strangers();
+    for (long id : c.leases()) {
+      OpenLease lease = state.leases.get(id);
+      if (lease != null && lease.provider == provider) {
+        emit(new Event.LeaseReturned(id, nowUs));
+      } else {
+        strangers.add(id, lease);
+      }
+    }
+    strangers.refuse(what, c.provider());
+  }
+
+  private void lose(Command.LoseProvider c) {
+    String what = "LoseProvider";
+    Provider known = state.providersByAddress.get(c.provider());
+    if (known != null && known.session == c.session() && known.state == ProviderView.State.GONE) {
+      return;
+    }
+    Provider provider = speaking(what, c.provider(), c.session());
+    if (provider == null) {
+      return;
+    }
+    String reason = Text.isUnicode(c.reason()) ? c.reason() : "no reason given";
+    reason = Text.cut(reason, Limits.REASON_CHARS / 2);
+    for (OpenLease l = provider.firstLease; l != null; l = provider.firstLease) {
+      endWithout(l, Outcome.LOST, "the provider was lost: " + reason);
+    }
+    emit(new Event.ProviderGone(c.provider(), reason, nowUs));
+  }
+
+  private void report(Command.ReportAttempts c) {
+    String what = "ReportAttempts";
+    Provider provider = speaking(what, c.provider(), c.session());
+    if (provider == null) {
+      return;
+    }
+    String problem = null;
+    if (c.reports().isEmpty() || c.reports().size() > Limits.BATCH_REPORTS) {
+      problem = c.reports().size() + " reports in one batch: send 1 to " + Limits.BATCH_REPORTS;
+    } else if (c.signature().length() > Limits.SIGNATURE_CHARS) {
+      problem = "the signature has more than " + Limits.SIGNATURE_CHARS + " characters";
+    }
+    if (problem != null) {
+      refuse(what, c.provider(), Rejection.Code.INVALID, problem);
+      return;
+    }
+    Strangers strangers = new Strangers();
+    long batch = -1;
+    for (int i = 0; i < c.reports().size(); i++) {
+      Report report = c.reports().get(i);
+      OpenLease open = state.leases.get(report.lease());
+      if (open == null || open.provider != provider) {
+        strangers.add(report.lease(), open);
+        effects.add(new Effect.ReportDurable(c.provider(), report.lease()));
+        continue;
+      }
+      Lease lease = state.lease(open);
+      String wrong = ReportCheck.problem(lease, report);
+      if (wrong != null) {
+        endWithout(open, lease, Outcome.REFUSED, "the report was refused: " + wrong);
+        continue;
+      }
+      if (batch < 0) {
+        batch = state.batches;
+        List<Hash> digests = c.reports().stream().map(Report::digest).toList();
+        emit(new Event.BatchSigned(new SignedBatch(batch, c.provider(), digests, c.signature())));
+      }
+      end(open, lease, report, new Entry.Attestation.Signed(batch, i));
+    }
+    strangers.refuse(what, c.provider());
+  }
+
+  private void refuseReport(Command.RefuseReport c) {
+    String what = "RefuseReport";
+    Provider provider = speaking(what, c.provider(), c.session());
+    if (provider == null) {
+      return;
+    }
+    OpenLease lease = state.leases.get(c.lease());
+    if (lease == null || lease.provider != provider) {
+      Strangers strangers = new Strangers();
+      strangers.add(c.lease(), lease);
+      effects.add(new Effect.ReportDurable(c.provider(), c.lease()));
+      strangers.refuse(what, c.provider());
+      return;
+    }
+    String reason = Text.isUnicode(c.reason()) ? c.reason() : "the report was refused";
+    endWithout(lease, Outcome.REFUSED, reason);
+  }
+
+  /// Leases that the speaker spoke of and does not hold. Those that ended long ago are passed over
+  /// in silence: messages come twice.
+  private final class Strangers {
+    private int count;
+    private long first;
+    private boolean others;
+
+    void add(long id, @Nullable OpenLease lease) {
+      if (lease == null && id > 0 && id < state.nextLease) {
+        return;
+      }
+      if (count++ == 0) {
+        first = id;
+        others = lease != null;
+      }
+    }
+
+    void refuse(String what, Address by) {
+      if (count == 0) {
+        return;
+      }
+      String more = count == 1 ? "" : " (and " + (count - 1) + " more)";
+      if (others) {
+        Decision.this.refuse(
+            what,
+            by,
+            Rejection.Code.FORBIDDEN,
+            "lease " + first + more + " belongs to another provider: forget it");
+      } else {
+        Decision.this.refuse(
+            what,
+            by,
+            Rejection.Code.UNKNOWN,
+            "lease " + first + more + " was never given: forget it");
+      }
+    }
+  }
+
+  /// Ends a lease on the pool's word alone.
+  private void endWithout(OpenLease open, Outcome outcome, String reason) {
+    endWithout(open, state.lease(open), outcome, reason);
+  }
+
+  private void endWithout(OpenLease open, Lease lease, Outcome outcome, String reason) {
+    Report report =
+        new Report(
+            open.id,
+            outcome,
+            Text.cut(reason, Limits.REASON_CHARS),
+            OptionalLong.empty(),
+            OptionalLong.empty(),
+            Usage.UNMEASURED,
+            List.of(),
+            "",
+            "",
+            Hash.ZERO);
+    end(open, lease, report, new Entry.Attestation.PoolOnly());
+  }
+
+  private void end(OpenLease open, Lease lease, Report report, Entry.Attestation attestation) {
+    ExecutionRecord record =
+        ExecutionRecord.of(state.self, lease, report, open.offer.offer.price());
+    Entry entry = new Entry(state.records, nowUs, record, attestation);
+    Event.Next next = next(open, report.outcome());
+    Job job = open.job;
+    String failure = next == Event.Next.FAILED ? failure(open, lease, report) : "";
+    emit(new Event.AttemptEnded(entry, next));
+    if (next == Event.Next.FAILED) {
+      endJob(job, Event.JobState.FAILED, failure);
+    } else if (next == Event.Next.DONE && job.done == job.tasks) {
+      endJob(job, Event.JobState.DONE, "");
+    }
+  }
+
+  private static Event.Next next(OpenLease open, Outcome outcome) {
+    if (!open.job.isRunning()) {
+      return Event.Next.OVER;
+    }
+    return switch (outcome) {
+      case DONE -> Event.Next.DONE;
+      case TASK_FAILED -> Event.Next.FAILED;
+      case PROVIDER_FAILED, LOST, REFUSED, CANCELLED -> {
+        Graph graph = open.job.graph();
+        int faults = graph.faults[open.task] + (State.isFault(outcome, open.provider) ? 1 : 0);
+        boolean enough =
+            faults >= graph.kind(open.task).maxAttempts()
+                || graph.attempts[open.task] + 1 >= Limits.ATTEMPTS_IN_ALL;
+        yield enough ? Event.Next.FAILED : Event.Next.RETRY;
+      }
+    };
+  }
+
+  private static String failure(OpenLease open, Lease lease, Report report) {
+    String where = " on provider " + open.provider.name();
+    String last = report.reason().isEmpty() ? report.outcome().toString() : report.reason();
+    if (report.outcome() == Outcome.TASK_FAILED) {
+      return "task " + lease.taskName() + " failed" + where + ": " + last;
+    }
+    return "task "
+        + lease.taskName()
+        + " could not be finished in "
+        + lease.attempt()
+        + (lease.attempt() == 1 ? " attempt" : " attempts")
+        + ", the last one"
+        + where
+        + ": "
+        + last;
+  }
+
+  private void schedule(Command.Schedule c) {
+    if (c.max() < 1) {
+      refuse(
+          "Schedule",
+          Address.ZERO,
+          Rejection.Code.INVALID,
+          "at most " + c.max() + " assignments were asked for: write 1 or more");
+      return;
+    }
+    for (int i = 0; i < Limits.EXPIRED_AT_ONCE && !state.byDeadline.isEmpty(); i++) {
+      OpenLease first = state.byDeadline.first();
+      if (first.deadlineUs > nowUs) {
+        break;
+      }
+      if (first.provider.state != ProviderView.State.GONE) {
+        effects.add(new Effect.StopLease(first.provider.address, first.id));
+      }
+      endWithout(first, Outcome.LOST, "no report came within the time that the lease allows");
+    }
+    Round round = new Round(state);
+    int made = 0;
+    while (made < c.max()) {
+      switch (round.next()) {
+        case Round.Assign(Job job, int task, Provider provider, long hold) -> {
+          emit(
+              new Event.TaskAssigned(
+                  state.nextLease,
+                  job.number,
+                  task,
+                  job.graph().attempts[task] + 1,
+                  provider.address,
+                  hold,
+                  nowUs));
+          made++;
+        }
+        case Round.Exhausted(Job job, String reason) -> endJob(job, Event.JobState.FAILED, reason);
+        case Round.Nothing() -> {
+          return;
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,233 @@
+package dev.perseid.core;
+
+import java.util.List;
+
+/// Events as bytes: a version, a count, then each event as a tag and its fields, with one
+/// dictionary of repeated addresses, hashes, ids and texts for the whole list. A tag's meaning
+/// never changes; new events get new tags. docs/formats.md has the fields.
+public final class EventCodec {
+  private static final int VERSION = 1;
+
+  private static final int GRANTED = 1;
+  private static final int JOB_ACCEPTED = 2;
+  private static final int TASK_ASSIGNED = 3;
+  private static final int BATCH_SIGNED = 4;
+  private static final int ATTEMPT_ENDED = 5;
+  private static final int LEASE_RETURNED = 6;
+  private static final int JOB_ENDED = 7;
+  private static final int PROVIDER_JOINED = 8;
+  private static final int PROVIDER_DRAINING = 9;
+  private static final int PROVIDER_GONE = 10;
+  private static final int REFUSED = 11;
+
+  // A value's code is its place in these lists, for ever.
+  private static final List<Event.Next> NEXT =
+      List.of(Event.Next.DONE, Event.Next.RETRY, Event.Next.FAILED, Event.Next.OVER);
+  static final List<Event.JobState> JOB_STATES =
+      List.of(
+          Event.JobState.RUNNING,
+          Event.JobState.DONE,
+          Event.JobState.FAILED,
+          Event.JobState.CANCELLED);
+  private static final List<Rejection.Code> CODES =
+      List.of(
+          Rejection.Code.INVALID,
+          Rejection.Code.INSUFFICIENT_CREDITS,
+          Rejection.Code.UNKNOWN,
+          Rejection.Code.FORBIDDEN,
+          Rejection.Code.STALE,
+          Rejection.Code.OVERLOADED,
+          Rejection.Code.ENDED);
+
+  private EventCodec() {}
+
+  /// Encodes events, in order.
+  public static byte[] encode(List<Event> events) {
+    Out out = Out.withDictionary();
+    out.octet(VERSION);
+    out.number(events.size());
+    for (Event event : events) {
+      write(out, event);
+    }
+    return out.bytes();
+  }
+
+  /// Decodes what [#encode] made; throws [MalformedException] on anything else. Needs memory in
+  /// proportion to the bytes given, whatever they claim.
+  public static List<Event> decode(byte[] bytes) {
+    In in = In.withDictionary(bytes);
+    int version = in.octet();
+    if (version != VERSION) {
+      throw in.malformed("events of version " + version + " are not known here (this is 1)");
+    }
+    int count = in.count();
+    List<Event> events = in.list(count);
+    for (int i = 0; i < count; i++) {
+      events.add(read(in));
+    }
+    in.end();
+    return events;
+  }
+
+  private static void write(Out out, Event event) {
+    switch (event) {
+      case Event.Granted e -> {
+        out.octet(GRANTED);
+        out.sharedAddress(e.to());
+        out.number(e.amount());
+        out.text(e.memo());
+        out.number(e.atUs());
+      }
+      case Event.JobAccepted e -> {
+        out.octet(JOB_ACCEPTED);
+        JobCodec.write(out, e.spec());
+        out.text(e.signature());
+        out.number(e.atUs());
+      }
+      case Event.TaskAssigned e -> {
+        out.octet(TASK_ASSIGNED);
+        out.number(e.lease());
+        out.number(e.job());
+        out.number(e.task());
+        out.number(e.attempt());
+        out.sharedAddress(e.provider());
+        out.number(e.maxCharge());
+        out.number(e.atUs());
+      }
+      case Event.BatchSigned e -> {
+        out.octet(BATCH_SIGNED);
+        writeBatch(out, e.batch());
+      }
+      case Event.AttemptEnded e -> {
+        out.octet(ATTEMPT_ENDED);
+        EntryCodec.write(out, e.entry());
+        out.choice(e.next(), NEXT);
+      }
+      case Event.LeaseReturned e -> {
+        out.octet(LEASE_RETURNED);
+        out.number(e.lease());
+        out.number(e.atUs());
+      }
+      case Event.JobEnded e -> {
+        out.octet(JOB_ENDED);
+        out.number(e.job());
+        out.choice(e.state(), JOB_STATES);
+        out.text(e.reason());
+        out.number(e.refund());
+        out.number(e.atUs());
+      }
+      case Event.ProviderJoined e -> {
+        out.octet(PROVIDER_JOINED);
+        writeOffer(out, e.offer());
+        out.sharedHash(e.offerHash());
+        out.text(e.signature());
+        out.number(e.session());
+        out.number(e.atUs());
+      }
+      case Event.ProviderDraining e -> {
+        out.octet(PROVIDER_DRAINING);
+        out.sharedAddress(e.provider());
+        out.number(e.atUs());
+      }
+      case Event.ProviderGone e -> {
+        out.octet(PROVIDER_GONE);
+        out.sharedAddress(e.provider());
+        out.text(e.reason());
+        out.number(e.atUs());
+      }
+      case Event.Refused e -> {
+        out.octet(REFUSED);
+        out.sharedText(e.what());
+        out.sharedAddress(e.by());
+        out.choice(e.rejection().code(), CODES);
+        out.text(e.rejection().message());
+        out.number(e.atUs());
+      }
+    }
+  }
+
+  private static Event read(In in) {
+    int tag = in.octet();
+    return switch (tag) {
+      case GRANTED -> new Event.Granted(in.sharedAddress(), in.number(), in.text(), in.number());
+      case JOB_ACCEPTED -> new Event.JobAccepted(JobCodec.read(in), in.text(), in.number());
+      case TASK_ASSIGNED ->
+          new Event.TaskAssigned(
+              in.number(),
+              in.integer(),
+              in.integer(),
+              in.integer(),
+              in.sharedAddress(),
+              in.number(),
+              in.number());
+      case BATCH_SIGNED -> new Event.BatchSigned(readBatch(in));
+      case ATTEMPT_ENDED -> new Event.AttemptEnded(EntryCodec.read(in), in.choice(NEXT));
+      case LEASE_RETURNED -> new Event.LeaseReturned(in.number(), in.number());
+      case JOB_ENDED ->
+          new Event.JobEnded(
+              in.integer(), in.choice(JOB_STATES), in.text(), in.number(), in.number());
+      case PROVIDER_JOINED ->
+          new Event.ProviderJoined(
+              readOffer(in), in.sharedHash(), in.text(), in.number(), in.number());
+      case PROVIDER_DRAINING -> new Event.ProviderDraining(in.sharedAddress(), in.number());
+      case PROVIDER_GONE -> new Event.ProviderGone(in.sharedAddress(), in.text(), in.number());
+      case REFUSED ->
+          new Event.Refused(
+              in.sharedText(),
+              in.sharedAddress(),
+              new Rejection(in.choice(CODES), in.text()),
+              in.number());
+      default -> throw in.malformed("no event has the tag " + tag);
+    };
+  }
+
+  private static void writeBatch(Out out, SignedBatch batch) {
+    out.number(batch.number());
+    out.sharedAddress(batch.provider());
+    out.number(batch.digests().size());
+    for (Hash digest : batch.digests()) {
+      out.hash(digest);
+    }
+    out.text(batch.signature());
+  }
+
+  private static SignedBatch readBatch(In in) {
+    long number = in.number();
+    Address provider = in.sharedAddress();
+    int count = in.count();
+    List<Hash> digests = in.list(count);
+    for (int i = 0; i < count; i++) {
+      digests.add(in.hash());
+    }
+    return new SignedBatch(number, provider, List.copyOf(digests), in.text());
+  }
+
+  static void writeOffer(Out out, Offer o) {
+    out.sharedAddress(o.provider());
+    out.text(o.name());
+    out.text(o.machine());
+    out.text(o.region());
+    out.number(o.cores());
+    out.number(o.memoryBytes());
+    out.number(o.price().perBillionGas());
+    out.number(o.price().perGbSecond());
+    out.number(o.price().perGb());
+    out.optional(o.capability().cpuOpsPerS());
+    out.optional(o.capability().memoryBytesPerS());
+    out.optional(o.capability().gasPerS());
+    out.number(o.madeUs());
+  }
+
+  static Offer readOffer(In in) {
+    return new Offer(
+        in.sharedAddress(),
+        in.text(),
+        in.text(),
+        in.text(),
+        in.integer(),
+        in.number(),
+        new Price(in.number(), in.number(), in.number()),
+        new Capability(in.optional(), in.optional(), in.optional()),
+        in.number());
+  }
+}

@@ -1,0 +1,70 @@
+package dev.perseid.core;
+
+import java.util.Comparator;
+import java.util.TreeSet;
+
+/// The tasks of one job that need the same cores and memory, and which of them are ready.
+final class Group {
+  /// The order in which the pool serves: by priority, then by acceptance. A fair share between
+  /// consumers belongs here.
+  static final Comparator<Group> ORDER =
+      Comparator.<Group>comparingInt(g -> -g.job.priority).thenComparingInt(g -> g.job.number);
+
+  final Job job;
+  final Shape shape;
+
+  /// Tasks never tried, by their rank in the group.
+  private final LowestFirst fresh;
+
+  /// The task of each rank; empty where rank and task are the same.
+  private final int[] members;
+
+  /// Tasks that some provider must not get, by index.
+  final TreeSet<Integer> again = new TreeSet<>();
+
+  /// Whether it stands in the pool's lines.
+  boolean listed;
+
+  /// What a task needs of a machine.
+  record Shape(int cores, long memoryBytes) implements Comparable<Shape> {
+    @Override
+    public int compareTo(Shape o) {
+      int x = Integer.compare(cores, o.cores);
+      return x != 0 ? x : Long.compare(memoryBytes, o.memoryBytes);
+    }
+  }
+
+  Group(Job job, Shape shape, int[] members, int size) {
+    this.job = job;
+    this.shape = shape;
+    this.members = members;
+    this.fresh = new LowestFirst(size);
+  }
+
+  boolean isEmpty() {
+    return fresh.isEmpty() && again.isEmpty();
+  }
+
+  boolean hasFresh() {
+    return !fresh.isEmpty();
+  }
+
+  /// The fresh task of the lowest index.
+  int firstFresh() {
+    int rank = fresh.first();
+    return members.length == 0 ? rank : members[rank];
+  }
+
+  void addFresh(int rank) {
+    fresh.add(rank);
+  }
+
+  void removeFresh(int rank) {
+    fresh.remove(rank);
+  }
+
+  /// The ready task that is served next if all providers are free; the group must not be empty.
+  int first() {
+    return again.isEmpty() ? firstFresh() : again.first();
+  }
+}

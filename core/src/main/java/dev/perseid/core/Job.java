@@ -1,0 +1,121 @@
+package dev.perseid.core;
+
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/// What the pool knows of one job. The graph is dropped once the job has ended and its last lease
+/// too; a summary stays.
+final class Job {
+  final int number;
+  final JobId id;
+  final Address consumer;
+  final Account payer;
+  final String name;
+  final int priority;
+  final long budget;
+  final int tasks;
+  final long submittedUs;
+  final String signature;
+  final Hash specHash;
+
+  /// What the specification counts against the pool's limits.
+  final long specBytes;
+
+  Event.JobState state = Event.JobState.RUNNING;
+  String reason = "";
+  long endedUs;
+  int waiting;
+  int ready;
+  int leased;
+  int done;
+  int failed;
+  long attempts;
+  long charged;
+
+  final Account reservation = new Account();
+
+  /// The part of the reservation that open leases may cost.
+  long held;
+
+  int leases;
+  @Nullable OpenLease firstLease;
+  @Nullable OpenLease lastLease;
+
+  @Nullable Graph graph;
+
+  /// What the consumer wanted and got; filled when the graph is dropped.
+  List<Result> results = List.of();
+
+  Job(
+      int number,
+      JobId id,
+      Account payer,
+      Address consumer,
+      String name,
+      int priority,
+      long budget,
+      int tasks,
+      long submittedUs,
+      String signature,
+      Hash specHash,
+      long specBytes) {
+    this.number = number;
+    this.id = id;
+    this.payer = payer;
+    this.consumer = consumer;
+    this.name = name;
+    this.priority = priority;
+    this.budget = budget;
+    this.tasks = tasks;
+    this.submittedUs = submittedUs;
+    this.signature = signature;
+    this.specHash = specHash;
+    this.specBytes = specBytes;
+  }
+
+  boolean isRunning() {
+    return state == Event.JobState.RUNNING;
+  }
+
+  /// The graph, which a running job and a job with open leases have.
+  Graph graph() {
+    if (graph == null) {
+      throw new IllegalStateException("job " + id + " has no graph any more");
+    }
+    return graph;
+  }
+
+  /// The part of the reservation that no lease holds.
+  long unheld() {
+    return reservation.balance - held;
+  }
+
+  void add(OpenLease lease) {
+    leases++;
+    held += lease.maxCharge;
+    lease.beforeInJob = lastLease;
+    if (lastLease == null) {
+      firstLease = lease;
+    } else {
+      lastLease.afterInJob = lease;
+    }
+    lastLease = lease;
+  }
+
+  void remove(OpenLease lease) {
+    leases--;
+    held -= lease.maxCharge;
+    OpenLease before = lease.beforeInJob;
+    OpenLease after = lease.afterInJob;
+    if (before == null) {
+      firstLease = after;
+    } else {
+      before.afterInJob = after;
+    }
+    if (after == null) {
+      lastLease = before;
+    } else {
+      after.beforeInJob = before;
+    }
+  }
+}

@@ -1,0 +1,207 @@
+package dev.perseid.core;
+
+import java.util.List;
+
+/// Job specifications as bytes, canonically: equal jobs give equal bytes, and no other bytes decode
+/// to the same job. Field by field in docs/formats.md.
+///
+/// The decoder checks the form only; what a job may contain is checked by [JobCheck].
+public final class JobCodec {
+  private static final int VERSION = 1;
+  private static final int STORED = 0;
+  private static final int PRODUCED = 1;
+
+  private JobCodec() {}
+
+  /// Encodes a job. O(tasks + edges + text).
+  public static byte[] encode(JobSpec spec) {
+    Out out = Out.plain();
+    write(out, spec);
+    return out.bytes();
+  }
+
+  /// Decodes what [#encode] made; throws [MalformedException] on anything else.
+  public static JobSpec decode(byte[] bytes) {
+    In in = In.plain(bytes);
+    JobSpec spec = read(in);
+    in.end();
+    return spec;
+  }
+
+  /// SHA-256 of the encoding: what stands for the job in the order that its consumer signs.
+  public static Hash specHash(JobSpec spec) {
+    return Hash.sha256(encode(spec));
+  }
+
+  static void write(Out out, JobSpec spec) {
+    writeHead(out, spec);
+    for (TaskSpec task : spec.tasks()) {
+      writeTask(out, task);
+    }
+  }
+
+  /// All but the tasks: their number comes last.
+  static void writeHead(Out out, JobSpec spec) {
+    out.octet(VERSION);
+    out.address(spec.consumer());
+    out.fixed(spec.nonce());
+    out.text(spec.name());
+    out.signed(spec.priority());
+    out.number(spec.budget());
+    out.number(spec.kinds().size());
+    for (TaskKind kind : spec.kinds()) {
+      writeKind(out, kind);
+    }
+    out.number(spec.results().size());
+    for (Input.Produced result : spec.results()) {
+      out.number(result.task());
+      out.number(result.output());
+    }
+    out.number(spec.tasks().size());
+  }
+
+  static JobSpec read(In in) {
+    int version = in.octet();
+    if (version != VERSION) {
+      throw in.malformed("a job of version " + version + " is not known here (this is version 1)");
+    }
+    Address consumer = in.address();
+    long nonce = in.fixed();
+    String name = in.text();
+    long priority = in.signed();
+    if (priority != (int) priority) {
+      throw in.malformed("a priority has 32 bits");
+    }
+    long budget = in.number();
+    int kindCount = in.count();
+    List<TaskKind> kinds = in.list(kindCount);
+    for (int i = 0; i < kindCount; i++) {
+      kinds.add(readKind(in));
+    }
+    int resultCount = in.count();
+    List<Input.Produced> results = in.list(resultCount);
+    for (int i = 0; i < resultCount; i++) {
+      int task = in.integer();
+      results.add(new Input.Produced(task, in.integer()));
+    }
+    int taskCount = in.count();
+    List<TaskSpec> tasks = in.list(taskCount);
+    String args = "";
+    for (int i = 0; i < taskCount; i++) {
+      TaskSpec task = readTask(in, args);
+      args = task.args();
+      tasks.add(task);
+    }
+    return new JobSpec(
+        consumer,
+        nonce,
+        name,
+        (int) priority,
+        budget,
+        List.copyOf(kinds),
+        List.copyOf(tasks),
+        List.copyOf(results));
+  }
+
+  static void writeKind(Out out, TaskKind kind) {
+    out.text(kind.name());
+    out.blob(kind.module());
+    out.number(kind.gasLimit());
+    out.number(kind.memoryBytes());
+    out.number(kind.outputBytesLimit());
+    out.number(kind.wallLimitMs());
+    out.number(kind.cores());
+    out.number(kind.maxAttempts());
+  }
+
+  private static TaskKind readKind(In in) {
+    return new TaskKind(
+        in.text(),
+        in.blob(),
+        in.number(),
+        in.number(),
+        in.number(),
+        in.number(),
+        in.integer(),
+        in.integer());
+  }
+
+  static void writeTask(Out out, TaskSpec task) {
+    String ownName = task.ownName();
+    out.octet(ownName == null ? 0 : 1);
+    if (ownName != null) {
+      out.text(ownName);
+    }
+    out.number(task.kind());
+    out.signed(task.copy());
+    out.text(task.args());
+    out.number(task.inputs().size());
+    for (Input input : task.inputs()) {
+      switch (input) {
+        case Input.Stored stored -> {
+          out.octet(STORED);
+          out.blob(stored.blob());
+        }
+        case Input.Produced produced -> {
+          out.octet(PRODUCED);
+          out.number(produced.task());
+          out.number(produced.output());
+        }
+      }
+    }
+    out.number(task.after().size());
+    for (int after : task.after()) {
+      out.number(after);
+    }
+    out.number(task.outputs());
+  }
+
+  /// Arguments equal to those of the task before are the same object: many tasks share them.
+  private static TaskSpec readTask(In in, String argsBefore) {
+    String ownName = in.flag() ? in.text() : null;
+    int kind = in.integer();
+    long copy = in.signed();
+    if (copy != (int) copy) {
+      throw in.malformed("a copy's number has 32 bits");
+    }
+    String args = in.text();
+    int inputCount = in.count();
+    List<Input> inputs = List.of();
+    if (inputCount > 0) {
+      List<Input> read = in.list(inputCount);
+      for (int i = 0; i < inputCount; i++) {
+        read.add(readInput(in));
+      }
+      inputs = List.copyOf(read);
+    }
+    int afterCount = in.count();
+    List<Integer> after = List.of();
+    if (afterCount > 0) {
+      List<Integer> read = in.list(afterCount);
+      for (int i = 0; i < afterCount; i++) {
+        read.add(in.integer());
+      }
+      after = List.copyOf(read);
+    }
+    return new TaskSpec(
+        ownName,
+        kind,
+        (int) copy,
+        args.equals(argsBefore) ? argsBefore : args,
+        inputs,
+        after,
+        in.integer());
+  }
+
+  private static Input readInput(In in) {
+    int source = in.octet();
+    if (source == STORED) {
+      return new Input.Stored(in.blob());
+    }
+    if (source == PRODUCED) {
+      int task = in.integer();
+      return new Input.Produced(task, in.integer());
+    }
+    throw in.malformed("an input is stored (0) or produced (1), not " + source);
+  }
+}

@@ -1,0 +1,45 @@
+package dev.perseid.core;
+
+import java.util.OptionalLong;
+
+/// What can be seen of a job. Tasks that are in none of the five counts were cancelled with it.
+///
+/// @param id the job
+/// @param number its number in the pool, from 0
+/// @param name for people
+/// @param consumer who pays
+/// @param priority from -100 to 100
+/// @param state running or how it ended
+/// @param reason why it ended, empty while it runs or when it is done
+/// @param tasks how many tasks it has
+/// @param waiting tasks that wait for another task
+/// @param ready tasks that wait for a provider
+/// @param leased tasks that a provider has
+/// @param done tasks that are done
+/// @param failed tasks that failed for good
+/// @param attempts attempts that ended, each with a record
+/// @param budget what was reserved, microcredits
+/// @param charged what was paid to providers, microcredits
+/// @param submittedUs when it was accepted, microseconds since the epoch by the pool's clock
+/// @param endedUs when it ended, likewise
+/// @param etaUs when it may end, likewise; absent as long as there is no basis for an estimate
+public record JobView(
+    JobId id,
+    int number,
+    String name,
+    Address consumer,
+    int priority,
+    Event.JobState state,
+    String reason,
+    int tasks,
+    int waiting,
+    int ready,
+    int leased,
+    int done,
+    int failed,
+    long attempts,
+    long budget,
+    long charged,
+    long submittedUs,
+    OptionalLong endedUs,
+    OptionalLong etaUs) {}

@@ -1,0 +1,49 @@
+package dev.perseid.core;
+
+import java.util.Map;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
+
+/// Double-entry bookkeeping in microcredits: issuance (which goes below zero), an account for each
+/// address, and a reservation for each job, which the job holds. Every movement takes from one
+/// account what it gives to another, so the sum of all is always 0.
+final class Ledger {
+  final Account issuance = new Account();
+  private final TreeMap<Address, Account> accounts = new TreeMap<>();
+
+  /// The account of an address, made on first use.
+  Account of(Address address) {
+    return accounts.computeIfAbsent(address, a -> new Account());
+  }
+
+  @Nullable Account find(Address address) {
+    return accounts.get(address);
+  }
+
+  int size() {
+    return accounts.size();
+  }
+
+  /// All accounts, ordered by address.
+  Map<Address, Account> accounts() {
+    return accounts;
+  }
+
+  void grant(Account to, long amount) {
+    if (amount < 0) {
+      throw new IllegalStateException("a grant of " + amount);
+    }
+    issuance.balance = Math.subtractExact(issuance.balance, amount);
+    to.balance = Math.addExact(to.balance, amount);
+  }
+
+  /// Moves `amount`; the giver must have it.
+  void move(Account from, Account to, long amount) {
+    if (amount < 0 || amount > from.balance) {
+      throw new IllegalStateException(
+          "cannot move " + amount + " microcredits out of an account of " + from.balance);
+    }
+    from.balance -= amount;
+    to.balance = Math.addExact(to.balance, amount);
+  }
+}

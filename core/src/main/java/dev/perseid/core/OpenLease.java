@@ -1,0 +1,54 @@
+package dev.perseid.core;
+
+import org.jspecify.annotations.Nullable;
+
+/// A lease that has not ended. It is a link of two chains, its provider's and its job's, both in
+/// order of lease numbers.
+final class OpenLease {
+  final long id;
+  final Job job;
+  final int task;
+  final int attempt;
+  final Provider provider;
+  final OfferRow offer;
+  final long maxCharge;
+  final long assignedUs;
+  final long deadlineUs;
+
+  /// How much core time it was expected to take when it was made.
+  final long expectedNs;
+
+  final int cores;
+  final long memoryBytes;
+
+  @Nullable OpenLease beforeAtProvider;
+  @Nullable OpenLease afterAtProvider;
+  @Nullable OpenLease beforeInJob;
+  @Nullable OpenLease afterInJob;
+
+  OpenLease(
+      long id,
+      Job job,
+      int task,
+      int attempt,
+      Provider provider,
+      OfferRow offer,
+      long maxCharge,
+      long assignedUs,
+      long deadlineUs,
+      long expectedNs,
+      TaskKind kind) {
+    this.id = id;
+    this.job = job;
+    this.task = task;
+    this.attempt = attempt;
+    this.provider = provider;
+    this.offer = offer;
+    this.maxCharge = maxCharge;
+    this.assignedUs = assignedUs;
+    this.deadlineUs = deadlineUs;
+    this.expectedNs = expectedNs;
+    this.cores = kind.cores();
+    this.memoryBytes = kind.memoryBytes();
+  }
+}

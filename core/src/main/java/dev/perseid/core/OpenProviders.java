@@ -1,0 +1,93 @@
+package dev.perseid.core;
+
+import java.util.Comparator;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
+
+/// The providers that take leases now, best first: in rooms of about equal size (powers of two of
+/// cores and memory), so that a task that needs a big machine does not look at the small ones.
+final class OpenProviders {
+  private static final Comparator<Provider> BEST_FIRST =
+      Comparator.<Provider>comparingLong(p -> p.rank).thenComparingInt(p -> p.index);
+
+  private final TreeMap<Integer, Room> rooms = new TreeMap<>();
+  private int count;
+
+  /// Providers of about the same size.
+  static final class Room {
+    private final int coreBits;
+    private final int memoryBits;
+    private final TreeSet<Provider> providers = new TreeSet<>(BEST_FIRST);
+
+    private Room(int coreBits, int memoryBits) {
+      this.coreBits = coreBits;
+      this.memoryBits = memoryBits;
+    }
+  }
+
+  boolean isEmpty() {
+    return count == 0;
+  }
+
+  /// Puts a provider where it belongs after something about it changed. O(log providers).
+  void refresh(Provider provider) {
+    boolean open = provider.isOpen();
+    long rank = open ? provider.newRank() : 0;
+    Room room = open ? room(provider) : null;
+    if (room == provider.listed && rank == provider.rank) {
+      return;
+    }
+    if (provider.listed != null) {
+      provider.listed.providers.remove(provider);
+      count--;
+    }
+    provider.rank = rank;
+    provider.listed = room;
+    if (room != null) {
+      room.providers.add(provider);
+      count++;
+    }
+  }
+
+  private Room room(Provider provider) {
+    int coreBits = bits(provider.cores());
+    int memoryBits = bits(provider.memoryBytes());
+    return rooms.computeIfAbsent(coreBits << 8 | memoryBits, k -> new Room(coreBits, memoryBits));
+  }
+
+  private static int bits(long number) {
+    return 64 - Long.numberOfLeadingZeros(number);
+  }
+
+  /// The best open provider on which a task of this shape fits, or null.
+  ///
+  /// @param excluded ordinals of providers that must not be chosen
+  @Nullable Provider best(int cores, long memoryBytes, int[] excluded) {
+    Provider best = null;
+    for (Room room : rooms.values()) {
+      if (room.coreBits < bits(cores) || room.memoryBits < bits(memoryBytes)) {
+        continue;
+      }
+      for (Provider provider : room.providers) {
+        if (best != null && BEST_FIRST.compare(provider, best) > 0) {
+          break;
+        }
+        if (provider.fits(cores, memoryBytes) && !contains(excluded, provider.index)) {
+          best = provider;
+          break;
+        }
+      }
+    }
+    return best;
+  }
+
+  static boolean contains(int[] numbers, int number) {
+    for (int n : numbers) {
+      if (n == number) {
+        return true;
+      }
+    }
+    return false;
+  }
+}

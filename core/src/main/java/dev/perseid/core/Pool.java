@@ -1,0 +1,215 @@
+package dev.perseid.core;
+
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
+import java.security.DigestOutputStream;
+import java.security.MessageDigest;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/// What the pool knows: the fold of its events.
+///
+/// Owned by one thread. [#apply] changes it in place; its meaning is `apply(state, event) ->
+/// state`. There is no clock, file, thread, randomness or hash order in here: the same events make
+/// the same state, and the same commands at the same times make the same events. A job that was
+/// handed in must not be changed afterwards.
+public final class Pool {
+  private final State state;
+
+  private Pool(State state) {
+    this.state = state;
+  }
+
+  /// The pool named `self` before its first event.
+  public static Pool empty(Address self) {
+    return new Pool(new State(self));
+  }
+
+  /// Decides a command and applies what follows: one step is decided, its event applied, then the
+  /// next step. A refused command is one `Refused` event. An empty list means that there was
+  /// nothing to do: the same job again, a drain twice, no assignment possible, a doubled report.
+  ///
+  /// @param nowUs microseconds since the epoch by the pool's clock
+  /// @param effects what the outside must do is appended here, to be carried out only once the
+  ///   events are durable. Some answers ("forget this lease", "here is your lease again") follow
+  ///   from no event and come even with an empty list
+  /// @return what happened, in order
+  public List<Event> execute(Command c, long nowUs, List<Effect> effects) {
+    List<Event> events = new ArrayList<>();
+    new Decision(state, nowUs, events, effects).execute(c);
+    return events;
+  }
+
+  /// Replays one event. All effects are appended; a host that replays carries out `StoreBatch` and
+  /// `StoreEntry` only. Throws IllegalStateException for an event that cannot follow.
+  public void apply(Event e, List<Effect> effects) {
+    state.apply(e, effects);
+  }
+
+  /// Writes the whole state: versioned, with a checksum for each part, never all in memory at once.
+  /// O(live tasks + summaries).
+  public void snapshot(DataOutput out) throws IOException {
+    Snapshot.write(state, out);
+  }
+
+  /// Reads what [#snapshot] wrote. Throws [MalformedException] if it is damaged.
+  public static Pool restore(DataInput in) throws IOException {
+    return new Pool(Snapshot.read(in));
+  }
+
+  /// SHA-256 of the snapshot's bytes: equal for equal states.
+  public Hash digest() {
+    MessageDigest sha256 = Hash.digest();
+    try (DataOutputStream out =
+        new DataOutputStream(new DigestOutputStream(OutputStream.nullOutputStream(), sha256))) {
+      snapshot(out);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return Hash.of(sha256.digest());
+  }
+
+  /// This pool's own address.
+  public Address self() {
+    return state.self;
+  }
+
+  /// A job by its id. O(1).
+  public Optional<JobView> job(JobId id) {
+    return Optional.ofNullable(state.jobsById.get(id)).map(state::view);
+  }
+
+  /// The newest jobs first; of one consumer, or of all where it is null. O(jobs).
+  public List<JobView> jobs(@Nullable Address consumer, int limit) {
+    List<JobView> found = new ArrayList<>();
+    for (Job job : state.jobs.descendingMap().values()) {
+      if (found.size() >= limit) {
+        break;
+      }
+      if (consumer == null || consumer.equals(job.consumer)) {
+        found.add(state.view(job));
+      }
+    }
+    return found;
+  }
+
+  /// A provider by its address.
+  public Optional<ProviderView> provider(Address address) {
+    return Optional.ofNullable(state.providersByAddress.get(address)).map(state::view);
+  }
+
+  /// All providers that are known, gone ones included, in the order in which they first joined.
+  public List<ProviderView> providers() {
+    return state.providers.values().stream().map(state::view).toList();
+  }
+
+  /// Free credits of an account, microcredits; 0 for one that does not exist.
+  public long balance(Address account) {
+    Account found = state.ledger.find(account);
+    return found == null ? 0 : found.balance;
+  }
+
+  /// Credits of an account that are reserved for its jobs, microcredits. O(jobs).
+  public long reserved(Address account) {
+    long sum = 0;
+    for (Job job : state.jobs.values()) {
+      if (job.consumer.equals(account)) {
+        sum += job.reservation.balance;
+      }
+    }
+    return sum;
+  }
+
+  /// All credits ever granted, microcredits.
+  public long issued() {
+    return -state.ledger.issuance.balance;
+  }
+
+  /// All accounts, free and reserved, and issuance together: always 0. O(accounts + jobs).
+  public long sumOfAccounts() {
+    long sum = state.ledger.issuance.balance;
+    for (Account account : state.ledger.accounts().values()) {
+      sum += account.balance;
+    }
+    for (Job job : state.jobs.values()) {
+      sum += job.reservation.balance;
+    }
+    return sum;
+  }
+
+  /// An open lease in full, so that its record's digest can be computed again; empty once it ended.
+  public Optional<Lease> lease(long id) {
+    return Optional.ofNullable(state.leases.get(id)).map(state::lease);
+  }
+
+  /// An offer by its EIP-712 digest: those in force, those of open leases, and the most recent
+  /// others.
+  public Optional<Offer> offer(Hash offerHash) {
+    return Optional.ofNullable(state.offers.get(offerHash)).map(row -> row.offer);
+  }
+
+  /// The outputs of a task that is done, else empty. Of an ended job only those are kept that its
+  /// consumer wanted; they come in the order of the job's results.
+  public List<Blob> outputs(JobId id, int task) {
+    Job job = state.jobsById.get(id);
+    if (job == null || task < 0 || task >= job.tasks) {
+      return List.of();
+    }
+    Graph graph = job.graph;
+    if (graph == null) {
+      return job.results.stream().filter(r -> r.task() == task).map(Result::blob).toList();
+    }
+    if (graph.state[task] != Graph.DONE) {
+      return List.of();
+    }
+    List<Blob> outputs = new ArrayList<>();
+    for (int o = 0; o < graph.spec.tasks().get(task).outputs(); o++) {
+      outputs.add(graph.output(task, o));
+    }
+    return outputs;
+  }
+
+  /// The outputs that the job's consumer wants and that exist by now, in the order in which it
+  /// named them.
+  public List<Result> results(JobId id) {
+    Job job = state.jobsById.get(id);
+    if (job == null) {
+      return List.of();
+    }
+    return job.graph == null ? job.results : job.graph.results();
+  }
+
+  /// The specification of a job that runs or has open leases; an ended job's is not kept.
+  public Optional<JobSpec> spec(JobId id) {
+    Job job = state.jobsById.get(id);
+    return job == null || job.graph == null ? Optional.empty() : Optional.of(job.graph.spec);
+  }
+
+  /// Why is it not running, not placed, or failed? Never fails: what is unknown is said.
+  ///
+  /// @param taskName the task's name; null or empty for the job as a whole
+  public Answer why(JobId id, @Nullable String taskName, long nowUs) {
+    return new Why(state, nowUs).answer(id, taskName);
+  }
+
+  /// How many records were made.
+  public long records() {
+    return state.records;
+  }
+
+  /// How many batches were signed.
+  public long batches() {
+    return state.batches;
+  }
+
+  /// How many jobs were accepted.
+  public long jobsAccepted() {
+    return state.nextJob;
+  }
+}

@@ -1,0 +1,433 @@
+package dev.perseid.core;
+
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+
+/// The state as bytes and back. What follows from the rest (edges, counts of open dependencies,
+/// lines of ready tasks, order of providers) is not written but made again. docs/formats.md has the
+/// layout.
+final class Snapshot {
+  private static final int VERSION = 1;
+  private static final int STATE_MASK = 7;
+  private static final int HAS_ATTEMPTS = 8;
+  private static final int HAS_FAULTS = 16;
+  private static final List<ProviderView.State> PROVIDER_STATES =
+      List.of(ProviderView.State.SERVING, ProviderView.State.DRAINING, ProviderView.State.GONE);
+
+  private Snapshot() {}
+
+  static void write(State state, DataOutput stream) throws IOException {
+    Out out = Out.framed(stream);
+    out.octet(VERSION);
+    out.address(state.self);
+    out.number(state.lastUs);
+    out.number(state.nextLease);
+    out.number(state.nextJob);
+    out.number(state.nextProvider);
+    out.number(state.records);
+    out.number(state.batches);
+    out.number(state.refused);
+    out.number(-state.ledger.issuance.balance);
+    out.number(state.ledger.size());
+    for (Map.Entry<Address, Account> e : state.ledger.accounts().entrySet()) {
+      out.address(e.getKey());
+      out.number(e.getValue().balance);
+      out.flushFull();
+    }
+    out.number(state.offers.size());
+    for (OfferRow row : state.offers.values()) {
+      EventCodec.writeOffer(out, row.offer);
+      out.hash(row.hash);
+      out.text(row.signature);
+      out.flushFull();
+    }
+    out.number(state.providers.size());
+    for (Provider provider : state.providers.values()) {
+      writeProvider(out, provider);
+      out.flushFull();
+    }
+    out.number(state.ended.size());
+    for (Job job : state.ended) {
+      writeJob(out, job);
+      out.number(job.id.a());
+      out.number(job.id.b());
+      out.address(job.consumer);
+      out.text(job.name);
+      out.signed(job.priority);
+      out.number(job.budget);
+      out.number(job.tasks);
+      out.hash(job.specHash);
+      out.number(job.specBytes);
+      out.number(job.results.size());
+      for (Result r : job.results) {
+        out.text(r.taskName());
+        out.number(r.task());
+        out.number(r.output());
+        out.blob(r.blob());
+        out.flushFull();
+      }
+      out.flushFull();
+    }
+    out.number(state.jobs.size() - state.ended.size());
+    for (Job job : state.jobs.values()) {
+      if (job.graph != null) {
+        writeJob(out, job);
+        writeGraph(out, job, job.graph);
+      }
+    }
+    out.number(state.leases.size());
+    for (OpenLease lease : state.leases.values()) {
+      out.number(lease.id);
+      out.number(lease.job.number);
+      out.number(lease.task);
+      out.number(lease.attempt);
+      out.number(lease.provider.index);
+      out.hash(lease.offer.hash);
+      out.number(lease.maxCharge);
+      out.number(lease.assignedUs);
+      out.number(lease.deadlineUs);
+      out.number(lease.expectedNs);
+      out.flushFull();
+    }
+    out.end();
+  }
+
+  private static void writeProvider(Out out, Provider p) {
+    out.number(p.index);
+    out.address(p.address);
+    out.hash(p.offer.hash);
+    out.number(p.session);
+    out.choice(p.state, PROVIDER_STATES);
+    out.number(p.joinedUs);
+    out.number(p.goneUs);
+    out.number(p.attemptsDone);
+    out.number(p.attemptsFailed);
+    out.number(p.earned);
+    out.number(p.busyNs);
+    out.number(p.speed);
+    out.number(p.longestWallMs);
+  }
+
+  /// What is written of every job, with a graph or without.
+  private static void writeJob(Out out, Job job) {
+    out.number(job.number);
+    out.number(job.submittedUs);
+    out.text(job.signature);
+    out.choice(job.state, EventCodec.JOB_STATES);
+    out.text(job.reason);
+    out.number(job.endedUs);
+    out.number(job.done);
+    out.number(job.failed);
+    out.number(job.attempts);
+    out.number(job.charged);
+    out.number(job.reservation.balance);
+  }
+
+  private static void writeGraph(Out out, Job job, Graph graph) throws IOException {
+    JobCodec.writeHead(out, graph.spec);
+    for (TaskSpec task : graph.spec.tasks()) {
+      JobCodec.writeTask(out, task);
+      out.flushFull();
+    }
+    for (int k = 0; k < graph.learned.length; k++) {
+      out.number(graph.learned[k]);
+      out.number(graph.usualWallNs[k]);
+    }
+    for (int t = 0; t < job.tasks; t++) {
+      int state = graph.state[t];
+      int attempts = graph.attempts[t];
+      int faults = graph.faults[t];
+      out.octet(state | (attempts > 0 ? HAS_ATTEMPTS : 0) | (faults > 0 ? HAS_FAULTS : 0));
+      if (attempts > 0) {
+        out.octet(attempts);
+      }
+      if (faults > 0) {
+        out.octet(faults);
+      }
+      if (state == Graph.READY || state == Graph.LEASED) {
+        out.signed(graph.readyUs[t] - job.submittedUs);
+      }
+      if (state == Graph.DONE) {
+        int outputs = graph.spec.tasks().get(t).outputs();
+        for (int o = 0; o < outputs; o++) {
+          out.blob(graph.output(t, o));
+        }
+      }
+      out.flushFull();
+    }
+    out.number(graph.excluded.size());
+    for (Map.Entry<Integer, int[]> e : graph.excluded.entrySet()) {
+      out.number(e.getKey());
+      out.number(e.getValue().length);
+      for (int provider : e.getValue()) {
+        out.number(provider);
+      }
+      out.flushFull();
+    }
+  }
+
+  static State read(DataInput stream) throws IOException {
+    try {
+      return read(In.framed(stream));
+    } catch (UncheckedIOException e) {
+      throw e.getCause();
+    }
+  }
+
+  private static State read(In in) {
+    int version = in.octet();
+    if (version != VERSION) {
+      throw in.malformed(
+          "a snapshot of version " + version + " is not known here (this is version 1)");
+    }
+    State state = new State(in.address());
+    state.lastUs = in.number();
+    state.nextLease = in.number();
+    state.nextJob = in.integer();
+    state.nextProvider = in.integer();
+    state.records = in.number();
+    state.batches = in.number();
+    state.refused = in.number();
+    state.ledger.issuance.balance = -in.number();
+    int accounts = in.count();
+    for (int i = 0; i < accounts; i++) {
+      Account account = state.ledger.of(in.address());
+      account.balance = in.number();
+    }
+    int offers = in.count();
+    for (int i = 0; i < offers; i++) {
+      OfferRow row = new OfferRow(EventCodec.readOffer(in), in.hash(), in.text());
+      state.offers.put(row.hash, row);
+    }
+    int providers = in.count();
+    long[] longestWallMs = new long[providers];
+    for (int i = 0; i < providers; i++) {
+      longestWallMs[i] = readProvider(in, state);
+    }
+    int ended = in.count();
+    for (int i = 0; i < ended; i++) {
+      readEnded(in, state);
+    }
+    int live = in.count();
+    for (int i = 0; i < live; i++) {
+      readLive(in, state);
+    }
+    int leases = in.count();
+    for (int i = 0; i < leases; i++) {
+      readLease(in, state);
+    }
+    in.end();
+    int i = 0;
+    for (Provider provider : state.providers.values()) {
+      provider.longestWallMs = longestWallMs[i++];
+      state.open.refresh(provider);
+    }
+    return state;
+  }
+
+  private static OfferRow offer(In in, State state) {
+    OfferRow row = state.offers.get(in.hash());
+    if (row == null) {
+      throw in.malformed("an offer is named that does not stand in the snapshot");
+    }
+    return row;
+  }
+
+  /// Returns the longest wall limit among the provider's leases, to be set when they are read.
+  private static long readProvider(In in, State state) {
+    int index = in.integer();
+    Address address = in.address();
+    OfferRow offer = offer(in, state);
+    offer.uses++;
+    Provider p = new Provider(index, address, state.ledger.of(address), offer);
+    p.session = in.number();
+    p.state = in.choice(PROVIDER_STATES);
+    p.joinedUs = in.number();
+    p.goneUs = in.number();
+    p.attemptsDone = in.number();
+    p.attemptsFailed = in.number();
+    p.earned = in.number();
+    p.busyNs = in.number();
+    p.speed = in.integer();
+    state.list(p);
+    return in.number();
+  }
+
+  /// The fields that [#writeJob] wrote, before the job they belong to is known.
+  private record Head(
+      int number,
+      long submittedUs,
+      String signature,
+      Event.JobState state,
+      String reason,
+      long endedUs,
+      int done,
+      int failed,
+      long attempts,
+      long charged,
+      long reserved) {
+    static Head read(In in) {
+      return new Head(
+          in.integer(),
+          in.number(),
+          in.text(),
+          in.choice(EventCodec.JOB_STATES),
+          in.text(),
+          in.number(),
+          in.integer(),
+          in.integer(),
+          in.number(),
+          in.number(),
+          in.number());
+    }
+
+    void into(Job job) {
+      job.state = state;
+      job.reason = reason;
+      job.endedUs = endedUs;
+      job.done = done;
+      job.failed = failed;
+      job.attempts = attempts;
+      job.charged = charged;
+      job.reservation.balance = reserved;
+    }
+  }
+
+  private static void readEnded(In in, State state) {
+    Head head = Head.read(in);
+    long a = in.number();
+    JobId id = new JobId(a, in.number());
+    Address consumer = in.address();
+    Job job =
+        new Job(
+            head.number,
+            id,
+            state.ledger.of(consumer),
+            consumer,
+            in.text(),
+            (int) in.signed(),
+            in.number(),
+            in.integer(),
+            head.submittedUs,
+            head.signature,
+            in.hash(),
+            in.number());
+    head.into(job);
+    int count = in.count();
+    List<Result> results = count == 0 ? List.of() : new ArrayList<>(Math.min(count, 1 << 16));
+    for (int i = 0; i < count; i++) {
+      String name = in.text();
+      int task = in.integer();
+      int output = in.integer();
+      results.add(new Result(name, task, output, in.blob()));
+    }
+    job.results = List.copyOf(results);
+    state.jobs.put(job.number, job);
+    state.jobsById.put(job.id, job);
+    state.keep(job);
+  }
+
+  private static void readLive(In in, State state) {
+    Head head = Head.read(in);
+    JobSpec spec = JobCodec.read(in);
+    Job job =
+        new Job(
+            head.number,
+            spec.id(),
+            state.ledger.of(spec.consumer()),
+            spec.consumer(),
+            spec.name(),
+            spec.priority(),
+            spec.budget(),
+            spec.tasks().size(),
+            head.submittedUs,
+            head.signature,
+            JobCodec.specHash(spec),
+            JobCheck.bytes(spec));
+    head.into(job);
+    Graph graph = new Graph(job, spec);
+    state.list(job, graph);
+    for (int k = 0; k < graph.learned.length; k++) {
+      graph.learned[k] = in.number();
+      graph.usualWallNs[k] = in.number();
+    }
+    Blob[] outputs = {};
+    for (int t = 0; t < job.tasks; t++) {
+      int bits = in.octet();
+      byte taskState = (byte) (bits & STATE_MASK);
+      graph.state[t] = taskState;
+      graph.attempts[t] = (byte) ((bits & HAS_ATTEMPTS) == 0 ? 0 : in.octet());
+      graph.faults[t] = (byte) ((bits & HAS_FAULTS) == 0 ? 0 : in.octet());
+      if (taskState == Graph.READY || taskState == Graph.LEASED) {
+        graph.readyUs[t] = job.submittedUs + in.signed();
+      }
+      if (taskState == Graph.DONE) {
+        int count = spec.tasks().get(t).outputs();
+        if (outputs.length != count) {
+          outputs = new Blob[count];
+        }
+        for (int o = 0; o < count; o++) {
+          outputs[o] = in.blob();
+        }
+        graph.setOutputs(t, Arrays.asList(outputs));
+        for (int i = graph.edges.start(t); i < graph.edges.end(t); i++) {
+          graph.pending[graph.edges.successor(i)]--;
+        }
+      }
+    }
+    int excluded = in.count();
+    for (int i = 0; i < excluded; i++) {
+      int task = in.integer();
+      int[] providers = new int[in.integer()];
+      for (int p = 0; p < providers.length; p++) {
+        providers[p] = in.integer();
+      }
+      graph.excluded.put(task, providers);
+    }
+    if (!job.isRunning()) {
+      return;
+    }
+    for (int t = 0; t < job.tasks; t++) {
+      switch (graph.state[t]) {
+        case Graph.WAITING -> job.waiting++;
+        case Graph.READY -> {
+          job.ready++;
+          graph.list(t);
+        }
+        case Graph.LEASED -> job.leased++;
+        default -> {}
+      }
+    }
+    state.relist(graph);
+  }
+
+  private static void readLease(In in, State state) {
+    long id = in.number();
+    Job job = state.jobNumber(in.integer());
+    int task = in.integer();
+    int attempt = in.integer();
+    Provider provider = state.providers.get(in.integer());
+    if (provider == null) {
+      throw in.malformed("lease " + id + " names a provider that does not stand in the snapshot");
+    }
+    state.list(
+        new OpenLease(
+            id,
+            job,
+            task,
+            attempt,
+            provider,
+            offer(in, state),
+            in.number(),
+            in.number(),
+            in.number(),
+            in.number(),
+            job.graph().kind(task)));
+  }
+}

@@ -1,0 +1,550 @@
+package dev.perseid.core;
+
+import java.util.ArrayDeque;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.NavigableSet;
+import java.util.OptionalLong;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
+
+/// What the pool knows, and how each event changes it. Everything here is a function of the events
+/// alone: what decisions depend on is in the snapshot, or follows from what is.
+final class State {
+  private static final Comparator<OpenLease> SOONEST_FIRST =
+      Comparator.<OpenLease>comparingLong(l -> l.deadlineUs).thenComparingLong(l -> l.id);
+
+  /// Shorter attempts say more about the machine's other work than about its speed.
+  private static final long TELLING_NS = 1_000_000;
+
+  /// A year, which keeps the estimate of a job's end below 2^63.
+  private static final long LONGEST_ETA_US = 365L * 24 * 3_600 * 1_000_000;
+
+  private static final int TELLING_ATTEMPTS = 3;
+
+  final Address self;
+  final Ledger ledger = new Ledger();
+
+  /// All jobs, by number.
+  final TreeMap<Integer, Job> jobs = new TreeMap<>();
+
+  /// Only looked up, never walked.
+  final Map<JobId, Job> jobsById = new HashMap<>();
+
+  /// Jobs without a graph, in the order in which it was dropped.
+  final ArrayDeque<Job> ended = new ArrayDeque<>();
+
+  /// Providers by index.
+  final TreeMap<Integer, Provider> providers = new TreeMap<>();
+
+  final TreeMap<Address, Provider> providersByAddress = new TreeMap<>();
+
+  /// Offers, oldest first.
+  final LinkedHashMap<Hash, OfferRow> offers = new LinkedHashMap<>();
+
+  /// Open leases by number, lowest first.
+  final LinkedHashMap<Long, OpenLease> leases = new LinkedHashMap<>();
+
+  final TreeSet<OpenLease> byDeadline = new TreeSet<>(SOONEST_FIRST);
+  final OpenProviders open = new OpenProviders();
+
+  /// The groups that have ready tasks, by shape.
+  final TreeMap<Group.Shape, NavigableSet<Group>> ready = new TreeMap<>();
+
+  long lastUs;
+  long nextLease = 1;
+  int nextJob;
+  int nextProvider;
+  long records;
+  long batches;
+  long refused;
+  long endedResults;
+  long liveTasks;
+  long liveSpecBytes;
+  int liveJobs;
+
+  State(Address self) {
+    this.self = self;
+  }
+
+  /// Applies one event; what the outside must do about it is appended to `effects`.
+  void apply(Event event, List<Effect> effects) {
+    switch (event) {
+      case Event.Granted e -> {
+        ledger.grant(ledger.of(e.to()), e.amount());
+        seen(e.atUs());
+      }
+      case Event.JobAccepted e -> jobAccepted(e, effects);
+      case Event.TaskAssigned e -> taskAssigned(e, effects);
+      case Event.BatchSigned e -> {
+        batches = e.batch().number() + 1;
+        effects.add(new Effect.StoreBatch(e.batch()));
+      }
+      case Event.AttemptEnded e -> attemptEnded(e, effects);
+      case Event.LeaseReturned e -> leaseReturned(e, effects);
+      case Event.JobEnded e -> jobEnded(e, effects);
+      case Event.ProviderJoined e -> providerJoined(e);
+      case Event.ProviderDraining e -> {
+        Provider provider = provider(e.provider());
+        provider.state = ProviderView.State.DRAINING;
+        open.refresh(provider);
+        seen(e.atUs());
+      }
+      case Event.ProviderGone e -> {
+        Provider provider = provider(e.provider());
+        provider.state = ProviderView.State.GONE;
+        provider.goneUs = e.atUs();
+        open.refresh(provider);
+        seen(e.atUs());
+      }
+      case Event.Refused e -> {
+        refused++;
+        seen(e.atUs());
+      }
+    }
+  }
+
+  private void seen(long atUs) {
+    lastUs = Math.max(lastUs, atUs);
+  }
+
+  private void jobAccepted(Event.JobAccepted e, List<Effect> effects) {
+    JobSpec spec = e.spec();
+    Account payer = ledger.of(spec.consumer());
+    Job job =
+        new Job(
+            nextJob++,
+            spec.id(),
+            payer,
+            spec.consumer(),
+            spec.name(),
+            spec.priority(),
+            spec.budget(),
+            spec.tasks().size(),
+            e.atUs(),
+            e.signature(),
+            JobCodec.specHash(spec),
+            JobCheck.bytes(spec));
+    ledger.move(payer, job.reservation, job.budget);
+    Graph graph = new Graph(job, spec);
+    list(job, graph);
+    for (int t = 0; t < job.tasks; t++) {
+      if (graph.pending[t] == 0) {
+        graph.readyUs[t] = e.atUs();
+        makeReady(job, graph, t);
+      } else {
+        job.waiting++;
+      }
+    }
+    relist(graph);
+    seen(e.atUs());
+    effects.add(new Effect.JobChanged(job.id));
+  }
+
+  /// Makes a job with a graph known.
+  void list(Job job, Graph graph) {
+    job.graph = graph;
+    jobs.put(job.number, job);
+    jobsById.put(job.id, job);
+    liveJobs++;
+    liveTasks += job.tasks;
+    liveSpecBytes += job.specBytes;
+  }
+
+  private static void makeReady(Job job, Graph graph, int task) {
+    graph.state[task] = Graph.READY;
+    graph.list(task);
+    job.ready++;
+  }
+
+  /// Lists the groups of a running job that have ready tasks.
+  void relist(Graph graph) {
+    for (Group group : graph.groups) {
+      relist(group);
+    }
+  }
+
+  private void relist(Group group) {
+    boolean wanted = group.job.isRunning() && !group.isEmpty();
+    if (wanted == group.listed) {
+      return;
+    }
+    group.listed = wanted;
+    if (wanted) {
+      ready.computeIfAbsent(group.shape, s -> new TreeSet<>(Group.ORDER)).add(group);
+      return;
+    }
+    NavigableSet<Group> line = ready.get(group.shape);
+    if (line != null) {
+      line.remove(group);
+      if (line.isEmpty()) {
+        ready.remove(group.shape);
+      }
+    }
+  }
+
+  private void taskAssigned(Event.TaskAssigned e, List<Effect> effects) {
+    Job job = jobNumber(e.job());
+    Graph graph = job.graph();
+    Provider provider = provider(e.provider());
+    int task = e.task();
+    TaskKind kind = graph.kind(task);
+    int kindIndex = graph.spec.tasks().get(task).kind();
+    long longestMs = provider.leases == 0 ? 0 : provider.longestWallMs;
+    OpenLease lease =
+        new OpenLease(
+            e.lease(),
+            job,
+            task,
+            e.attempt(),
+            provider,
+            provider.offer,
+            e.maxCharge(),
+            e.atUs(),
+            e.atUs() + (kind.wallLimitMs() + longestMs + Limits.LEASE_GRACE_MS) * 1_000,
+            provider.expectedNs(kind, graph.usualWallNs[kindIndex]),
+            kind);
+    graph.unlist(task);
+    relist(graph.group(task));
+    graph.state[task] = Graph.LEASED;
+    job.ready--;
+    job.leased++;
+    nextLease = e.lease() + 1;
+    list(lease);
+    seen(e.atUs());
+    effects.add(new Effect.SendLease(lease(lease)));
+    effects.add(new Effect.JobChanged(job.id));
+  }
+
+  /// Makes an open lease known to its job, its provider and the clock.
+  void list(OpenLease lease) {
+    leases.put(lease.id, lease);
+    byDeadline.add(lease);
+    lease.job.add(lease);
+    lease.provider.add(lease, lease.job.graph().kind(lease.task).wallLimitMs());
+    lease.offer.uses++;
+    open.refresh(lease.provider);
+  }
+
+  private OpenLease take(long id) {
+    OpenLease lease = leases.remove(id);
+    if (lease == null) {
+      throw new IllegalStateException("lease " + id + " is not open");
+    }
+    byDeadline.remove(lease);
+    lease.job.remove(lease);
+    lease.provider.remove(lease);
+    lease.offer.uses--;
+    return lease;
+  }
+
+  private void attemptEnded(Event.AttemptEnded e, List<Effect> effects) {
+    Entry entry = e.entry();
+    ExecutionRecord record = entry.record();
+    OpenLease lease = take(record.lease());
+    Job job = lease.job;
+    Graph graph = job.graph();
+    Provider provider = lease.provider;
+    records = entry.index() + 1;
+    job.attempts++;
+    job.charged += record.charge();
+    ledger.move(job.reservation, provider.account, record.charge());
+    remember(provider, graph, lease.task, record);
+    graph.attempts[lease.task]++;
+    switch (e.next()) {
+      case DONE -> taskDone(job, graph, lease.task, record.outputs(), entry.recordedUs());
+      case RETRY -> {
+        if (isFault(record.outcome(), provider)) {
+          graph.faults[lease.task]++;
+        }
+        tryAgain(job, graph, lease);
+      }
+      case FAILED -> {
+        graph.state[lease.task] = Graph.FAILED;
+        job.leased--;
+        job.failed++;
+      }
+      case OVER -> over(job, lease.maxCharge - record.charge());
+    }
+    open.refresh(provider);
+    seen(entry.recordedUs());
+    effects.add(new Effect.StoreEntry(entry));
+    if (record.outcome() != Outcome.LOST) {
+      effects.add(new Effect.ReportDurable(provider.address, lease.id));
+    }
+    effects.add(new Effect.JobChanged(job.id));
+  }
+
+  /// Whether an attempt that must be made again counts against the task's attempts.
+  static boolean isFault(Outcome outcome, Provider provider) {
+    return outcome != Outcome.CANCELLED || provider.state == ProviderView.State.SERVING;
+  }
+
+  private static void remember(Provider provider, Graph graph, int task, ExecutionRecord record) {
+    long wallNs = record.usage().wallNs().orElse(0);
+    provider.earned += record.charge();
+    provider.busyNs += wallNs;
+    switch (record.outcome()) {
+      case DONE, TASK_FAILED -> {
+        provider.attemptsDone++;
+        int kind = graph.spec.tasks().get(task).kind();
+        if (wallNs > 0) {
+          long usual = graph.usualWallNs[kind];
+          if (graph.learned[kind] >= TELLING_ATTEMPTS && Math.min(usual, wallNs) >= TELLING_NS) {
+            provider.learnSpeed(usual, wallNs);
+          }
+          graph.learn(kind, Provider.atUsualSpeed(wallNs, provider.speed));
+        }
+      }
+      case PROVIDER_FAILED, LOST, REFUSED -> provider.attemptsFailed++;
+      case CANCELLED -> {}
+    }
+  }
+
+  private void taskDone(Job job, Graph graph, int task, List<Blob> outputs, long atUs) {
+    graph.state[task] = Graph.DONE;
+    graph.setOutputs(task, outputs);
+    job.leased--;
+    job.done++;
+    graph.forget(task);
+    for (int i = graph.edges.start(task); i < graph.edges.end(task); i++) {
+      int successor = graph.edges.successor(i);
+      if (--graph.pending[successor] == 0) {
+        job.waiting--;
+        graph.readyUs[successor] = atUs;
+        makeReady(job, graph, successor);
+        relist(graph.group(successor));
+      }
+    }
+  }
+
+  private void tryAgain(Job job, Graph graph, OpenLease lease) {
+    if (lease.provider.state == ProviderView.State.SERVING) {
+      graph.exclude(lease.task, lease.provider.index);
+    }
+    job.leased--;
+    makeReady(job, graph, lease.task);
+    relist(graph.group(lease.task));
+  }
+
+  /// A lease of an ended job is over: what it held and did not cost returns.
+  private void over(Job job, long refund) {
+    ledger.move(job.reservation, job.payer, refund);
+    if (job.leases == 0) {
+      drop(job);
+    }
+  }
+
+  private void leaseReturned(Event.LeaseReturned e, List<Effect> effects) {
+    OpenLease lease = take(e.lease());
+    Job job = lease.job;
+    if (job.isRunning()) {
+      // No attempt was made, but whoever gave it back would only give it back again.
+      tryAgain(job, job.graph(), lease);
+    } else {
+      over(job, lease.maxCharge);
+    }
+    open.refresh(lease.provider);
+    seen(e.atUs());
+    effects.add(new Effect.JobChanged(job.id));
+  }
+
+  private void jobEnded(Event.JobEnded e, List<Effect> effects) {
+    Job job = jobNumber(e.job());
+    job.state = e.state();
+    job.reason = e.reason();
+    job.endedUs = e.atUs();
+    job.waiting = 0;
+    job.ready = 0;
+    job.leased = 0;
+    ledger.move(job.reservation, job.payer, e.refund());
+    relist(job.graph());
+    for (OpenLease l = job.firstLease; l != null; l = l.afterInJob) {
+      effects.add(new Effect.StopLease(l.provider.address, l.id));
+    }
+    if (job.leases == 0) {
+      drop(job);
+    }
+    seen(e.atUs());
+    effects.add(new Effect.JobChanged(job.id));
+  }
+
+  /// Drops the graph of an ended job and, if there are too many, the oldest summaries.
+  private void drop(Job job) {
+    job.results = job.graph().results();
+    job.graph = null;
+    liveJobs--;
+    liveTasks -= job.tasks;
+    liveSpecBytes -= job.specBytes;
+    keep(job);
+    while (ended.size() > Limits.ENDED_JOBS
+        || (endedResults > Limits.ENDED_RESULTS && ended.size() > 1)) {
+      Job oldest = ended.removeFirst();
+      endedResults -= oldest.results.size();
+      jobs.remove(oldest.number);
+      jobsById.remove(oldest.id);
+    }
+  }
+
+  /// Keeps the summary of an ended job.
+  void keep(Job job) {
+    ended.addLast(job);
+    endedResults += job.results.size();
+  }
+
+  private void providerJoined(Event.ProviderJoined e) {
+    Address address = e.offer().provider();
+    Provider provider = providersByAddress.get(address);
+    if (provider == null) {
+      if (providers.size() >= Limits.PROVIDERS) {
+        forgetOneGone();
+      }
+      OfferRow offer = remembered(e);
+      offer.uses++;
+      provider = new Provider(nextProvider++, address, ledger.of(address), offer);
+      list(provider);
+    } else {
+      OfferRow offer = remembered(e);
+      offer.uses++;
+      provider.offer.uses--;
+      provider.offer = offer;
+    }
+    forgetOldOffers();
+    provider.session = e.session();
+    provider.joinedUs = e.atUs();
+    provider.state = ProviderView.State.SERVING;
+    open.refresh(provider);
+    seen(e.atUs());
+  }
+
+  void list(Provider provider) {
+    providers.put(provider.index, provider);
+    providersByAddress.put(provider.address, provider);
+  }
+
+  private OfferRow remembered(Event.ProviderJoined e) {
+    return offers.computeIfAbsent(
+        e.offerHash(), hash -> new OfferRow(e.offer(), hash, e.signature()));
+  }
+
+  private void forgetOldOffers() {
+    Iterator<OfferRow> oldest = offers.values().iterator();
+    while (offers.size() > Limits.OFFERS && oldest.hasNext()) {
+      if (oldest.next().uses == 0) {
+        oldest.remove();
+      }
+    }
+  }
+
+  /// The provider that has been gone for longest, or null if none is.
+  @Nullable Provider longestGone() {
+    Provider found = null;
+    for (Provider p : providers.values()) {
+      boolean gone = p.state == ProviderView.State.GONE;
+      if (gone && (found == null || p.goneUs < found.goneUs)) {
+        found = p;
+      }
+    }
+    return found;
+  }
+
+  private void forgetOneGone() {
+    Provider gone = longestGone();
+    if (gone == null) {
+      throw new IllegalStateException("more providers than the limit");
+    }
+    providers.remove(gone.index);
+    providersByAddress.remove(gone.address);
+    gone.offer.uses--;
+  }
+
+  Job jobNumber(int number) {
+    Job job = jobs.get(number);
+    if (job == null) {
+      throw new IllegalStateException("there is no job number " + number);
+    }
+    return job;
+  }
+
+  Provider provider(Address address) {
+    Provider provider = providersByAddress.get(address);
+    if (provider == null) {
+      throw new IllegalStateException("there is no provider " + address);
+    }
+    return provider;
+  }
+
+  /// The full lease.
+  Lease lease(OpenLease l) {
+    Graph graph = l.job.graph();
+    TaskSpec task = graph.spec.tasks().get(l.task);
+    return new Lease(
+        l.id,
+        l.job.id,
+        l.task,
+        graph.spec.taskName(l.task),
+        l.job.consumer,
+        l.provider.address,
+        l.offer.hash,
+        l.attempt,
+        graph.kind(l.task),
+        task.args(),
+        graph.inputs(l.task),
+        graph.dependsOn(l.task),
+        task.outputs(),
+        l.job.submittedUs,
+        graph.readyUs[l.task],
+        l.assignedUs,
+        l.maxCharge);
+  }
+
+  JobView view(Job job) {
+    OptionalLong eta = OptionalLong.empty();
+    if (job.isRunning() && job.done > 0 && lastUs > job.submittedUs) {
+      long elapsedUs = Math.min(lastUs - job.submittedUs, LONGEST_ETA_US);
+      long left = (long) job.tasks - job.done;
+      eta = OptionalLong.of(lastUs + elapsedUs * left / job.done);
+    }
+    return new JobView(
+        job.id,
+        job.number,
+        job.name,
+        job.consumer,
+        job.priority,
+        job.state,
+        job.reason,
+        job.tasks,
+        job.waiting,
+        job.ready,
+        job.leased,
+        job.done,
+        job.failed,
+        job.attempts,
+        job.budget,
+        job.charged,
+        job.submittedUs,
+        job.isRunning() ? OptionalLong.empty() : OptionalLong.of(job.endedUs),
+        eta);
+  }
+
+  ProviderView view(Provider p) {
+    return new ProviderView(
+        p.offer.offer,
+        p.offer.hash,
+        p.offer.signature,
+        p.state,
+        p.session,
+        p.leases,
+        p.attemptsDone,
+        p.attemptsFailed,
+        p.earned,
+        p.joinedUs,
+        p.busyNs,
+        p.speed);
+  }
+}

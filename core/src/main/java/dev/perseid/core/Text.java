@@ -1,0 +1,82 @@
+package dev.perseid.core;
+
+/// What texts may look like when they come from outside.
+final class Text {
+  private static final int QUOTED_CHARS = 48;
+
+  private Text() {}
+
+  /// Whether the text is 1 to `max` characters of `[A-Za-z0-9._-]`.
+  static boolean isName(String text, int max) {
+    if (text.isEmpty() || text.length() > max) {
+      return false;
+    }
+    for (int i = 0; i < text.length(); i++) {
+      char c = text.charAt(i);
+      boolean good =
+          (c >= 'a' && c <= 'z')
+              || (c >= 'A' && c <= 'Z')
+              || (c >= '0' && c <= '9')
+              || c == '.'
+              || c == '_'
+              || c == '-';
+      if (!good) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /// Whether the text is one line: no control characters, and every surrogate has its pair.
+  static boolean isLine(String text) {
+    for (int i = 0; i < text.length(); i++) {
+      if (Character.isISOControl(text.charAt(i))) {
+        return false;
+      }
+    }
+    return isUnicode(text);
+  }
+
+  /// Whether the text survives the way into UTF-8 and back: every surrogate has its pair.
+  static boolean isUnicode(String text) {
+    boolean plain = true;
+    for (int i = 0; i < text.length() && plain; i++) {
+      plain = !Character.isSurrogate(text.charAt(i));
+    }
+    if (plain) {
+      return true;
+    }
+    // A code point that is a surrogate is one without its pair.
+    return text.codePoints()
+        .noneMatch(c -> c >= Character.MIN_SURROGATE && c <= Character.MAX_SURROGATE);
+  }
+
+  /// The text in quotes for a message: one line, cut where it is long.
+  static String quote(String text) {
+    StringBuilder out = new StringBuilder("'");
+    int end = Math.min(text.length(), QUOTED_CHARS);
+    for (int i = 0; i < end; i++) {
+      char c = text.charAt(i);
+      out.append(Character.isISOControl(c) || Character.isSurrogate(c) ? '?' : c);
+    }
+    return out.append(end < text.length() ? "...'" : "'").toString();
+  }
+
+  /// The text, cut to `max` characters without splitting a surrogate pair.
+  static String cut(String text, int max) {
+    if (text.length() <= max) {
+      return text;
+    }
+    int end = max - 3;
+    if (Character.isHighSurrogate(text.charAt(end - 1))) {
+      end--;
+    }
+    return text.substring(0, end) + "...";
+  }
+
+  /// Microcredits for people.
+  static String credits(long microcredits) {
+    return java.math.BigDecimal.valueOf(microcredits, 6).stripTrailingZeros().toPlainString()
+        + " credits";
+  }
+}

@@ -1,0 +1,246 @@
+package dev.perseid.core;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/// Answers why a job or a task is where it is, in one plain sentence, and says what would help.
+final class Why {
+  private static final int NAMES = 3;
+
+  private final State state;
+  private final long nowUs;
+
+  Why(State state, long nowUs) {
+    this.state = state;
+    this.nowUs = nowUs;
+  }
+
+  Answer answer(JobId id, @Nullable String taskName) {
+    Job job = state.jobsById.get(id);
+    if (job == null) {
+      return new Answer(
+          "No job " + id + " is known to this pool.",
+          List.of("look at the list of jobs; what ended long ago is in the records only"));
+    }
+    if (taskName == null || taskName.isEmpty()) {
+      return aboutJob(job);
+    }
+    Graph graph = job.graph;
+    if (graph == null) {
+      return new Answer(
+          "The job has ended (" + ending(job) + "), and with it task " + Text.quote(taskName) + ".",
+          List.of("look at the task's records"));
+    }
+    for (int t = 0; t < job.tasks; t++) {
+      if (graph.spec.taskName(t).equals(taskName)) {
+        return aboutTask(job, graph, t);
+      }
+    }
+    return new Answer(
+        "The job has no task " + Text.quote(taskName) + ".",
+        List.of("its first task is named " + Text.quote(graph.spec.taskName(0))));
+  }
+
+  private static String ending(Job job) {
+    return switch (job.state) {
+      case RUNNING -> "running";
+      case DONE -> "all of its tasks are done";
+      case FAILED, CANCELLED -> job.reason;
+    };
+  }
+
+  private Answer aboutJob(Job job) {
+    return switch (job.state) {
+      case DONE ->
+          new Answer(
+              "The job is done: "
+                  + job.tasks
+                  + " tasks for "
+                  + Text.credits(job.charged)
+                  + ", and "
+                  + Text.credits(job.budget - job.charged)
+                  + " of its budget were returned.",
+              List.of());
+      case FAILED ->
+          new Answer(
+              "The job failed: " + job.reason + ".",
+              List.of(
+                  "look at the records of the task that failed, change what it names and submit the"
+                      + " job under a new nonce",
+                  "what the job did not use of its budget has been returned"));
+      case CANCELLED ->
+          new Answer(
+              "The job was ended: " + job.reason + ".",
+              List.of("submit it again under a new nonce if it is still wanted"));
+      case RUNNING -> {
+        if (job.leased == 0 && job.ready > 0) {
+          Graph graph = job.graph();
+          yield aboutReady(job, graph, firstReady(job, graph));
+        }
+        yield new Answer(
+            "The job is running: "
+                + job.done
+                + " of "
+                + job.tasks
+                + " tasks are done, providers have "
+                + job.leased
+                + ", "
+                + job.ready
+                + " are ready for a provider and "
+                + job.waiting
+                + " wait for other tasks.",
+            List.of());
+      }
+    };
+  }
+
+  private static int firstReady(Job job, Graph graph) {
+    for (int t = 0; t < job.tasks; t++) {
+      if (graph.state[t] == Graph.READY) {
+        return t;
+      }
+    }
+    throw new IllegalStateException("job " + job.id + " counts ready tasks but has none");
+  }
+
+  private Answer aboutTask(Job job, Graph graph, int task) {
+    String name = "Task " + graph.spec.taskName(task);
+    if (graph.state[task] == Graph.DONE) {
+      return new Answer(name + " is done, in " + attempts(graph.attempts[task]) + ".", List.of());
+    }
+    if (graph.state[task] == Graph.FAILED) {
+      return new Answer(
+          name + " failed for good: " + job.reason + ".",
+          List.of("look at its records, change what they name and submit the job again"));
+    }
+    if (!job.isRunning()) {
+      return new Answer(
+          name + " was not finished because the job has ended: " + job.reason + ".", List.of());
+    }
+    return switch (graph.state[task]) {
+      case Graph.WAITING -> aboutWaiting(graph, task, name);
+      case Graph.LEASED -> aboutLeased(job, task, name);
+      default -> aboutReady(job, graph, task);
+    };
+  }
+
+  private static String attempts(int count) {
+    return count == 1 ? "1 attempt" : count + " attempts";
+  }
+
+  private static Answer aboutWaiting(Graph graph, int task, String name) {
+    List<String> open = new ArrayList<>();
+    int more = 0;
+    for (int before : graph.dependsOn(task)) {
+      if (graph.state[before] == Graph.DONE) {
+        continue;
+      }
+      if (open.size() < NAMES) {
+        open.add(graph.spec.taskName(before));
+      } else {
+        more++;
+      }
+    }
+    String others = more == 0 ? "" : " and " + more + " more";
+    return new Answer(
+        name + " waits for " + String.join(", ", open) + others + ", which must end first.",
+        List.of("ask why " + open.getFirst() + " is not done"));
+  }
+
+  private Answer aboutLeased(Job job, int task, String name) {
+    for (OpenLease l = job.firstLease; l != null; l = l.afterInJob) {
+      if (l.task == task) {
+        boolean queued = l.provider.usedCores > l.provider.cores();
+        String since = " since " + Math.max(0, (nowUs - l.assignedUs) / 1_000) + " ms";
+        String where =
+            queued
+                ? " has been with provider "
+                    + l.provider.name()
+                    + since
+                    + ", which has more than it can run at once, so it may still be queued there"
+                : " has been running on provider " + l.provider.name() + since;
+        return new Answer(
+            name + where + " (attempt " + l.attempt + ").",
+            List.of(
+                "if no report comes within "
+                    + Math.max(0, (l.deadlineUs - nowUs) / 1_000_000)
+                    + " s it counts as lost and is tried elsewhere"));
+      }
+    }
+    throw new IllegalStateException("a leased task has no lease");
+  }
+
+  private Answer aboutReady(Job job, Graph graph, int task) {
+    String name = "Task " + graph.spec.taskName(task);
+    TaskKind kind = graph.kind(task);
+    int[] excluded = graph.excludedFor(task);
+    int serving = 0;
+    int fitting = 0;
+    int allowed = 0;
+    int open = 0;
+    int cores = 0;
+    long memoryBytes = 0;
+    for (Provider p : state.providers.values()) {
+      if (p.state != ProviderView.State.SERVING) {
+        continue;
+      }
+      serving++;
+      cores = Math.max(cores, p.cores());
+      memoryBytes = Math.max(memoryBytes, p.memoryBytes());
+      if (p.fits(kind.cores(), kind.memoryBytes())) {
+        fitting++;
+        boolean may = !OpenProviders.contains(excluded, p.index);
+        allowed += may ? 1 : 0;
+        open += may && p.isOpen() ? 1 : 0;
+      }
+    }
+    String needs = kind.cores() + " cores and " + kind.memoryBytes() + " bytes of memory";
+    if (serving == 0) {
+      return new Answer(
+          name + " is ready, but no provider takes tasks now.",
+          List.of("start a provider", "wait for a provider that drains or is gone to come back"));
+    }
+    if (fitting == 0) {
+      return new Answer(
+          name
+              + " is not placed because no provider is large enough: it needs "
+              + needs
+              + ", and the largest offers are "
+              + cores
+              + " cores and "
+              + memoryBytes
+              + " bytes.",
+          List.of("lower the needs of kind " + kind.name(), "start a larger provider"));
+    }
+    if (job.unheld() == 0 && job.leases > 0) {
+      return new Answer(
+          name
+              + " waits for credits: the whole rest of the job's budget is held by the "
+              + job.leases
+              + " leases that run now, for the most that each may cost.",
+          List.of(
+              "wait: what they do not use comes free when they end",
+              "give the job a larger budget, or its kinds tighter gas, time and output limits"));
+    }
+    if (allowed == 0) {
+      return new Answer(
+          name
+              + " was tried on every provider that is large enough ("
+              + fitting
+              + ") without success; it will be tried on one of them again.",
+          List.of("look at its records for what went wrong", "start another provider"));
+    }
+    if (open == 0) {
+      String again = excluded.length == 0 ? "" : " that has not failed it before";
+      return new Answer(
+          name + " is ready, but every provider large enough" + again + " is busy.",
+          List.of("wait", "start another provider", "give the job a higher priority"));
+    }
+    return new Answer(
+        name
+            + " is ready and will be placed in the next rounds, after what has a higher priority or"
+            + " came before it.",
+        List.of("give the job a higher priority"));
+  }
+}

@@ -1,0 +1,116 @@
+package dev.perseid.core;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/// Follows the events of a pool with its own simple books and complains about what must not be.
+/// Knows nothing of the pool's inner state.
+final class Auditor {
+  private final Map<Long, Event.TaskAssigned> open = new HashMap<>();
+  private final Set<Long> ended = new HashSet<>();
+  private final Map<Integer, JobSpec> specs = new HashMap<>();
+  private final Map<Integer, Event.JobState> jobEnds = new HashMap<>();
+  private final Map<Integer, Long> spent = new HashMap<>();
+  private final Map<Integer, Long> refunded = new HashMap<>();
+  private final Set<List<Integer>> doneTasks = new HashSet<>();
+  private final Set<List<Integer>> attempts = new HashSet<>();
+  private final Map<Address, Long> earned = new HashMap<>();
+  private long granted;
+  private long entries;
+  private long batches;
+
+  /// Checks one event against all before it, and the pool to which it was just applied.
+  void check(Event event, Pool pool) {
+    switch (event) {
+      case Event.Granted e -> granted += e.amount();
+      case Event.JobAccepted e -> specs.put(specs.size(), e.spec());
+      case Event.TaskAssigned e -> {
+        assertThat(open.put(e.lease(), e)).as("lease %d is new", e.lease()).isNull();
+        assertThat(ended).doesNotContain(e.lease());
+        assertThat(jobEnds).as("job of lease %d runs", e.lease()).doesNotContainKey(e.job());
+        assertThat(e.maxCharge()).isNotNegative();
+      }
+      case Event.BatchSigned e -> assertThat(e.batch().number()).isEqualTo(batches++);
+      case Event.AttemptEnded e -> checkEntry(e);
+      case Event.LeaseReturned e -> {
+        Event.TaskAssigned lease = open.remove(e.lease());
+        assertThat(lease).as("lease %d was open", e.lease()).isNotNull();
+        if (jobEnds.containsKey(lease.job())) {
+          refunded.merge(lease.job(), lease.maxCharge(), Long::sum);
+        }
+      }
+      case Event.JobEnded e -> {
+        assertThat(jobEnds.put(e.job(), e.state())).as("job %d ends once", e.job()).isNull();
+        refunded.merge(e.job(), e.refund(), Long::sum);
+        if (e.state() == Event.JobState.DONE) {
+          for (int t = 0; t < specs.get(e.job()).tasks().size(); t++) {
+            assertThat(doneTasks).contains(List.of(e.job(), t));
+          }
+        }
+      }
+      case Event.ProviderJoined e -> {}
+      case Event.ProviderDraining e -> {}
+      case Event.ProviderGone e ->
+          assertThat(open.values())
+              .as("leases of the provider that is gone")
+              .noneMatch(l -> l.provider().equals(e.provider()));
+      case Event.Refused e -> {
+        assertThat(e.rejection().message()).isNotBlank();
+        assertThat(e.rejection().message().length()).isLessThanOrEqualTo(Limits.REASON_CHARS);
+      }
+    }
+    assertThat(pool.sumOfAccounts()).as("sum of all accounts").isZero();
+    assertThat(pool.issued()).isEqualTo(granted);
+    assertThat(pool.records()).isEqualTo(entries);
+    assertThat(pool.batches()).isEqualTo(batches);
+  }
+
+  private void checkEntry(Event.AttemptEnded e) {
+    ExecutionRecord r = e.entry().record();
+    Event.TaskAssigned lease = open.remove(r.lease());
+    assertThat(lease).as("lease %d ends once and was given", r.lease()).isNotNull();
+    assertThat(ended.add(r.lease())).as("lease %d has one entry", r.lease()).isTrue();
+    assertThat(e.entry().index()).isEqualTo(entries++);
+    assertThat(r.charge()).isBetween(0L, lease.maxCharge());
+    assertThat(r.provider()).isEqualTo(lease.provider());
+    assertThat(r.attempt()).isEqualTo(lease.attempt());
+    assertThat(attempts.add(List.of(lease.job(), r.task(), r.attempt())))
+        .as("attempt %d of task %d of job %d is recorded once", r.attempt(), r.task(), lease.job())
+        .isTrue();
+    if (r.outcome() != Outcome.DONE && r.outcome() != Outcome.TASK_FAILED) {
+      assertThat(r.charge()).as("charge of %s", r.outcome()).isZero();
+    }
+    boolean over = jobEnds.containsKey(lease.job());
+    assertThat(e.next() == Event.Next.OVER).as("next is OVER after the end").isEqualTo(over);
+    if (e.next() == Event.Next.DONE) {
+      assertThat(doneTasks.add(List.of(lease.job(), r.task()))).as("task is done once").isTrue();
+      for (int before : r.dependsOn()) {
+        assertThat(doneTasks).contains(List.of(lease.job(), before));
+      }
+    }
+    spent.merge(lease.job(), r.charge(), Long::sum);
+    earned.merge(r.provider(), r.charge(), Long::sum);
+    if (over) {
+      refunded.merge(lease.job(), lease.maxCharge() - r.charge(), Long::sum);
+    }
+  }
+
+  /// After everything was ended and nobody holds a lease any more.
+  void checkTheEnd(Pool pool) {
+    assertThat(open).as("open leases").isEmpty();
+    for (Map.Entry<Integer, JobSpec> e : specs.entrySet()) {
+      assertThat(jobEnds).containsKey(e.getKey());
+      long out = spent.getOrDefault(e.getKey(), 0L) + refunded.getOrDefault(e.getKey(), 0L);
+      assertThat(out).as("job %d: spent + refunded", e.getKey()).isEqualTo(e.getValue().budget());
+      assertThat(pool.reserved(e.getValue().consumer())).isZero();
+    }
+    for (Map.Entry<Address, Long> e : earned.entrySet()) {
+      assertThat(pool.balance(e.getKey())).as("what %s earned", e.getKey()).isEqualTo(e.getValue());
+    }
+  }
+}

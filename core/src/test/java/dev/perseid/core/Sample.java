@@ -1,0 +1,203 @@
+package dev.perseid.core;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalLong;
+import java.util.Random;
+import org.jspecify.annotations.Nullable;
+
+/// Small good things for tests, to be varied.
+final class Sample {
+  static final Address POOL = new Address(7, 7, 7);
+  static final Address ALICE = new Address(1, 0, 1);
+  static final Address BOB = new Address(1, 0, 2);
+  static final Price PRICE = new Price(1_000, 10, 100);
+  static final long GB = 1_000_000_000L;
+  static final String SIGNATURE = "ab".repeat(65);
+
+  private Sample() {}
+
+  static Address provider(int number) {
+    return new Address(2, 0, number);
+  }
+
+  static Hash hash(long number) {
+    return new Hash(number, 2, 3, 4);
+  }
+
+  static Blob blob(long number) {
+    return new Blob(hash(number), 100);
+  }
+
+  static TaskKind kind(String name) {
+    return kind(name, 1, 1_000_000);
+  }
+
+  static TaskKind kind(String name, int cores, long memoryBytes) {
+    return new TaskKind(name, blob(99), 1_000_000, memoryBytes, 10_000, 1_000, cores, 3);
+  }
+
+  static TaskSpec task(int copy, Input... inputs) {
+    return new TaskSpec(null, 0, copy, "", List.of(inputs), List.of(), 1);
+  }
+
+  static TaskSpec taskOf(int kind, int copy) {
+    return new TaskSpec(null, kind, copy, "", List.of(), List.of(), 1);
+  }
+
+  static TaskSpec taskAfter(int copy, Integer... after) {
+    return new TaskSpec(null, 0, copy, "", List.of(), List.of(after), 1);
+  }
+
+  /// A job of `count` independent tasks.
+  static JobSpec job(long nonce, int count) {
+    List<TaskSpec> tasks = new ArrayList<>();
+    for (int i = 0; i < count; i++) {
+      tasks.add(task(i));
+    }
+    return job(nonce, tasks);
+  }
+
+  static JobSpec job(long nonce, List<TaskSpec> tasks) {
+    return job(nonce, 0, 1_000_000, List.of(kind("work")), tasks);
+  }
+
+  static JobSpec job(
+      long nonce, int priority, long budget, List<TaskKind> kinds, List<TaskSpec> tasks) {
+    return new JobSpec(
+        ALICE,
+        nonce,
+        "sample",
+        priority,
+        budget,
+        kinds,
+        tasks,
+        List.of(new Input.Produced(tasks.size() - 1, 0)));
+  }
+
+  static Offer offer(int number, int cores, long memoryBytes) {
+    return new Offer(
+        provider(number),
+        "p" + number,
+        "a machine",
+        "here",
+        cores,
+        memoryBytes,
+        PRICE,
+        Capability.UNMEASURED,
+        number);
+  }
+
+  static Command.JoinProvider join(int number, int cores, long session, Long... held) {
+    return join(offer(number, cores, 8 * GB), session, held);
+  }
+
+  static Command.JoinProvider join(Offer offer, long session, Long... held) {
+    return new Command.JoinProvider(
+        offer, hash(1_000 + offer.madeUs()), SIGNATURE, session, List.of(held));
+  }
+
+  static Report done(Lease lease) {
+    return done(lease, 1_000_000);
+  }
+
+  static Report done(Lease lease, long wallNs) {
+    List<Blob> outputs = new ArrayList<>();
+    for (int i = 0; i < lease.outputs(); i++) {
+      outputs.add(blob(lease.id() * 10 + i));
+    }
+    Usage usage =
+        new Usage(
+            OptionalLong.of(500_000),
+            OptionalLong.empty(),
+            OptionalLong.of(wallNs),
+            OptionalLong.of(65_536),
+            OptionalLong.of(0),
+            OptionalLong.of(100),
+            OptionalLong.empty(),
+            OptionalLong.empty(),
+            OptionalLong.empty(),
+            "");
+    return new Report(
+        lease.id(),
+        Outcome.DONE,
+        "",
+        OptionalLong.of(lease.assignedUs() + 5),
+        OptionalLong.of(lease.assignedUs() + 5 + wallNs / 1_000),
+        usage,
+        outputs,
+        "engine 1",
+        "none",
+        hash(lease.id() + 5_000));
+  }
+
+  static Report ended(Lease lease, Outcome outcome, String reason) {
+    return new Report(
+        lease.id(),
+        outcome,
+        reason,
+        OptionalLong.empty(),
+        OptionalLong.empty(),
+        Usage.UNMEASURED,
+        List.of(),
+        "engine 1",
+        "none",
+        hash(lease.id() + 5_000));
+  }
+
+  /// A job whose tasks depend on earlier ones at random.
+  static JobSpec randomJob(Random random, Address consumer, long nonce) {
+    int kindCount = 1 + random.nextInt(3);
+    List<TaskKind> kinds = new ArrayList<>();
+    for (int k = 0; k < kindCount; k++) {
+      kinds.add(
+          new TaskKind(
+              "k" + k,
+              blob(k),
+              1_000_000,
+              random.nextInt(8) == 0 ? 100 * GB : GB * (1 + random.nextInt(2)),
+              10_000,
+              1_000 + random.nextInt(60_000),
+              1 + random.nextInt(2),
+              1 + random.nextInt(4)));
+    }
+    int count = 1 + random.nextInt(12);
+    List<TaskSpec> tasks = new ArrayList<>();
+    for (int t = 0; t < count; t++) {
+      List<Input> inputs = new ArrayList<>();
+      List<Integer> after = new ArrayList<>();
+      for (int e = random.nextInt(3); e > 0 && t > 0; e--) {
+        int from = random.nextInt(t);
+        if (tasks.get(from).outputs() > 0 && random.nextBoolean()) {
+          inputs.add(new Input.Produced(from, random.nextInt(tasks.get(from).outputs())));
+        } else {
+          after.add(from);
+        }
+      }
+      if (random.nextInt(4) == 0) {
+        inputs.add(new Input.Stored(blob(random.nextInt(9))));
+      }
+      @Nullable String own = random.nextInt(5) == 0 ? "own-ü-" + t : null;
+      tasks.add(
+          new TaskSpec(
+              own, random.nextInt(kindCount), t, "n=" + t % 3, inputs, after, random.nextInt(3)));
+    }
+    List<Input.Produced> results = new ArrayList<>();
+    for (int t = 0; t < count; t++) {
+      for (int o = 0; o < tasks.get(t).outputs(); o++) {
+        if (random.nextBoolean()) {
+          results.add(new Input.Produced(t, o));
+        }
+      }
+    }
+    return new JobSpec(
+        consumer,
+        nonce,
+        "random",
+        random.nextInt(5) - 2,
+        1 + random.nextInt(4_000),
+        kinds,
+        tasks,
+        results);
+  }
+}

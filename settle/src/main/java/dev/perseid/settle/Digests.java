@@ -1,0 +1,212 @@
+package dev.perseid.settle;
+
+import static dev.perseid.settle.TypedData.digest;
+import static dev.perseid.settle.TypedData.type;
+
+import dev.perseid.core.Address;
+import dev.perseid.core.Capability;
+import dev.perseid.core.ExecutionRecord;
+import dev.perseid.core.Hash;
+import dev.perseid.core.Offer;
+import dev.perseid.core.Outcome;
+import dev.perseid.core.Usage;
+import java.util.OptionalLong;
+
+/// The EIP-712 digests of all that is signed in Perseid. The types are described in
+/// `docs/receipts.md`; once released they never change. Pure; safe for any thread.
+public final class Digests {
+  static final String OFFER =
+      "Offer(address provider,string name,string machine,string region,uint32 cores,"
+          + "uint64 memoryBytes,uint64 perBillionGas,uint64 perGbSecond,uint64 perGb,"
+          + "uint64 cpuOpsPerS,uint64 memoryBytesPerS,uint64 gasPerS,uint64 madeUs,"
+          + "uint256 present)";
+
+  static final String RECORD =
+      "ExecutionRecord(address pool,bytes16 job,uint32 task,string taskName,string kind,"
+          + "uint32 attempt,uint64 lease,address consumer,address provider,bytes32 offer,"
+          + "bytes32 module,bytes32 argsHash,bytes32[] inputs,uint64[] inputSizes,"
+          + "uint32[] dependsOn,uint64 gasLimit,uint64 memoryBytes,uint32 cores,"
+          + "uint64 submittedUs,uint64 readyUs,uint64 assignedUs,uint64 startedUs,uint64 endedUs,"
+          + "uint8 outcome,string reason,uint64 gas,uint64 cpuNs,uint64 wallNs,"
+          + "uint64 peakMemoryBytes,uint64 bytesIn,uint64 bytesOut,uint64 fetchedBytes,"
+          + "uint64 gpuNs,uint64 energyUj,string energyBy,bytes32[] outputs,"
+          + "uint64[] outputSizes,string engine,string isolation,uint64 charge,uint256 present)";
+
+  static final String BATCH = "RecordBatch(address pool,bytes32 root,uint64 count)";
+  static final String TREE_HEAD = "TreeHead(address pool,bytes32 root,uint64 size,uint64 timeUs)";
+  static final String ORDER =
+      "JobOrder(address pool,address consumer,uint64 nonce,uint64 budget,bytes32 spec)";
+  static final String LOGIN = "Login(address pool,address caller,string role,bytes32 nonce)";
+  static final String CERTIFICATE = "NodeCertificate(address node,bytes32 publicKey)";
+
+  private static final Hash OFFER_TYPE = type(OFFER);
+  private static final Hash RECORD_TYPE = type(RECORD);
+  private static final Hash BATCH_TYPE = type(BATCH);
+  private static final Hash TREE_HEAD_TYPE = type(TREE_HEAD);
+  private static final Hash ORDER_TYPE = type(ORDER);
+  private static final Hash LOGIN_TYPE = type(LOGIN);
+  private static final Hash CERTIFICATE_TYPE = type(CERTIFICATE);
+
+  private Digests() {}
+
+  /// What a provider signs to make an offer, and the offer's name in every record made under it.
+  public static Hash offer(Offer o) {
+    Capability c = o.capability();
+    return digest(
+        new Words(15)
+            .hash(OFFER_TYPE)
+            .address(o.provider())
+            .string(o.name())
+            .string(o.machine())
+            .string(o.region())
+            .uint32(o.cores())
+            .uint64(o.memoryBytes())
+            .uint64(o.price().perBillionGas())
+            .uint64(o.price().perGbSecond())
+            .uint64(o.price().perGb())
+            .uint64(c.cpuOpsPerS().orElse(0))
+            .uint64(c.memoryBytesPerS().orElse(0))
+            .uint64(c.gasPerS().orElse(0))
+            .uint64(o.madeUs())
+            .uint64(bit(0, c.cpuOpsPerS()) | bit(1, c.memoryBytesPerS()) | bit(2, c.gasPerS()))
+            .keccak());
+  }
+
+  /// The digest of a record: a leaf of the batch that its provider signs. Some 10 µs.
+  public static Hash record(ExecutionRecord r) {
+    Usage u = r.usage();
+    long present =
+        bit(0, r.startedUs())
+            | bit(1, r.endedUs())
+            | bit(2, u.gas())
+            | bit(3, u.cpuNs())
+            | bit(4, u.wallNs())
+            | bit(5, u.peakMemoryBytes())
+            | bit(6, u.bytesIn())
+            | bit(7, u.bytesOut())
+            | bit(8, u.fetchedBytes())
+            | bit(9, u.gpuNs())
+            | bit(10, u.energyUj());
+    return digest(
+        new Words(42)
+            .hash(RECORD_TYPE)
+            .address(r.pool())
+            .job(r.job())
+            .uint32(r.task())
+            .string(r.taskName())
+            .knownString(r.kind())
+            .uint32(r.attempt())
+            .uint64(r.lease())
+            .address(r.consumer())
+            .address(r.provider())
+            .hash(r.offer())
+            .hash(r.module())
+            .hash(r.argsHash())
+            .blobs(r.inputs())
+            .uint32s(r.dependsOn())
+            .uint64(r.gasLimit())
+            .uint64(r.memoryBytes())
+            .uint32(r.cores())
+            .uint64(r.submittedUs())
+            .uint64(r.readyUs())
+            .uint64(r.assignedUs())
+            .uint64(r.startedUs().orElse(0))
+            .uint64(r.endedUs().orElse(0))
+            .uint32(number(r.outcome()))
+            .knownString(r.reason())
+            .uint64(u.gas().orElse(0))
+            .uint64(u.cpuNs().orElse(0))
+            .uint64(u.wallNs().orElse(0))
+            .uint64(u.peakMemoryBytes().orElse(0))
+            .uint64(u.bytesIn().orElse(0))
+            .uint64(u.bytesOut().orElse(0))
+            .uint64(u.fetchedBytes().orElse(0))
+            .uint64(u.gpuNs().orElse(0))
+            .uint64(u.energyUj().orElse(0))
+            .knownString(u.energyBy())
+            .blobs(r.outputs())
+            .knownString(r.engine())
+            .knownString(r.isolation())
+            .uint64(r.charge())
+            .uint64(present)
+            .keccak());
+  }
+
+  /// What a provider signs for a batch of records.
+  ///
+  /// @param root RFC 6962 root over the records' digests
+  /// @param count how many there are
+  public static Hash batch(Address pool, Hash root, long count) {
+    return digest(new Words(4).hash(BATCH_TYPE).address(pool).hash(root).uint64(count).keccak());
+  }
+
+  /// What a pool signs for the state of its log: the countersignature of every record in it.
+  ///
+  /// @param root RFC 6962 root over the canonical bytes of the entries
+  /// @param size how many entries
+  /// @param timeUs when, microseconds since the epoch
+  public static Hash treeHead(Address pool, Hash root, long size, long timeUs) {
+    return digest(
+        new Words(5)
+            .hash(TREE_HEAD_TYPE)
+            .address(pool)
+            .hash(root)
+            .uint64(size)
+            .uint64(timeUs)
+            .keccak());
+  }
+
+  /// What a consumer signs to order a job.
+  ///
+  /// @param budget microcredits
+  /// @param specHash SHA-256 of the job's canonical bytes
+  public static Hash order(Address pool, Address consumer, long nonce, long budget, Hash specHash) {
+    return digest(
+        new Words(6)
+            .hash(ORDER_TYPE)
+            .address(pool)
+            .address(consumer)
+            .uint64(nonce)
+            .uint64(budget)
+            .hash(specHash)
+            .keccak());
+  }
+
+  /// What a caller signs to prove its key to a pool.
+  ///
+  /// @param role as what it comes, e.g. `provider` or `consumer`
+  /// @param nonce32 32 random bytes that the pool chose for this login
+  public static Hash login(Address pool, Address caller, String role, Hash nonce32) {
+    return digest(
+        new Words(5)
+            .hash(LOGIN_TYPE)
+            .address(pool)
+            .address(caller)
+            .knownString(role)
+            .hash(nonce32)
+            .keccak());
+  }
+
+  /// What a node signs to bind a TLS certificate to its key.
+  ///
+  /// @param publicKey SHA-256 of the certificate's SubjectPublicKeyInfo
+  static Hash certificate(Address node, Hash publicKey) {
+    return digest(new Words(3).hash(CERTIFICATE_TYPE).address(node).hash(publicKey).keccak());
+  }
+
+  /// The number of an outcome in a record's digest: for ever, whatever the enum's order.
+  static int number(Outcome outcome) {
+    return switch (outcome) {
+      case DONE -> 0;
+      case TASK_FAILED -> 1;
+      case PROVIDER_FAILED -> 2;
+      case LOST -> 3;
+      case CANCELLED -> 4;
+      case REFUSED -> 5;
+    };
+  }
+
+  private static long bit(int number, OptionalLong measure) {
+    return measure.isPresent() ? 1L << number : 0;
+  }
+}

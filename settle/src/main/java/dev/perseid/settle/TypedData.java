@@ -1,0 +1,31 @@
+package dev.perseid.settle;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import dev.perseid.core.Hash;
+
+/// EIP-712 hashing under Perseid's domain: name "Perseid", version "1", no chain and no contract,
+/// because the credits ledger lives in the pool's log and on no chain.
+final class TypedData {
+  private static final Hash DOMAIN_TYPE = type("EIP712Domain(string name,string version)");
+
+  /// The domain separator: hashStruct(eip712Domain).
+  static final Hash DOMAIN = new Words(3).hash(DOMAIN_TYPE).string("Perseid").string("1").keccak();
+
+  private TypedData() {}
+
+  /// The type hash of an encoded type.
+  static Hash type(String encodedType) {
+    return Keccak.hash(encodedType.getBytes(UTF_8));
+  }
+
+  /// The digest that is signed: keccak256(0x19 0x01, domain separator, struct hash).
+  static Hash digest(Hash struct) {
+    byte[] message = new byte[66];
+    message[0] = 0x19;
+    message[1] = 0x01;
+    DOMAIN.write(message, 2);
+    struct.write(message, 34);
+    return Keccak.hash(message);
+  }
+}

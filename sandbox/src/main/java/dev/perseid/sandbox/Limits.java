@@ -52,6 +52,9 @@ final class Limits {
   /// Tasks handed to one child and not answered.
   static final int CHILD_WINDOW = 512;
 
+  /// How much work, measured in its own time, a child may hold beyond what its slots run.
+  static final long CHILD_AHEAD_NS = 50_000_000;
+
   /// Tasks that wait in the sandbox, of all consumers together.
   static final int WAITING = 200_000;
 

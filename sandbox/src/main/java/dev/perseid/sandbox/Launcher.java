@@ -210,8 +210,7 @@ final class Launcher implements EngineChild.Starter {
         "-XX:-UsePerfData",
         "-XX:+DisableAttachMechanism",
         "-XX:-CreateCoredumpOnCrash",
-        "-XX:ErrorFile=/dev/null",
-        "-Xshare:auto");
+        "-XX:ErrorFile=/dev/null");
   }
 
   /// Where the start-up cache of exactly this JDK, these class files and these flags belongs.

@@ -49,7 +49,7 @@ class EngineTest {
     "data_outside, TRAP",
   })
   void failsAsItShouldOnBothEngines(String module, Verdict.Kind kind) {
-    assertThat(same(Modules.wasm(module), gas(20_000_000)).kind()).isEqualTo(kind);
+    assertThat(same(Modules.wasm(module), gas(9_000_000)).kind()).isEqualTo(kind);
   }
 
   @ParameterizedTest
@@ -90,7 +90,7 @@ class EngineTest {
     Engine compiled = Engine.compiled(metered);
     Engine interpreted = Engine.interpreted(metered);
     long need = Modules.run(compiled, ARGS, INPUTS, Modules.ROOMY).gas();
-    for (int k = 0; k < 20; k++) {
+    for (int k = 0; k < 10; k++) {
       long limit = random.nextLong(need);
       assertThat(Modules.run(interpreted, ARGS, INPUTS, gas(limit)))
           .as("seed %d, gas limit %d", seed, limit)
@@ -115,11 +115,11 @@ class EngineTest {
 
   @Test
   void aFunctionTooLargeForTheJvmCostsTheSame() {
-    byte[] wasm = Modules.straight(30_000);
+    byte[] wasm = Modules.straight(12_000);
     Modules.Seen seen = same(wasm, Modules.ROOMY);
     assertThat(seen.kind()).isNull();
-    assertThat(seen.gas()).isEqualTo(1_000 + 4_096 + 100 + 2 + 4L * 30_000 + 1);
-    assertThat(same(wasm, gas(50_000)).kind()).isEqualTo(Verdict.Kind.OUT_OF_GAS);
+    assertThat(seen.gas()).isEqualTo(1_000 + 4_096 + 100 + 2 + 4L * 12_000 + 1);
+    assertThat(same(wasm, gas(20_000)).kind()).isEqualTo(Verdict.Kind.OUT_OF_GAS);
   }
 
   @Test

@@ -10,7 +10,6 @@ import run.endive.runtime.ImportValues;
 import run.endive.runtime.Instance;
 import run.endive.runtime.Machine;
 import run.endive.wasm.Parser;
-import run.endive.wasm.UnlinkableException;
 import run.endive.wasm.WasmModule;
 import run.endive.wasm.types.MemoryLimits;
 
@@ -63,7 +62,8 @@ final class Engine {
         Parser.parse(metered.wasm()), null, metered.initialPages(), metered.maxPages());
   }
 
-  /// Runs a task from its start to its end on this thread.
+  /// Runs a task from its start to its end on this thread, whose stack should have
+  /// [Limits#WORKER_STACK_BYTES].
   Ending run(HostCalls host, long gasLimit, int pagesLimit, Brake brake) {
     if (initialPages > pagesLimit) {
       return new Ending(
@@ -90,8 +90,6 @@ final class Engine {
         builder = builder.withMachineFactory(machines);
       }
       instance = builder.build();
-    } catch (UnlinkableException | run.endive.wasm.UninstantiableException e) {
-      return new Ending(Verdict.Kind.TRAP, "at the start: " + e.getMessage(), start, 0);
     } catch (RuntimeException e) {
       return new Ending(Verdict.Kind.TRAP, "at the start: " + e.getMessage(), start, 0);
     }
@@ -131,6 +129,9 @@ final class Engine {
         kind = Verdict.Kind.RECURSION_LIMIT;
       } else if (gas.getValue() < 0) {
         kind = Verdict.Kind.OUT_OF_GAS;
+      } else if (ranOutOfStack(e)) {
+        kind = Verdict.Kind.ENGINE_DIED;
+        message = OUT_OF_STACK;
       } else if (stop != null) {
         kind = stop.kind();
         message = String.valueOf(stop.getMessage());
@@ -160,6 +161,19 @@ final class Engine {
       kind = Verdict.Kind.MEMORY_LIMIT;
     }
     return new Ending(kind, message, Math.min(gasLimit, gasLimit - gas.getValue()), peak);
+  }
+
+  /// The stack limit of the profile is far below what a worker's stack holds. If the JVM's stack
+  /// runs out all the same, it is this engine that failed, not the task.
+  private static final String OUT_OF_STACK = "the engine's own stack ran out";
+
+  private static boolean ranOutOfStack(Throwable e) {
+    for (Throwable t = e; t != null; t = t.getCause()) {
+      if (t instanceof StackOverflowError) {
+        return true;
+      }
+    }
+    return false;
   }
 
   private static Ending outOfGas(long limit, long peak) {

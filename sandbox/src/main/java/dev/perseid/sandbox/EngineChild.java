@@ -48,6 +48,15 @@ final class EngineChild {
     void ended(EngineChild child, String why);
   }
 
+  /// Starts the process of a child.
+  interface Starter {
+    /// The calling thread must live as long as the process.
+    Process start(Path in, Path out) throws IOException;
+
+    /// Whether the child sees its inputs read only.
+    boolean isolates();
+  }
+
   private sealed interface Order {
     record Send(Run run) implements Order {}
 
@@ -57,7 +66,7 @@ final class EngineChild {
   }
 
   private final Owner owner;
-  private final Launcher launcher;
+  private final Starter starter;
   private final Path in;
   private final Path out;
   private final Path folder;
@@ -74,6 +83,11 @@ final class EngineChild {
   final LinkedHashMap<Long, Run> outstanding = new LinkedHashMap<>();
   boolean isReady;
 
+  /// When the last answer came, and the mean time between answers; 0 before there are any.
+  private long answeredNs;
+
+  private double meanNs;
+
   /// It was killed because of one of its tasks; the others are not to blame.
   boolean killedForOne;
 
@@ -83,14 +97,34 @@ final class EngineChild {
   private final CountDownLatch gone = new CountDownLatch(1);
   private final LinkedHashMap<String, Boolean> modules = new LinkedHashMap<>(16, 0.75f, true);
 
-  EngineChild(Owner owner, Launcher launcher, String consumer, Path folder, Path results) {
+  EngineChild(Owner owner, Starter starter, String consumer, Path folder, Path results) {
     this.owner = owner;
-    this.launcher = launcher;
+    this.starter = starter;
     this.consumer = consumer;
     this.folder = folder;
     this.in = folder.resolve("in");
     this.out = folder.resolve("out");
     this.results = results;
+  }
+
+  /// An answer came: measures how fast they come.
+  void noteAnswer(long nowNs) {
+    if (answeredNs != 0) {
+      double since = nowNs - answeredNs;
+      meanNs = meanNs == 0 ? since : meanNs + (since - meanNs) / 16;
+    }
+    answeredNs = nowNs;
+  }
+
+  /// How many tasks it may hold: as many as it answers in a short time, so that short tasks flow
+  /// without a pause, and long ones do not pile up where a cancellation, another consumer's turn or
+  /// its death would find them.
+  int window(int slots) {
+    int enough =
+        meanNs == 0
+            ? 2 * slots
+            : (int) Math.min(Limits.CHILD_WINDOW, Limits.CHILD_AHEAD_NS / meanNs);
+    return Math.max(2 * slots, enough);
   }
 
   void start(String name) {
@@ -148,7 +182,7 @@ final class EngineChild {
     try {
       Files.createDirectories(in);
       Files.createDirectories(out);
-      Process p = launcher.start(in, out);
+      Process p = starter.start(in, out);
       synchronized (orders) {
         process = p;
         if (dead) {
@@ -366,7 +400,7 @@ final class EngineChild {
   /// A hard link where the child sees its inputs read only, so that nothing is copied; else a copy,
   /// which the child may spoil.
   private void place(Path from, Path to) throws IOException {
-    if (launcher.isolates()) {
+    if (starter.isolates()) {
       try {
         Files.createLink(to, from.toRealPath());
         return;

@@ -27,7 +27,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
 /// Starts children: finds the class path, tests the isolation once, makes the start-up cache.
-final class Launcher {
+final class Launcher implements EngineChild.Starter {
   private final SandboxConfig config;
   private final Bubblewrap bubblewrap;
   private final Isolation isolation;
@@ -68,7 +68,8 @@ final class Launcher {
     return isolation;
   }
 
-  boolean isolates() {
+  @Override
+  public boolean isolates() {
     return bubblewrap.isolates();
   }
 
@@ -180,7 +181,8 @@ final class Launcher {
   }
 
   /// Starts an engine. The calling thread must live as long as the child: bubblewrap dies with it.
-  Process start(Path in, Path out) throws IOException {
+  @Override
+  public Process start(Path in, Path out) throws IOException {
     List<String> args =
         List.of(
             Integer.toString(config.slots()),
@@ -208,8 +210,7 @@ final class Launcher {
         "-XX:-UsePerfData",
         "-XX:+DisableAttachMechanism",
         "-XX:-CreateCoredumpOnCrash",
-        "-XX:ErrorFile=/dev/null",
-        "-Xshare:auto");
+        "-XX:ErrorFile=/dev/null");
   }
 
   /// Where the start-up cache of exactly this JDK, these class files and these flags belongs.

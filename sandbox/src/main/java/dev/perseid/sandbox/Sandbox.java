@@ -43,7 +43,8 @@ public final class Sandbox implements AutoCloseable {
   }
 
   private final SandboxConfig config;
-  private final Launcher launcher;
+  private final EngineChild.Starter starter;
+  private final Isolation isolation;
   private final Path children;
   private final Path results;
   private final Object lock = new Object();
@@ -85,6 +86,7 @@ public final class Sandbox implements AutoCloseable {
             Lane lane = lanes.get(child.consumer);
             if (lane != null && lane.child == child) {
               lane.usedNs = System.nanoTime();
+              child.noteAnswer(lane.usedNs);
               feed(lane);
             }
           }
@@ -97,9 +99,11 @@ public final class Sandbox implements AutoCloseable {
         }
       };
 
-  private Sandbox(SandboxConfig config, Launcher launcher) throws IOException {
+  private Sandbox(SandboxConfig config, EngineChild.Starter starter, Isolation isolation)
+      throws IOException {
     this.config = config;
-    this.launcher = launcher;
+    this.starter = starter;
+    this.isolation = isolation;
     this.children = Files.createDirectories(config.directory().resolve("children"));
     this.results = Files.createDirectories(config.directory().resolve("results"));
   }
@@ -111,13 +115,10 @@ public final class Sandbox implements AutoCloseable {
   public static Sandbox open(SandboxConfig config) {
     try {
       Files.createDirectories(config.directory());
-      for (String old : List.of("children", "results", "training")) {
-        Folders.delete(config.directory().resolve(old));
-      }
-      Sandbox sandbox = new Sandbox(config, Launcher.probe(config));
-      Thread.ofPlatform().daemon().name("sandbox-clock").start(sandbox::watch);
+      Launcher launcher = Launcher.probe(config);
+      Sandbox sandbox = with(config, launcher, launcher.isolation());
       if (config.aotCache().isPresent()) {
-        Thread.ofPlatform().daemon().name("sandbox-aot").start(sandbox.launcher::makeCache);
+        Thread.ofPlatform().daemon().name("sandbox-aot").start(launcher::makeCache);
       }
       return sandbox;
     } catch (IOException e) {
@@ -125,13 +126,20 @@ public final class Sandbox implements AutoCloseable {
     }
   }
 
-  /// What stands between a task and this machine, as tested at the opening.
-  public Isolation isolation() {
-    return launcher.isolation();
+  /// A sandbox whose children are started like this.
+  static Sandbox with(SandboxConfig config, EngineChild.Starter starter, Isolation isolation)
+      throws IOException {
+    for (String old : List.of("children", "results", "training")) {
+      Folders.delete(config.directory().resolve(old));
+    }
+    Sandbox sandbox = new Sandbox(config, starter, isolation);
+    Thread.ofPlatform().daemon().name("sandbox-clock").start(sandbox::watch);
+    return sandbox;
   }
 
-  Launcher launcher() {
-    return launcher;
+  /// What stands between a task and this machine, as tested at the opening.
+  public Isolation isolation() {
+    return isolation;
   }
 
   /// Runs a task. The future never fails: how the task ended is its value. Tasks of one consumer
@@ -252,9 +260,8 @@ public final class Sandbox implements AutoCloseable {
       feedOthers(lane);
       return;
     }
-    while (!lane.yielding
-        && child.outstanding.size() < Limits.CHILD_WINDOW
-        && !lane.waiting.isEmpty()) {
+    int window = child.window(config.slots());
+    while (!lane.yielding && child.outstanding.size() < window && !lane.waiting.isEmpty()) {
       Run run = lane.waiting.remove();
       waitingCount--;
       child.outstanding.put(run.key, run);
@@ -295,7 +302,7 @@ public final class Sandbox implements AutoCloseable {
     }
     long number = nextChild++;
     EngineChild child =
-        new EngineChild(owner, launcher, lane.consumer, children.resolve("c" + number), results);
+        new EngineChild(owner, starter, lane.consumer, children.resolve("c" + number), results);
     childCount++;
     living.add(child);
     lane.child = child;

@@ -160,14 +160,40 @@ final class EngineChild {
       doom = why;
     }
     Process p;
+    boolean up;
     synchronized (orders) {
       dead = true;
       p = process;
+      up = ready;
       orders.notifyAll();
     }
     if (p != null) {
-      var _ = p.destroyForcibly();
+      destroy(p, up);
     }
+  }
+
+  /// Ends the process and all below it. Once the child greeted, everything below dies with it.
+  /// Before, bubblewrap may just be splitting in two, and killing its upper half would leave the
+  /// lower one waiting for it for ever; so the lower ones are killed as they appear, until the
+  /// upper one gives up.
+  private static void destroy(Process p, boolean up) {
+    if (up) {
+      var _ = p.destroyForcibly();
+      return;
+    }
+    Thread.ofPlatform()
+        .daemon()
+        .start(() -> {
+          try {
+            long end = System.nanoTime() + Limits.CLOSE_MS * 1_000_000;
+            do {
+              p.descendants().forEach(ProcessHandle::destroyForcibly);
+            } while (!p.waitFor(5, TimeUnit.MILLISECONDS) && System.nanoTime() - end < 0);
+          } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+          }
+          var _ = p.destroyForcibly();
+        });
   }
 
   /// Its process id; absent before it started.
@@ -186,7 +212,7 @@ final class EngineChild {
       synchronized (orders) {
         process = p;
         if (dead) {
-          var _ = p.destroyForcibly();
+          destroy(p, false);
         }
       }
       Thread.ofPlatform().daemon().start(() -> listen(p.getErrorStream()));
@@ -211,6 +237,7 @@ final class EngineChild {
       }
     } catch (Frames.Garbage e) {
       why = "it answered nonsense: " + e.getMessage();
+      kill(why);
     } catch (IOException e) {
       why = String.valueOf(e.getMessage());
     }
@@ -227,7 +254,7 @@ final class EngineChild {
     String code = "";
     if (p != null) {
       try {
-        if (p.waitFor(doom == null ? Limits.CLOSE_MS : 0, TimeUnit.MILLISECONDS)) {
+        if (p.waitFor(Limits.CLOSE_MS, TimeUnit.MILLISECONDS)) {
           code = " (exit code " + p.exitValue() + ")";
         }
       } catch (InterruptedException e) {

@@ -28,8 +28,10 @@ final class Limits {
   static final int MEMORY_PAGES = 32_767;
 
   // Profile 1: what a run may do.
-  /// Stack slots of all open calls together; a call takes [GasSchedule#frameSlots].
-  static final int STACK_SLOTS = 262_144;
+  /// Stack slots of all open calls together; a call takes [GasSchedule#frameSlots]. A slot is at
+  /// most 8 bytes in the engines tried, so that this many fit the smallest stack among them, a
+  /// browser worker's (984 KiB).
+  static final int STACK_SLOTS = 98_304;
 
   static final long GAS = 1L << 60;
   static final int ARGS_BYTES = 1 << 20;
@@ -80,6 +82,6 @@ final class Limits {
   static final long TURN_MS = 2_000;
 
   static final long CLOSE_MS = 2_000;
-  static final long WORKER_STACK_BYTES = 256L << 20;
+  static final long WORKER_STACK_BYTES = 64L << 20;
   static final long HEAP_BASE_BYTES = 160L << 20;
 }

@@ -301,23 +301,42 @@ class SandboxTest {
     return out;
   }
 
+  /// At every stage of a child's start: before there is a process, while bubblewrap sets up, while
+  /// the JVM starts, while it runs.
   @Test
   void closingEndsEverything() throws Exception {
+    for (int delayMs : new int[] {0, 3, 6, 12, 25, 100, 1_000}) {
+      Path place = folder.resolve("brief" + delayMs);
+      Sandbox brief = Sandbox.open(SandboxConfig.in(place).withMemoryBytes(32 << 20));
+      RunLimits endless = new RunLimits(1L << 60, 1 << 20, 0, 600_000);
+      CompletableFuture<Execution> run =
+          brief.run(task("a", Modules.wasm("spin"), "", List.of(), 0, endless));
+      assertThat(run.orTimeout(delayMs, TimeUnit.MILLISECONDS).handle((e, late) -> late).get())
+          .isNotNull();
+      brief.close();
+      assertThat(brief.pids()).isEmpty();
+      assertThat(mentioning(place)).as("processes after closing at %d ms", delayMs).isEmpty();
+      assertThat(kind(await(brief.run(task("a", Modules.wasm("mixed"), "", List.of(), 1, ROOMY)))))
+          .isEqualTo(Verdict.Kind.NOT_STARTED);
+    }
+  }
+
+  @Test
+  void aRunEndsAsCancelledWhenTheSandboxCloses() throws Exception {
     Sandbox brief =
-        Sandbox.open(SandboxConfig.in(folder.resolve("brief")).withMemoryBytes(32 << 20));
+        Sandbox.open(SandboxConfig.in(folder.resolve("ends")).withMemoryBytes(32 << 20));
+    RunLimits endless = new RunLimits(1L << 60, 1 << 20, 0, 600_000);
     CompletableFuture<Execution> run =
-        brief.run(
-            task(
-                "a",
-                Modules.wasm("spin"),
-                "",
-                List.of(),
-                0,
-                new RunLimits(1L << 60, 1 << 20, 0, 600_000)));
+        brief.run(task("a", Modules.wasm("spin"), "", List.of(), 0, endless));
     brief.close();
     assertThat(kind(await(run))).isEqualTo(Verdict.Kind.CANCELLED);
-    assertThat(brief.pids()).isEmpty();
-    assertThat(kind(await(brief.run(task("a", Modules.wasm("mixed"), "", List.of(), 1, ROOMY)))))
-        .isEqualTo(Verdict.Kind.NOT_STARTED);
+  }
+
+  /// Living processes with that folder on their command line.
+  private static List<String> mentioning(Path place) {
+    return ProcessHandle.allProcesses()
+        .map(p -> p.info().commandLine().orElse(""))
+        .filter(line -> line.contains(place + "/"))
+        .toList();
   }
 }

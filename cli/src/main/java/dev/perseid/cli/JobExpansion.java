@@ -2,11 +2,8 @@ package dev.perseid.cli;
 
 import dev.perseid.cli.JobReader.JobText;
 import dev.perseid.cli.JobReader.TaskEntry;
-import dev.perseid.core.Address;
 import dev.perseid.core.Blob;
 import dev.perseid.core.Input;
-import dev.perseid.core.JobCheck;
-import dev.perseid.core.JobSpec;
 import dev.perseid.core.Limits;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
@@ -98,8 +95,7 @@ final class JobExpansion {
             tasks,
             results(),
             files.uploads());
-    JobSpec spec = plan.spec(Address.ZERO, 0);
-    Optional<String> problem = JobCheck.problem(spec);
+    Optional<String> problem = plan.problem();
     if (problem.isPresent()) {
       throw new BadInput(job.name().place() + ": " + problem.get());
     }

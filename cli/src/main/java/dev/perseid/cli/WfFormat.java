@@ -1,9 +1,7 @@
 package dev.perseid.cli;
 
-import dev.perseid.core.Address;
 import dev.perseid.core.Blob;
 import dev.perseid.core.Input;
-import dev.perseid.core.JobCheck;
 import dev.perseid.core.Limits;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
@@ -170,7 +168,7 @@ final class WfFormat {
             specs,
             List.of(),
             List.copyOf(uploads.values()));
-    Optional<String> problem = JobCheck.problem(plan.spec(Address.ZERO, 0));
+    Optional<String> problem = plan.problem();
     if (problem.isPresent()) {
       throw new BadInput(root.place() + ": " + problem.get());
     }

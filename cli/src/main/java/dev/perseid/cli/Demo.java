@@ -1,7 +1,6 @@
 package dev.perseid.cli;
 
 import dev.perseid.cli.genomics.DemoReads;
-import dev.perseid.cli.genomics.Genome;
 import dev.perseid.cli.genomics.GenomicsJob;
 import dev.perseid.cli.genomics.ReferenceRun;
 import dev.perseid.core.Address;
@@ -38,6 +37,7 @@ final class Demo {
   private static final long JOIN_NS = 90_000_000_000L;
   private static final long END_MS = 15_000;
   private static final int PATH_STEPS = 12;
+  private static final int VARIANTS_SHOWN = 5;
 
   /// A provider of the demo: its name, what it asks for 10^9 gas in credits, and its share of this
   /// machine's processors (rounded, at least one).
@@ -52,13 +52,19 @@ final class Demo {
   private final Screen screen;
   private final Serving serving;
   private final Path example;
+  private final DemoReads reads;
   private final Path out;
   private final boolean asJson;
 
-  Demo(Screen screen, Serving serving, Path example, Path out, boolean asJson) {
+  /// @param example the folder `examples/genomics`
+  /// @param reads what to map
+  /// @param out where the results go
+  Demo(
+      Screen screen, Serving serving, Path example, DemoReads reads, Path out, boolean asJson) {
     this.screen = screen;
     this.serving = serving;
     this.example = example;
+    this.reads = reads;
     this.out = out;
     this.asJson = asJson;
   }
@@ -70,7 +76,6 @@ final class Demo {
     serving.onStop(() -> remove(folder));
 
     String fasta = Files.readString(example.resolve("data/lambda.fa"), StandardCharsets.US_ASCII);
-    DemoReads reads = DemoReads.of(DemoReads.PACKAGED, Genome.parse(fasta));
     Path fastq =
         Files.writeString(folder.resolve("reads.fq"), reads.fastq(), StandardCharsets.US_ASCII);
     say("reads: " + reads.source());
@@ -253,9 +258,12 @@ final class Demo {
       results.put(output.taskName() + ":" + output.output(), Files.readAllBytes(file));
     }
     heading("result");
-    say(new String(results.getOrDefault("report:0", new byte[0]), StandardCharsets.US_ASCII)
-        .lines()
-        .toList());
+    say(
+        text(results, "report:0")
+            .lines()
+            .takeWhile(line -> !line.isBlank()) // the rest is a long chart
+            .toList());
+    variants(text(results, "variants:0"));
     boolean same = compare(results, fasta, fastq, jobNs);
 
     List<Entry> entries = new ArrayList<>();
@@ -292,6 +300,24 @@ final class Demo {
           });
     }
     return good;
+  }
+
+  private static String text(Map<String, byte[]> results, String name) {
+    return new String(results.getOrDefault(name, new byte[0]), StandardCharsets.US_ASCII);
+  }
+
+  /// The first variants of a VCF file.
+  private void variants(String vcf) {
+    List<String[]> rows =
+        vcf.lines().filter(line -> !line.startsWith("#")).map(line -> line.split("\t")).toList();
+    Table table = new Table(">position", "genome", "reads", "evidence");
+    for (String[] row : rows.subList(0, Math.min(VARIANTS_SHOWN, rows.size()))) {
+      table.row(row[1], row[3], row[4], row[7]);
+    }
+    say(table.lines());
+    if (rows.size() > VARIANTS_SHOWN) {
+      say("... and " + (rows.size() - VARIANTS_SHOWN) + " more in " + out.resolve("variants.0"));
+    }
   }
 
   private boolean compare(Map<String, byte[]> results, String fasta, String fastq, long jobNs) {

@@ -1,5 +1,7 @@
 package dev.perseid.cli;
 
+import dev.perseid.cli.genomics.DemoReads;
+import dev.perseid.cli.genomics.Genome;
 import dev.perseid.node.PoolFailure;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -37,7 +39,10 @@ final class DemoCommand implements Callable<Integer> {
     Serving serving = new Serving(main.screen(), shared.json);
     serving.stopOnSignal();
     try {
-      return new Demo(main.screen(), serving, example, out, shared.json).run() ? Exit.OK : Exit.FAILED;
+      String fasta = Files.readString(example.resolve("data/lambda.fa"));
+      DemoReads reads = DemoReads.of(DemoReads.PACKAGED, Genome.parse(fasta));
+      Demo demo = new Demo(main.screen(), serving, example, reads, out, shared.json);
+      return demo.run() ? Exit.OK : Exit.FAILED;
     } finally {
       serving.stop();
     }

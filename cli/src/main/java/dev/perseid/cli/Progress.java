@@ -59,11 +59,15 @@ final class Progress {
     }
     if (job.hasEtaUs()) {
       long nowUs = System.currentTimeMillis() * 1_000;
-      line.append(", ")
-          .append(Amounts.duration(Math.max(0, job.getEtaUs() - nowUs) / 1_000_000 * 1_000_000_000))
-          .append(" left");
+      line.append(", ").append(left(Math.max(0, job.getEtaUs() - nowUs) / 1_000_000));
     }
     return line.append(", ").append(Amounts.credits(job.getCharged())).toString();
+  }
+
+  /// Whole seconds: an estimate has no tenths.
+  private static String left(long seconds) {
+    return (seconds < 60 ? Math.max(1, seconds) + " s" : Amounts.duration(seconds * 1_000_000_000))
+        + " left";
   }
 
   /// The job's end in one line.

@@ -173,7 +173,10 @@ final class JobExpansion {
     List<Input> all = new ArrayList<>();
     for (Template template : entry.inputs()) {
       Placed<String> text = new Placed<>(template.text(i), template.source().place());
-      Optional<Reference> reference = Reference.parse(text.value()).filter(r -> r.output() >= 0);
+      Optional<Reference> reference =
+          text.value().startsWith("sha256:")
+              ? Optional.empty()
+              : Reference.parse(text.value()).filter(r -> r.output() >= 0);
       if (reference.isEmpty()) {
         refuseForgottenOutput(text);
         all.add(files.input(text));

@@ -71,7 +71,7 @@ class JobReaderTest {
           tasks: [{name: a, module: m.wasm, count: 3}, {name: b, module: m.wasm, inputs: ['a:0']}] | 1:81 | write a[0]:0 for one or a[*]:0 for all
           tasks: [{name: a, module: m.wasm, count: 3}, {name: b, module: m.wasm, inputs: ['a[3]:0']}] | 1:81 | goes beyond
           tasks: [{name: a, module: m.wasm, count: 3}, {name: b, module: m.wasm, inputs: ['a[2..1]:0']}] | 1:81 | empty
-          tasks: [{name: a, module: m.wasm, count: 200000}, {name: b, module: m.wasm}] | 1:59 | more than 200000 tasks
+          tasks: [{name: a, module: m.wasm, count: 200000}, {name: b, module: m.wasm}] | 1:58 | more than 200000 tasks
           tasks: [{name: a, module: m.wasm, count: 5000}, {name: b, module: m.wasm, inputs: ['a[*]:0']}] | 1:84 | more than 4096
           results: ['x']                           | 1:11 | names no output
           results: ['x:0']                         | 1:11 | there is no task 'x'

@@ -96,7 +96,7 @@ class WfFormatTest {
   @Test
   void whatCannotBeReplayedIsRefusedWithItsPlace() {
     assertThatThrownBy(() -> read(WORKFLOW.replace("\"in\", \"empty\"", "\"inn\""), "1", "1"))
-        .hasMessageStartingWith("w.json:9:33: the file 'inn' is not among 'files'")
+        .hasMessageStartingWith("w.json:9:30: the file 'inn' is not among 'files'")
         .hasMessageContaining("did you mean 'in'?");
     assertThatThrownBy(
             () -> read(WORKFLOW.replace("\"parents\": [], ", "\"parents\": [\"join\"], "), "1", "1"))

@@ -141,7 +141,8 @@ public final class Analysis {
       }
     }
     if (longest == null) {
-      return new CriticalPath(List.of(), 0, Math.max(0, recordedUs - submittedUs));
+      boolean any = submittedUs <= recordedUs;
+      return new CriticalPath(List.of(), 0, any ? recordedUs - submittedUs : 0);
     }
     List<Step> steps = new ArrayList<>();
     for (Reach at = longest; at != null; at = at.before) {

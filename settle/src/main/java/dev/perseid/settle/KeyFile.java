@@ -32,7 +32,6 @@ import javax.crypto.spec.IvParameterSpec;
 import javax.crypto.spec.SecretKeySpec;
 import org.bouncycastle.crypto.digests.SHA256Digest;
 import org.bouncycastle.crypto.generators.PKCS5S2ParametersGenerator;
-import org.bouncycastle.crypto.generators.SCrypt;
 import org.bouncycastle.crypto.params.KeyParameter;
 
 /// Keys at rest: Web3 Secret Storage, version 3 (the keystore of every Ethereum wallet). Reads
@@ -68,7 +67,7 @@ public final class KeyFile {
     byte[] iv = new byte[16];
     random.nextBytes(salt);
     random.nextBytes(iv);
-    byte[] derived = SCrypt.generate(password.getBytes(UTF_8), salt, strength.n, 8, 1, 32);
+    byte[] derived = Scrypt.derive(password.getBytes(UTF_8), salt, strength.n, 8, 1);
     byte[] cipherText = aesCtr(derived, iv, key.secretBytes());
     ObjectNode root = JSON.createObjectNode();
     root.put("address", HEX.formatHex(key.address().bytes()));
@@ -287,11 +286,7 @@ public final class KeyFile {
           throw new KeyFileException(
               "asks for scrypt n=" + n + " r=" + r + " p=" + p + ", which is not sane");
         }
-        try {
-          yield SCrypt.generate(password.getBytes(UTF_8), salt, (int) n, (int) r, (int) p, 32);
-        } catch (IllegalArgumentException e) {
-          throw new KeyFileException("asks for impossible scrypt parameters: " + e.getMessage());
-        }
+        yield Scrypt.derive(password.getBytes(UTF_8), salt, (int) n, (int) r, (int) p);
       }
       case "pbkdf2" -> {
         int rounds = params.path("c").asInt();

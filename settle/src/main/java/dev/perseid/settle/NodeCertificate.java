@@ -40,7 +40,7 @@ public final class NodeCertificate {
   /// The extension's name, under the arc for UUIDs (ITU-T X.667), which needs no registration. Its
   /// value is an OCTET STRING of the 65 bytes of the signature over `NodeCertificate(address
   /// node,bytes32 publicKey)`.
-  static final String EXTENSION = "2.25.261879410279302846191403529764023384417";
+  static final String EXTENSION = "2.25.322869904291077944633447942278912578244";
 
   private static final X509Certificate[] NONE = {};
 

@@ -1,0 +1,87 @@
+package dev.perseid.sandbox;
+
+/// Every limit of the sandbox, in one place. The ones under "profile" are part of profile 1: the
+/// same on every engine (docs/portable-tasks.md); the others are this provider's own.
+final class Limits {
+  private Limits() {}
+
+  // Profile 1: what a module may be.
+  static final int MODULE_BYTES = 8 << 20;
+  static final int TYPES = 10_000;
+  static final int FUNCTIONS = 20_000;
+  static final int GLOBALS = 10_000;
+  static final int EXPORTS = 10_000;
+  static final int IMPORTS = 64;
+  static final int TABLE_ENTRIES = 65_536;
+  static final int SEGMENTS = 10_000;
+  static final int PARAMS = 64;
+
+  /// Parameters and locals of one function together.
+  static final int LOCALS = 2_000;
+
+  static final int FUNCTION_BYTES = 512 << 10;
+  static final int NESTING = 256;
+  static final int OPERANDS = 1_000;
+  static final int BR_TABLE_TARGETS = 10_000;
+
+  /// 2 GiB less one page: what an engine with 31-bit array indices can hold.
+  static final int MEMORY_PAGES = 32_767;
+
+  // Profile 1: what a run may do.
+  /// Stack slots of all open calls together; a call takes [GasSchedule#frameSlots]. A slot is at
+  /// most 8 bytes in the engines tried, so that this many fit the smallest stack among them, a
+  /// browser worker's (984 KiB).
+  static final int STACK_SLOTS = 98_304;
+
+  static final long GAS = 1L << 60;
+  static final int ARGS_BYTES = 1 << 20;
+  static final int INPUTS = 4_096;
+  static final int OUTPUTS = 4_096;
+  static final int LOG_BYTES = 4_096;
+
+  // This provider: the child process and the conversation with it.
+  static final int PAGE_BYTES = 65_536;
+
+  /// Inputs and outputs up to this size travel inside a frame.
+  static final int INLINE_BYTES = 65_536;
+
+  /// All inline inputs, or all inline outputs, of one frame together.
+  static final int INLINE_TOTAL_BYTES = 262_144;
+
+  static final int FRAME_BYTES = 2 << 20;
+  static final int MESSAGE_BYTES = 2_048;
+
+  /// Tasks handed to one child and not answered.
+  static final int CHILD_WINDOW = 512;
+
+  /// How much work, measured in its own time, a child may hold beyond what its slots run.
+  static final long CHILD_AHEAD_NS = 50_000_000;
+
+  /// Tasks that wait in the sandbox, of all consumers together.
+  static final int WAITING = 200_000;
+
+  /// Module files kept in a child's folder; more than CHILD_WINDOW, so that no waiting task loses
+  /// its module.
+  static final int CHILD_MODULE_FILES = 1_024;
+
+  /// Compiled modules kept by a child.
+  static final int COMPILED_MODULES = 64;
+
+  static final int STDERR_BYTES = 4_096;
+  static final long CHILD_START_MS = 60_000;
+  static final long PROBE_MS = 20_000;
+  static final long AOT_TRAINING_MS = 60_000;
+
+  /// How long after a task's wall limit, or its cancellation, the child may take to answer before
+  /// it is killed.
+  static final long KILL_GRACE_MS = 3_000;
+
+  static final long TICK_MS = 50;
+
+  /// How long a consumer keeps its child while others wait for one.
+  static final long TURN_MS = 2_000;
+
+  static final long CLOSE_MS = 2_000;
+  static final long WORKER_STACK_BYTES = 64L << 20;
+  static final long HEAP_BASE_BYTES = 160L << 20;
+}

@@ -1,0 +1,213 @@
+package dev.perseid.sandbox;
+
+import java.io.ByteArrayOutputStream;
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.io.RandomAccessFile;
+import java.io.UncheckedIOException;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/// One task in the child, from its frame to the answer.
+final class Runs {
+  private Runs() {}
+
+  private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
+  private static final byte[] NO_BYTES = {};
+
+  static Frames.Result failed(long key, Verdict.Kind kind, String message) {
+    return new Frames.Result(
+        key,
+        kind,
+        cut(message),
+        Frames.NONE,
+        Frames.NONE,
+        Frames.NONE,
+        Frames.NONE,
+        NO_BYTES,
+        List.of());
+  }
+
+  private static String cut(String message) {
+    byte[] utf8 = message.getBytes(StandardCharsets.UTF_8);
+    return utf8.length <= Limits.MESSAGE_BYTES
+        ? message
+        : new String(utf8, 0, Limits.MESSAGE_BYTES / 2, StandardCharsets.UTF_8);
+  }
+
+  static Frames.Result run(
+      Frames.Task task,
+      ModuleShelf shelf,
+      Path inputFolder,
+      Path outputFolder,
+      Engine.Brake brake) {
+    ModuleShelf.Entry entry = shelf.get(task.module());
+    return switch (entry) {
+      case ModuleShelf.Entry.Refusal refusal ->
+          failed(task.key(), Verdict.Kind.MODULE_REFUSED, refusal.message());
+      case ModuleShelf.Entry.Ready ready ->
+          run(task, ready.engine(), inputFolder, outputFolder, brake);
+    };
+  }
+
+  static Frames.Result run(
+      Frames.Task task, Engine engine, Path inputFolder, Path outputFolder, Engine.Brake brake) {
+    try (FolderInputs inputs = new FolderInputs(task, inputFolder);
+        FolderOutputs outputs = new FolderOutputs(task, outputFolder)) {
+      HostCalls host =
+          new HostCalls(task.args(), inputs, outputs, task.outputs(), task.outputBytes());
+      boolean hasClock = THREADS.isCurrentThreadCpuTimeSupported();
+      long cpu = hasClock ? THREADS.getCurrentThreadCpuTime() : 0;
+      long wall = System.nanoTime();
+      Engine.Ending ending = engine.run(host, task.gas(), task.pages(), brake);
+      long wallNs = System.nanoTime() - wall;
+      long cpuNs = hasClock ? THREADS.getCurrentThreadCpuTime() - cpu : Frames.NONE;
+      List<Frames.Part> parts = ending.kind() == null ? outputs.finish() : List.of();
+      return new Frames.Result(
+          task.key(),
+          ending.kind(),
+          cut(ending.message()),
+          ending.gasUsed(),
+          cpuNs,
+          wallNs,
+          ending.peakBytes(),
+          host.log(),
+          parts);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /// Inputs from the frame and from the input folder.
+  private static final class FolderInputs implements HostCalls.Inputs, AutoCloseable {
+    private final Frames.Task task;
+    private final Path folder;
+    private final @Nullable RandomAccessFile[] open;
+
+    FolderInputs(Frames.Task task, Path folder) {
+      this.task = task;
+      this.folder = folder;
+      this.open = new RandomAccessFile[task.inputs().size()];
+    }
+
+    @Override
+    public int count() {
+      return task.inputs().size();
+    }
+
+    @Override
+    public long size(int index) {
+      return task.inputs().get(index).size();
+    }
+
+    @Override
+    public void read(int index, long offset, byte[] to, int n) {
+      byte[] bytes = task.inputs().get(index).bytes();
+      if (bytes != null) {
+        System.arraycopy(bytes, (int) offset, to, 0, n);
+        return;
+      }
+      try {
+        RandomAccessFile file = open[index];
+        if (file == null) {
+          file =
+              new RandomAccessFile(
+                  folder.resolve(Frames.inputName(task.key(), index)).toFile(), "r");
+          open[index] = file;
+        }
+        file.seek(offset);
+        file.readFully(to, 0, n);
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+
+    @Override
+    public void close() throws IOException {
+      for (RandomAccessFile f : open) {
+        if (f != null) {
+          f.close();
+        }
+      }
+    }
+  }
+
+  /// Outputs in memory while they are small, in the output folder when not.
+  private static final class FolderOutputs implements HostCalls.Outputs, AutoCloseable {
+    private final Frames.Task task;
+    private final Path folder;
+    private final @Nullable ByteArrayOutputStream[] small;
+    private final @Nullable OutputStream[] large;
+    private final long[] sizes;
+    private int inMemory;
+
+    FolderOutputs(Frames.Task task, Path folder) {
+      this.task = task;
+      this.folder = folder;
+      this.small = new ByteArrayOutputStream[task.outputs()];
+      this.large = new OutputStream[task.outputs()];
+      this.sizes = new long[task.outputs()];
+    }
+
+    @Override
+    public void append(int index, byte[] from, int n) {
+      try {
+        OutputStream file = large[index];
+        ByteArrayOutputStream memory = small[index];
+        sizes[index] += n;
+        if (file == null
+            && sizes[index] <= Limits.INLINE_BYTES
+            && inMemory + n <= Limits.INLINE_TOTAL_BYTES) {
+          if (memory == null) {
+            memory = new ByteArrayOutputStream(n);
+            small[index] = memory;
+          }
+          memory.write(from, 0, n);
+          inMemory += n;
+          return;
+        }
+        if (file == null) {
+          file =
+              new FileOutputStream(folder.resolve(Frames.outputName(task.key(), index)).toFile());
+          large[index] = file;
+          if (memory != null) {
+            memory.writeTo(file);
+            inMemory -= memory.size();
+            small[index] = null;
+          }
+        }
+        file.write(from, 0, n);
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+
+    List<Frames.Part> finish() {
+      List<Frames.Part> parts = new ArrayList<>(sizes.length);
+      for (int k = 0; k < sizes.length; k++) {
+        ByteArrayOutputStream memory = small[k];
+        if (large[k] != null) {
+          parts.add(new Frames.Part(sizes[k], null));
+        } else {
+          parts.add(new Frames.Part(sizes[k], memory == null ? NO_BYTES : memory.toByteArray()));
+        }
+      }
+      return parts;
+    }
+
+    @Override
+    public void close() throws IOException {
+      for (OutputStream f : large) {
+        if (f != null) {
+          f.close();
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,3 @@
+;; Asks for another step for ever.
+(module (memory (export "memory") 1)
+  (func (export "step") (result i32) (i32.const 0)))

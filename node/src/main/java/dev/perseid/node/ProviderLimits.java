@@ -1,0 +1,37 @@
+package dev.perseid.node;
+
+import dev.perseid.core.Limits;
+
+/// Every limit of the provider side, in one place.
+public final class ProviderLimits {
+  /// Leases held at once, counting those whose reports the pool has not yet called durable. More
+  /// are returned at once.
+  public static final int HELD_LEASES = Limits.PROVIDER_LEASES;
+
+  /// Ids of leases that are over here and still recognised, so that a doubled message runs nothing
+  /// twice.
+  public static final int REMEMBERED_LEASES = 4 * Limits.PROVIDER_LEASES;
+
+  /// Reports under one signature.
+  public static final int BATCH_REPORTS = Limits.BATCH_REPORTS;
+
+  /// Bytes of one batch of reports on the wire, estimated from above; a quarter of the largest
+  /// message.
+  public static final long BATCH_BYTES = 4L << 20;
+
+  /// The longest that a report waits for others to share its signature while tasks still run.
+  public static final long BATCH_WAIT_US = 5_000;
+
+  /// A report that was sent this long ago and is not durable is sent again.
+  public static final long RESEND_US = 10_000_000;
+
+  /// Queued leases that are looked at, from the head, for one that fits into the free cores and
+  /// memory.
+  public static final int START_SCAN = 64;
+
+  /// Leases that may start before the one at the head of the queue, which does not fit yet; then
+  /// all wait for it.
+  public static final int OVERTAKERS = 256;
+
+  private ProviderLimits() {}
+}

@@ -33,5 +33,33 @@ public final class ProviderLimits {
   /// all wait for it.
   public static final int OVERTAKERS = 256;
 
+  /// Blobs fetched at once.
+  public static final int FETCHES = 8;
+
+  /// How long a task waits for room in the cache while other tasks use all of it.
+  public static final long CACHE_ROOM_MS = 60_000;
+
+  /// A transfer that makes no progress for this long is given up, and its task reported as failed
+  /// by the provider. Long enough for a pool to be restarted.
+  public static final long TRANSFER_STALL_MS = 600_000;
+
+  /// First and longest wait between two tries of a transfer.
+  public static final long TRANSFER_RETRY_MS = 100;
+
+  /// See [#TRANSFER_RETRY_MS].
+  public static final long TRANSFER_RETRY_MAX_MS = 5_000;
+
+  /// Times that a blob which arrived with the wrong content is fetched again.
+  public static final int CORRUPT_FETCHES = 2;
+
+  /// Wait for a connection, or for the next byte on one.
+  public static final int SOCKET_MS = 20_000;
+
+  /// A larger blob is asked for by HEAD before it is sent, in case that the pool has it already.
+  public static final long ASK_BEFORE_SENDING_BYTES = 256L << 10;
+
+  /// Inputs up to this size are handed to the sandbox as bytes, larger ones as files.
+  public static final int INLINE_INPUT_BYTES = 16 << 10;
+
   private ProviderLimits() {}
 }

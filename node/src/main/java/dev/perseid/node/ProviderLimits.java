@@ -61,5 +61,33 @@ public final class ProviderLimits {
   /// Inputs up to this size are handed to the sandbox as bytes, larger ones as files.
   public static final int INLINE_INPUT_BYTES = 16 << 10;
 
+  /// All inputs of one task that are handed over as bytes.
+  public static final long INLINE_INPUTS_BYTES = 128L << 10;
+
+  /// Messages that the loop takes in before it takes a turn.
+  public static final int TURN_MESSAGES = 4_096;
+
+  /// Messages of the pool that wait for the loop; the pool is not read further before they are
+  /// handled.
+  public static final int WAITING_MESSAGES = 64;
+
+  /// First wait before connecting again.
+  public static final long RECONNECT_MS = 100;
+
+  /// Longest wait before connecting again; each wait doubles the one before it, with a random part.
+  public static final long RECONNECT_MAX_MS = 15_000;
+
+  /// Wait for an answer of the pool while connecting.
+  public static final long ANSWER_MS = 10_000;
+
+  /// After the deadline of a drain, how long stopped attempts may take to be reported.
+  public static final long STOPPED_REPORT_MS = 5_000;
+
+  /// The benchmark at the start, altogether.
+  public static final long BENCHMARK_MS = 1_500;
+
+  /// Characters of the description of the machine.
+  public static final int MACHINE_CHARS = 256;
+
   private ProviderLimits() {}
 }

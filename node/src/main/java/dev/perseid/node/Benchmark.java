@@ -93,8 +93,7 @@ final class Benchmark {
   private static OptionalLong gasPerS(CompletableFuture<Execution> run, long deadlineNs)
       throws InterruptedException {
     try {
-      Execution e =
-          run.get(Math.max(0, deadlineNs - System.nanoTime()), TimeUnit.NANOSECONDS);
+      Execution e = run.get(Math.max(0, deadlineNs - System.nanoTime()), TimeUnit.NANOSECONDS);
       long ns = e.usage().wallNs().orElse(0);
       long gas = e.usage().gas().orElse(0);
       return e.verdict() instanceof Verdict.Done && ns > 0 && gas > 0

@@ -130,14 +130,12 @@ public record ProviderConfig(
 
   /// The same under other terms.
   public ProviderConfig with(Terms newTerms) {
-    return new ProviderConfig(
-        key, pool, newTerms, lent, directory, isolationRequired, measured);
+    return new ProviderConfig(key, pool, newTerms, lent, directory, isolationRequired, measured);
   }
 
   /// The same, lending another part of the machine.
   public ProviderConfig with(Lent newLent) {
-    return new ProviderConfig(
-        key, pool, terms, newLent, directory, isolationRequired, measured);
+    return new ProviderConfig(key, pool, terms, newLent, directory, isolationRequired, measured);
   }
 
   /// The same without the benchmark.

@@ -80,6 +80,18 @@ public final class ProviderLimits {
   /// Wait for an answer of the pool while connecting.
   public static final long ANSWER_MS = 10_000;
 
+  /// A session is renewed at half of its time, but not sooner than this after it began,
+  public static final long RENEW_MIN_MS = 10_000;
+
+  /// nor later than this.
+  public static final long RENEW_MAX_MS = 3_600_000;
+
+  /// The loop looks around at least this often.
+  public static final long LONGEST_SLEEP_US = 1_000_000;
+
+  /// The most memory that one task can use: 2 GiB less one page (profile 1).
+  public static final long TASK_MEMORY_BYTES = (2L << 30) - 65_536;
+
   /// After the deadline of a drain, how long stopped attempts may take to be reported.
   public static final long STOPPED_REPORT_MS = 5_000;
 

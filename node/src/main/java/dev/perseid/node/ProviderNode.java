@@ -1,10 +1,8 @@
 package dev.perseid.node;
 
-import com.google.protobuf.ByteString;
 import dev.perseid.core.Address;
 import dev.perseid.core.Capability;
 import dev.perseid.core.ExecutionRecord;
-import dev.perseid.core.FromProvider;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Offer;
 import dev.perseid.core.Rejection;
@@ -23,7 +21,6 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
@@ -46,11 +43,11 @@ public final class ProviderNode implements AutoCloseable {
 
   /// What the loop's thread is told.
   private sealed interface Said {
-    record Connected(PoolStream stream) implements Said {}
+    record Connected(ProviderStream stream) implements Said {}
 
-    record Disconnected(PoolStream stream) implements Said {}
+    record Disconnected(ProviderStream stream) implements Said {}
 
-    record Message(PoolStream stream, ToProvider message) implements Said {}
+    record Message(ProviderStream stream, ToProvider message) implements Said {}
 
     record Ended(long lease, Attempt attempt) implements Said {}
 
@@ -66,7 +63,7 @@ public final class ProviderNode implements AutoCloseable {
   private final Offer offer;
   private final ProviderRunner runner;
   private final ProviderLoop loop;
-  private final PoolConnector connector;
+  private final ProviderConnector connector;
   private final Thread loopThread;
 
   private final ConcurrentLinkedQueue<Said> inbox = new ConcurrentLinkedQueue<>();
@@ -77,7 +74,7 @@ public final class ProviderNode implements AutoCloseable {
   private final CompletableFuture<String> failure = new CompletableFuture<>();
 
   // On the loop's thread only.
-  private @Nullable PoolStream current;
+  private @Nullable ProviderStream current;
 
   private ProviderNode(
       ProviderConfig config, Consumer<String> notices, FileChannel lockFile, Sandbox sandbox)
@@ -102,10 +99,13 @@ public final class ProviderNode implements AutoCloseable {
             config.terms().price(),
             capability,
             wallUs());
-    connector = new PoolConnector(config.key(), config.pool(), new ConnectorEvents());
+    connector = new ProviderConnector(config.key(), config.pool(), new ConnectorEvents());
     ProviderTransfer transfer =
         new ProviderTransfer(
-            base(config.pool()), connector.tls(), connector::token, ProviderTransfer.Patience.USUAL);
+            base(config.pool()),
+            connector.tls(),
+            connector::token,
+            ProviderTransfer.Patience.USUAL);
     ProviderBlobs blobs =
         ProviderBlobs.open(
             directory.resolve("blobs"),
@@ -330,7 +330,7 @@ public final class ProviderNode implements AutoCloseable {
   private void told(ToProvider message) {
     switch (message) {
       case ToProvider.Welcome w -> {
-        PoolStream stream = current;
+        ProviderStream stream = current;
         if (stream != null) {
           stream.welcomed();
         }
@@ -355,19 +355,19 @@ public final class ProviderNode implements AutoCloseable {
     failure.complete(sentence);
   }
 
-  private final class ConnectorEvents implements PoolConnector.Events {
+  private final class ConnectorEvents implements ProviderConnector.Events {
     @Override
-    public void connected(PoolStream stream) {
+    public void connected(ProviderStream stream) {
       tell(new Said.Connected(stream));
     }
 
     @Override
-    public void received(PoolStream stream, ToProvider message) {
+    public void received(ProviderStream stream, ToProvider message) {
       tell(new Said.Message(stream, message));
     }
 
     @Override
-    public void disconnected(PoolStream stream) {
+    public void disconnected(ProviderStream stream) {
       tell(new Said.Disconnected(stream));
     }
 

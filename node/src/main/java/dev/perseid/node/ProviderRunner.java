@@ -38,6 +38,9 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
     void ended(long lease, Attempt attempt);
   }
 
+  /// What runs the modules.
+  private static final String ENGINE = "endive";
+
   private static final class Run {
     final Lease lease;
     @Nullable Thread waiting;
@@ -50,15 +53,22 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
   }
 
   private final Sandbox sandbox;
+  private final long memoryBytes;
   private final ProviderBlobs blobs;
   private final ProviderTransfer transfer;
   private final Ends ends;
   private final String isolation;
   private final ConcurrentHashMap<Long, Run> runs = new ConcurrentHashMap<>();
 
+  /// @param memoryBytes the largest memory limit that the sandbox takes
   ProviderRunner(
-      Sandbox sandbox, ProviderBlobs blobs, ProviderTransfer transfer, Ends ends) {
+      Sandbox sandbox,
+      long memoryBytes,
+      ProviderBlobs blobs,
+      ProviderTransfer transfer,
+      Ends ends) {
     this.sandbox = sandbox;
+    this.memoryBytes = memoryBytes;
     this.blobs = blobs;
     this.transfer = transfer;
     this.ends = ends;
@@ -150,28 +160,31 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
       run.inSandbox = true;
     }
     long startedUs = wallUs();
-    var unused =
+    var _ =
         sandbox
             .run(task)
-            .whenComplete(
-                (execution, bug) -> {
-                  long endedUs = wallUs();
-                  synchronized (run) {
-                    run.inSandbox = false;
-                  }
-                  if (execution == null) {
-                    loan.close();
-                    end(
-                        run,
-                        Attempt.unstarted(
-                            Outcome.PROVIDER_FAILED, "the sandbox failed: " + bug));
-                  } else {
-                    executed(run, loan, execution, startedUs, Math.max(startedUs, endedUs));
-                  }
-                });
+            .whenComplete((execution, bug) -> {
+              long endedUs = wallUs();
+              synchronized (run) {
+                run.inSandbox = false;
+              }
+              if (execution == null) {
+                loan.close();
+                end(run, Attempt.unstarted(Outcome.PROVIDER_FAILED, "the sandbox failed: " + bug));
+              } else {
+                executed(run, loan, execution, startedUs, Math.max(startedUs, endedUs));
+              }
+            });
+    boolean stopped;
+    synchronized (run) {
+      stopped = run.stopped && run.inSandbox;
+    }
+    if (stopped) {
+      sandbox.cancel(run.lease.id()); // the stop came before the sandbox knew the run
+    }
   }
 
-  private static Portable task(Lease lease, ProviderBlobs.Loan loan) throws IOException {
+  private Portable task(Lease lease, ProviderBlobs.Loan loan) throws IOException {
     TaskKind kind = lease.kind();
     List<Input> inputs = new ArrayList<>(lease.inputs().size());
     long inlineBytes = 0;
@@ -195,7 +208,10 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
         inputs,
         lease.outputs(),
         new RunLimits(
-            kind.gasLimit(), kind.memoryBytes(), kind.outputBytesLimit(), kind.wallLimitMs()));
+            kind.gasLimit(),
+            Math.min(memoryBytes, kind.memoryBytes()),
+            kind.outputBytesLimit(),
+            kind.wallLimitMs()));
   }
 
   /// On the sandbox's thread: must not block.
@@ -290,7 +306,7 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
         OptionalLong.of(endedUs),
         usage,
         outputs,
-        Sandbox.ENGINE,
+        ENGINE,
         isolation);
   }
 

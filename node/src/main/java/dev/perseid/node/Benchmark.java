@@ -26,7 +26,7 @@ import java.util.concurrent.TimeoutException;
 final class Benchmark {
   private static final long CPU_NS = 150_000_000;
   private static final long MEMORY_NS = 150_000_000;
-  private static final int MEMORY_BYTES = 32 << 20;
+  private static final int MEMORY_BYTES = 64 << 20;
   private static final int MIX_ROUNDS = 100_000;
 
   /// Integer operations of one round of [#mix]: three shifts, three exclusive ors, a multiplication

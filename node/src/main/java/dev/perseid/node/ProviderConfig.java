@@ -5,6 +5,7 @@ import dev.perseid.core.Price;
 import dev.perseid.settle.Key;
 import dev.perseid.wire.Channels;
 import java.nio.file.Path;
+import java.util.Optional;
 
 /// How a provider is set up.
 ///
@@ -13,6 +14,8 @@ import java.nio.file.Path;
 /// @param terms under which name and for what price
 /// @param lent how much of this machine
 /// @param directory folder of this provider alone: cache and scratch files
+/// @param engineCache folder in which providers of this user share what makes an engine start
+///   faster; empty: none
 /// @param isolationRequired whether to run nothing where isolation does not work
 /// @param measured whether to run the benchmark at the start
 public record ProviderConfig(
@@ -21,6 +24,7 @@ public record ProviderConfig(
     Terms terms,
     Lent lent,
     Path directory,
+    Optional<Path> engineCache,
     boolean isolationRequired,
     boolean measured) {
 
@@ -121,7 +125,14 @@ public record ProviderConfig(
   public static ProviderConfig of(Key key, PoolAt pool, Path directory) {
     String name = "provider-" + key.address().toString().substring(2, 10);
     return new ProviderConfig(
-        key, pool, new Terms(name, "", USUAL_PRICE), Lent.usual(), directory, true, true);
+        key,
+        pool,
+        new Terms(name, "", USUAL_PRICE),
+        Lent.usual(),
+        directory,
+        Optional.empty(),
+        true,
+        true);
   }
 
   public ProviderConfig {
@@ -130,22 +141,31 @@ public record ProviderConfig(
 
   /// The same under other terms.
   public ProviderConfig with(Terms newTerms) {
-    return new ProviderConfig(key, pool, newTerms, lent, directory, isolationRequired, measured);
+    return new ProviderConfig(
+        key, pool, newTerms, lent, directory, engineCache, isolationRequired, measured);
   }
 
   /// The same, lending another part of the machine.
   public ProviderConfig with(Lent newLent) {
-    return new ProviderConfig(key, pool, terms, newLent, directory, isolationRequired, measured);
+    return new ProviderConfig(
+        key, pool, terms, newLent, directory, engineCache, isolationRequired, measured);
+  }
+
+  /// The same with a cache for the start of engines.
+  public ProviderConfig withEngineCache(Path folder) {
+    return new ProviderConfig(
+        key, pool, terms, lent, directory, Optional.of(folder), isolationRequired, measured);
   }
 
   /// The same without the benchmark.
   public ProviderConfig unmeasured() {
-    return new ProviderConfig(key, pool, terms, lent, directory, isolationRequired, false);
+    return new ProviderConfig(
+        key, pool, terms, lent, directory, engineCache, isolationRequired, false);
   }
 
   /// The same, running tasks also where isolation does not work.
   public ProviderConfig isolationPreferred() {
-    return new ProviderConfig(key, pool, terms, lent, directory, false, measured);
+    return new ProviderConfig(key, pool, terms, lent, directory, engineCache, false, measured);
   }
 
   private static void check(boolean good, String what, Object value, String expected) {

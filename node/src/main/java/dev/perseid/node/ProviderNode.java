@@ -226,15 +226,16 @@ public final class ProviderNode implements AutoCloseable {
 
   private static SandboxConfig sandboxConfig(ProviderConfig config) {
     Path directory = config.directory();
-    return SandboxConfig.in(directory.resolve("sandbox"))
-        .withSlots(config.lent().cores())
-        .withMaxChildren(config.lent().consumers())
-        .withMemoryBytes(sandboxMemoryBytes(config))
-        .withAotCache(directory.resolve("engine-cache"))
-        .withDemand(
-            config.isolationRequired()
-                ? SandboxConfig.Demand.REQUIRED
-                : SandboxConfig.Demand.PREFERRED);
+    SandboxConfig plain =
+        SandboxConfig.in(directory.resolve("sandbox"))
+            .withSlots(config.lent().cores())
+            .withMaxChildren(config.lent().consumers())
+            .withMemoryBytes(sandboxMemoryBytes(config))
+            .withDemand(
+                config.isolationRequired()
+                    ? SandboxConfig.Demand.REQUIRED
+                    : SandboxConfig.Demand.PREFERRED);
+    return config.engineCache().map(plain::withAotCache).orElse(plain);
   }
 
   /// The most that one task can use: what is lent, or what profile 1 can address.

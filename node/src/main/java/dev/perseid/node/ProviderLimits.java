@@ -15,6 +15,9 @@ public final class ProviderLimits {
   /// Reports under one signature.
   public static final int BATCH_REPORTS = Limits.BATCH_REPORTS;
 
+  /// Leases given back in one message.
+  public static final int RETURNED_LEASES = Limits.PROVIDER_LEASES;
+
   /// Bytes of one batch of reports on the wire, estimated from above; a quarter of the largest
   /// message.
   public static final long BATCH_BYTES = 4L << 20;

@@ -12,6 +12,7 @@ import dev.perseid.core.Rejection;
 import dev.perseid.core.Report;
 import dev.perseid.core.ToProvider;
 import dev.perseid.journal.Merkle;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Iterator;
@@ -240,9 +241,11 @@ public final class ProviderLoop {
     if (out == null || !welcomed || gone) {
       return;
     }
-    if (!toReturn.isEmpty()) {
-      send(out, new FromProvider.ReturnLeases(List.copyOf(toReturn)), nowUs);
-      toReturn.clear();
+    while (!toReturn.isEmpty()) {
+      List<Long> some =
+          toReturn.subList(0, Math.min(toReturn.size(), ProviderLimits.RETURNED_LEASES));
+      send(out, new FromProvider.ReturnLeases(List.copyOf(some)), nowUs);
+      some.clear();
     }
     resendOverdue(nowUs);
     while (flushDueUs(nowUs) <= nowUs) {
@@ -429,15 +432,19 @@ public final class ProviderLoop {
       throw new IllegalArgumentException(
           "lease " + h.lease.id() + " declares " + h.lease.outputs() + " outputs: " + a.outputs());
     }
-    String reason =
-        a.reason().length() <= Limits.REASON_CHARS
-            ? a.reason()
-            : a.reason().substring(0, Limits.REASON_CHARS);
+    String reason = reason(a.reason());
     Report unsigned = report(h.lease.id(), a, reason, Hash.ZERO);
     ExecutionRecord record = ExecutionRecord.of(pool, h.lease, unsigned, offer.price());
     h.report = report(h.lease.id(), a, reason, signer.digest(record));
     h.state = State.ENDED;
     queueReport(h, nowUs);
+  }
+
+  /// Cut to the limit, and made of whole Unicode characters: half of a pair would not survive the
+  /// wire, and the pool's digest of the record would be another.
+  private static String reason(String text) {
+    String cut = text.substring(0, Math.min(text.length(), Limits.REASON_CHARS));
+    return new String(cut.getBytes(StandardCharsets.UTF_8), StandardCharsets.UTF_8);
   }
 
   private static Report report(long lease, Attempt a, String reason, Hash digest) {
@@ -477,7 +484,7 @@ public final class ProviderLoop {
 
   private void sendBatch(Link out, long nowUs) {
     List<Report> reports = new ArrayList<>();
-    List<Hash> leaves = new ArrayList<>();
+    List<Hash> digests = new ArrayList<>();
     long bytes = 0;
     while (!unsent.isEmpty() && reports.size() < ProviderLimits.BATCH_REPORTS) {
       Held h = unsent.getFirst();
@@ -493,9 +500,9 @@ public final class ProviderLoop {
       h.sentUs = nowUs;
       sent.addLast(h);
       reports.add(r);
-      leaves.add(Merkle.leafHash(r.digest().bytes()));
+      digests.add(r.digest());
     }
-    Hash root = Merkle.root(leaves);
+    Hash root = Merkle.rootOfDigests(digests);
     String signature = signer.signBatch(pool, root, reports.size());
     send(out, new FromProvider.Reports(List.copyOf(reports), root, signature), nowUs);
   }

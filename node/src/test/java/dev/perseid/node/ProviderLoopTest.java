@@ -497,6 +497,16 @@ final class ProviderLoopTest {
   }
 
   @Test
+  void aReasonIsCutToWhatAPoolTakes() {
+    connect();
+    give(lease(1));
+    String halves = "x".repeat(Limits.REASON_CHARS - 1) + "\ud83d\ude00 and more";
+    end(1, Attempt.unstarted(Outcome.TASK_FAILED, halves));
+    Report r = said(FromProvider.Reports.class).getFirst().reports().getFirst();
+    assertThat(r.reason()).isEqualTo("x".repeat(Limits.REASON_CHARS - 1) + "?");
+  }
+
+  @Test
   void anEndWithoutAStartIsABug() {
     connect();
     assertThatThrownBy(() -> loop.ended(5, done(), nowUs))

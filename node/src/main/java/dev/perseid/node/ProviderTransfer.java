@@ -61,6 +61,7 @@ final class ProviderTransfer implements ProviderBlobs.Source {
   }
 
   private static final Pattern RANGE = Pattern.compile("bytes (\\d+)-\\d+/(\\d+)");
+  private static final String UPLOAD_OFFSET = "Upload-Offset";
   private static final int BUFFER_BYTES = 1 << 16;
 
   private final URI base;
@@ -243,7 +244,7 @@ final class ProviderTransfer implements ProviderBlobs.Source {
         c.getInputStream().close();
         return true;
       }
-      if (status == 409 || status == 416) {
+      if (c.getHeaderField(UPLOAD_OFFSET) != null) {
         offset = received(c);
         known = true;
         throw new IOException("the pool wants it from byte " + offset);
@@ -267,7 +268,7 @@ final class ProviderTransfer implements ProviderBlobs.Source {
     }
 
     private long received(HttpURLConnection c) throws IOException {
-      String said = c.getHeaderField("Upload-Offset");
+      String said = c.getHeaderField(UPLOAD_OFFSET);
       long at;
       try {
         at = said == null ? 0 : Long.parseLong(said);

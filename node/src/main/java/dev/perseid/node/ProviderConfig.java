@@ -139,6 +139,12 @@ public record ProviderConfig(
     directory = directory.toAbsolutePath().normalize();
   }
 
+  /// The same for another pool.
+  public ProviderConfig with(PoolAt newPool) {
+    return new ProviderConfig(
+        key, newPool, terms, lent, directory, engineCache, isolationRequired, measured);
+  }
+
   /// The same under other terms.
   public ProviderConfig with(Terms newTerms) {
     return new ProviderConfig(

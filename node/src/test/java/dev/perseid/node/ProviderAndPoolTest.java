@@ -11,8 +11,11 @@ import dev.perseid.core.Outcome;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
 import dev.perseid.settle.Key;
+import dev.perseid.settle.NodeCertificate;
+import dev.perseid.settle.Tls;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -32,8 +35,10 @@ import org.junit.jupiter.api.io.TempDir;
 final class ProviderAndPoolTest {
   private static final Path MODULES = Path.of("../examples/modules");
 
-  /// Some 50 to 100 ms of work.
-  private static final String WHILE = "20000000";
+  /// Some tens of milliseconds of work.
+  private static final String WHILE = "5000000";
+
+  private static final int TASKS = 40;
 
   @TempDir Path folder;
   private final Key key = Key.generate();
@@ -45,21 +50,13 @@ final class ProviderAndPoolTest {
 
   @BeforeEach
   void open() throws Exception {
-    pool =
-        PoolNode.start(
-            new PoolConfig(
-                folder.resolve("pool"),
-                "127.0.0.1",
-                0,
-                key,
-                Set.of(),
-                Optional.empty(),
-                0,
-                1L << 30,
-                200,
-                2_000,
-                "test"));
-    shopper = new Shopper(pool.port(), key);
+    pool = PoolNode.start(poolConfig("pool", Optional.empty()));
+    shopper = new Shopper(pool.port(), key, false);
+  }
+
+  private PoolConfig poolConfig(String name, Optional<Tls> tls) {
+    return new PoolConfig(
+        folder.resolve(name), "127.0.0.1", 0, key, Set.of(), tls, 0, 1L << 30, 200, 2_000, "test");
   }
 
   @AfterEach
@@ -140,21 +137,63 @@ final class ProviderAndPoolTest {
   }
 
   @Test
+  void overTlsThePoolMustProveItsKey() throws Exception {
+    pool.close();
+    shopper.close();
+    pool = PoolNode.start(poolConfig("tls", Optional.of(NodeCertificate.make(key, Instant.now()))));
+    shopper = new Shopper(pool.port(), key, true);
+    ProviderConfig good =
+        ProviderChild.config(Key.generate(), pool.port(), key.address(), folder.resolve("p"), "p")
+            .with(new ProviderConfig.PoolAt("127.0.0.1", pool.port(), key.address(), true));
+    ProviderConfig wrong =
+        ProviderChild.config(Key.generate(), pool.port(), key.address(), folder.resolve("q"), "q")
+            .with(
+                new ProviderConfig.PoolAt(
+                    "127.0.0.1", pool.port(), Key.generate().address(), true));
+    nodes.add(ProviderNode.start(good, line -> {}));
+    nodes.add(ProviderNode.start(wrong, notices::add));
+    JobId job = burn(4, "1000 5000", 1);
+    var end = shopper.end(job);
+    assertThat(end.getState()).as(end.getReason()).isEqualTo("done");
+    assertThat(shopper.records(job))
+        .hasSize(4)
+        .allMatch(e -> e.record().provider().equals(nodes.getFirst().address()));
+    Until.holds(() -> !notices.isEmpty());
+    assertThat(notices.getFirst()).contains("cannot be reached").contains("expected 0x");
+    assertThat(nodes.getLast().status().connected()).isFalse();
+  }
+
+  @Test
+  void aCancelledJobStopsAtOnce() throws Exception {
+    ProviderNode node = provider("p1", pool.port());
+    JobId job = burn(20, "900000000000000", 0);
+    Until.holds(() -> node.status().load().running() == 2);
+    shopper.cancel(job);
+    var end = shopper.end(job);
+    assertThat(end.getState()).isEqualTo("cancelled");
+    ProviderLoop.Load idle = new ProviderLoop.Load(0, 0, 0);
+    Until.holds(() -> node.status().load().equals(idle));
+    assertThat(shopper.records(job))
+        .hasSize(2)
+        .allMatch(e -> e.record().outcome() == Outcome.CANCELLED && e.record().charge() == 0);
+  }
+
+  @Test
   void cutConnectionsLoseNoResult() throws Exception {
     try (LoopbackProxy proxy = new LoopbackProxy(pool.port())) {
       provider("p1", proxy.port());
-      JobId job = burn(60, WHILE + " 20000", 1);
+      JobId job = burn(TASKS, WHILE + " 20000", 1);
       for (int k = 1; k <= 3; k++) {
-        int done = 10 * k;
+        int done = 8 * k;
         var progress = shopper.await(job, p -> p.getDone() >= done);
-        assertThat(progress.getDone()).isBetween(done, 59);
+        assertThat(progress.getDone()).isBetween(done, TASKS - 1);
         assertThat(proxy.cut()).isPositive();
       }
       var end = shopper.end(job);
       assertThat(end.getState()).as(end.getReason()).isEqualTo("done");
       List<Entry> records = shopper.records(job);
-      assertThat(count(records, Outcome.DONE)).isEqualTo(60);
-      assertThat(records).as("no attempt was lost or repeated").hasSize(60);
+      assertThat(count(records, Outcome.DONE)).isEqualTo(TASKS);
+      assertThat(records).as("no attempt was lost or repeated").hasSize(TASKS);
       assertThat(notices).anyMatch(n -> n.contains("lost"));
     }
   }
@@ -162,7 +201,7 @@ final class ProviderAndPoolTest {
   @Test
   void aTerminatedProviderDrains() throws Exception {
     Process going = child("going");
-    JobId job = burn(60, WHILE + " 100", 1);
+    JobId job = burn(TASKS, WHILE + " 100", 1);
     shopper.await(job, p -> p.getDone() >= 5);
     provider("staying", pool.port());
     going.destroy(); // SIGTERM
@@ -172,7 +211,7 @@ final class ProviderAndPoolTest {
     var end = shopper.end(job);
     assertThat(end.getState()).as(end.getReason()).isEqualTo("done");
     List<Entry> records = shopper.records(job);
-    assertThat(records).as("no attempt was lost").hasSize(60);
+    assertThat(records).as("no attempt was lost").hasSize(TASKS);
     Set<String> by =
         records.stream().map(e -> e.record().provider().toString()).collect(Collectors.toSet());
     assertThat(by).hasSize(2);
@@ -181,7 +220,7 @@ final class ProviderAndPoolTest {
   @Test
   void aKilledProvidersTasksAreReassigned() throws Exception {
     Process victim = child("victim");
-    JobId job = burn(60, WHILE + " 100", 1);
+    JobId job = burn(TASKS, WHILE + " 100", 1);
     shopper.await(job, p -> p.getDone() >= 5);
     victim.destroyForcibly(); // SIGKILL
     assertThat(victim.waitFor(20, TimeUnit.SECONDS)).isTrue();
@@ -189,7 +228,7 @@ final class ProviderAndPoolTest {
     var end = shopper.end(job);
     assertThat(end.getState()).as(end.getReason()).isEqualTo("done");
     List<Entry> records = shopper.records(job);
-    assertThat(count(records, Outcome.DONE)).isEqualTo(60);
+    assertThat(count(records, Outcome.DONE)).isEqualTo(TASKS);
     assertThat(count(records, Outcome.LOST)).isPositive();
     assertThat(records)
         .filteredOn(e -> e.record().outcome() == Outcome.LOST)

@@ -165,9 +165,7 @@ final class ProviderBlobsTest {
             throw new IllegalStateException(e);
           }
         });
-    while (host.requests.size() < 3) {
-      Thread.onSpinWait();
-    }
+    Until.holds(() -> host.requests.size() >= 3);
     token.set(Optional.of("newer"));
     fetched.get();
   }
@@ -277,9 +275,7 @@ final class ProviderBlobsTest {
                 }
               }));
     }
-    while (gets() < ProviderLimits.FETCHES) {
-      Thread.onSpinWait();
-    }
+    Until.holds(() -> gets() >= ProviderLimits.FETCHES);
     host.gate.countDown();
     for (Thread t : threads) {
       t.join();
@@ -304,9 +300,7 @@ final class ProviderBlobsTest {
                 firstEnded.complete(e.getClass().getSimpleName());
               }
             });
-    while (gets() < 1) {
-      Thread.onSpinWait();
-    }
+    Until.holds(() -> gets() >= 1);
     CompletableFuture<Long> second = new CompletableFuture<>();
     Thread.ofVirtual()
         .start(() -> {

@@ -204,9 +204,7 @@ final class ProviderNodeTest {
   void faultsOfThePoolAreOutlived() throws Exception {
     pool.loginFault = Status.UNAVAILABLE.withDescription("starting");
     ProviderNode node = start();
-    while (notices.size() < 2) {
-      Thread.onSpinWait();
-    }
+    Until.holds(() -> notices.size() >= 2);
     pool.loginFault = null;
     pool.next();
     pool.send(Proto.ToProvider.getDefaultInstance()); // says nothing

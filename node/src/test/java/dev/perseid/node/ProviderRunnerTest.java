@@ -216,9 +216,7 @@ final class ProviderRunnerTest {
     host.gate = new CountDownLatch(1);
     Lease fetching = lease(module, "1", List.of(), 0, 1L << 40);
     runner.start(fetching);
-    while (host.requests.isEmpty()) {
-      Thread.onSpinWait();
-    }
+    Until.holds(() -> !host.requests.isEmpty());
     runner.stop(fetching.id());
     Attempt a = end(fetching.id()).get(10, TimeUnit.SECONDS);
     assertThat(a.outcome()).isEqualTo(Outcome.CANCELLED);

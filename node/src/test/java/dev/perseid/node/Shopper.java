@@ -12,6 +12,8 @@ import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
 import dev.perseid.settle.Digests;
 import dev.perseid.settle.Key;
+import dev.perseid.settle.NodeCertificate;
+import dev.perseid.settle.Tls;
 import dev.perseid.wire.Channels;
 import dev.perseid.wire.Malformed;
 import dev.perseid.wire.Translation;
@@ -31,6 +33,7 @@ import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
+import javax.net.ssl.X509ExtendedTrustManager;
 
 /// A consumer with a key, talking to a real pool on loopback with the generated stubs alone.
 final class Shopper implements AutoCloseable {
@@ -43,9 +46,11 @@ final class Shopper implements AutoCloseable {
   private long nonce;
 
   /// Logs in, and has the operator grant credits.
-  Shopper(int port, Key pool) throws Exception {
+  Shopper(int port, Key pool, boolean tls) throws Exception {
     this.pool = pool;
-    channel = Channels.open("127.0.0.1", port, Optional.empty());
+    Optional<X509ExtendedTrustManager> trust =
+        tls ? Optional.of(NodeCertificate.pinned(pool.address())) : Optional.empty();
+    channel = Channels.open("127.0.0.1", port, trust.map(t -> t));
     String operator = login(pool, "operator");
     var _ =
         with(JobsGrpc.newBlockingStub(channel), operator)
@@ -58,8 +63,8 @@ final class Shopper implements AutoCloseable {
     jobs = with(JobsGrpc.newBlockingStub(channel), token);
     transfer =
         new ProviderTransfer(
-            URI.create("http://127.0.0.1:" + port),
-            Optional.empty(),
+            URI.create((tls ? "https" : "http") + "://127.0.0.1:" + port),
+            trust.map(Tls::clientContext),
             () -> Optional.of(token),
             ProviderTransfer.Patience.USUAL);
   }
@@ -160,6 +165,14 @@ final class Shopper implements AutoCloseable {
   /// Follows the job to its end.
   Proto.JobProgress end(JobId job) {
     return await(job, p -> false);
+  }
+
+  void cancel(JobId job) {
+    Proto.CancelReply r =
+        jobs.cancel(Proto.CancelRequest.newBuilder().setJob(Translation.bytes(job)).build());
+    if (r.hasRefusal()) {
+      throw new AssertionError("refused: " + r.getRefusal());
+    }
   }
 
   List<Entry> records(JobId job) {

@@ -1,0 +1,687 @@
+package dev.perseid.node;
+
+import com.google.protobuf.ByteString;
+import dev.perseid.core.Address;
+import dev.perseid.core.Answer;
+import dev.perseid.core.Blob;
+import dev.perseid.core.Command;
+import dev.perseid.core.Entry;
+import dev.perseid.core.EntryCodec;
+import dev.perseid.core.Event;
+import dev.perseid.core.Hash;
+import dev.perseid.core.Input;
+import dev.perseid.core.JobCodec;
+import dev.perseid.core.JobId;
+import dev.perseid.core.JobSpec;
+import dev.perseid.core.JobView;
+import dev.perseid.core.Limits;
+import dev.perseid.core.ProviderView;
+import dev.perseid.core.Rejection;
+import dev.perseid.core.Result;
+import dev.perseid.core.SignedBatch;
+import dev.perseid.core.TaskKind;
+import dev.perseid.core.TaskSpec;
+import dev.perseid.journal.Merkle;
+import dev.perseid.journal.RecordStore;
+import dev.perseid.settle.Digests;
+import dev.perseid.settle.Key;
+import dev.perseid.wire.JobParts;
+import dev.perseid.wire.Malformed;
+import dev.perseid.wire.Translation;
+import dev.perseid.wire.WireLimits;
+import dev.perseid.wire.v1.JobsGrpc;
+import dev.perseid.wire.v1.Proto;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import io.grpc.stub.StreamObserver;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.PrimitiveIterator;
+import java.util.Set;
+import java.util.concurrent.Semaphore;
+import java.util.stream.LongStream;
+import org.jspecify.annotations.Nullable;
+
+/// What consumers and the operator ask. A consumer sees its own jobs only: another's are as unknown
+/// to it as those that do not exist.
+final class PoolJobs extends JobsGrpc.JobsImplBase {
+  private final PoolConfig config;
+  private final PoolMill mill;
+  private final WatchHub watchers;
+  private final BlobStore blobs;
+  private final BlobGrants grants;
+  private final InstantSource clock;
+  private final Semaphore submitting = new Semaphore(PoolLimits.SUBMITTING_BYTES);
+
+  PoolJobs(
+      PoolConfig config,
+      PoolMill mill,
+      WatchHub watchers,
+      BlobStore blobs,
+      BlobGrants grants,
+      InstantSource clock) {
+    this.config = config;
+    this.mill = mill;
+    this.watchers = watchers;
+    this.blobs = blobs;
+    this.grants = grants;
+    this.clock = clock;
+  }
+
+  // ---- errors ----
+
+  static StatusRuntimeException invalid(Malformed e) {
+    return Status.INVALID_ARGUMENT
+        .withDescription(String.valueOf(e.getMessage()))
+        .asRuntimeException();
+  }
+
+  static StatusRuntimeException unavailable(PoolMill.Unavailable e) {
+    return Status.UNAVAILABLE.withDescription(String.valueOf(e.getMessage())).asRuntimeException();
+  }
+
+  /// Refused; the reply says why.
+  private static final class Denied extends Exception {
+    final Rejection rejection;
+
+    Denied(Rejection rejection) {
+      super(rejection.message(), null, false, false);
+      this.rejection = rejection;
+    }
+  }
+
+  private interface Work {
+    void run() throws Malformed, PoolMill.Unavailable, Denied, IOException;
+  }
+
+  private interface OnDenied {
+    void answer(Proto.Refusal refusal);
+  }
+
+  /// Runs a call and turns what goes wrong into what the caller sees.
+  private static void serve(StreamObserver<?> out, OnDenied denied, Work work) {
+    try {
+      work.run();
+    } catch (Malformed e) {
+      out.onError(invalid(e));
+    } catch (PoolMill.Unavailable e) {
+      out.onError(unavailable(e));
+    } catch (Denied e) {
+      denied.answer(Translation.write(e.rejection));
+    } catch (IOException | UncheckedIOException e) {
+      out.onError(
+          Status.UNAVAILABLE
+              .withDescription("the pool's disk failed: " + e.getMessage())
+              .asRuntimeException());
+    }
+  }
+
+  private static <T> void reply(StreamObserver<T> out, T answer) {
+    out.onNext(answer);
+    out.onCompleted();
+  }
+
+  private static Sessions.Session caller() {
+    return PoolServer.CALLER.get();
+  }
+
+  private long nowUs() {
+    return ChronoUnit.MICROS.between(Instant.EPOCH, clock.instant());
+  }
+
+  // ---- jobs ----
+
+  private static Denied unknown(JobId job) {
+    return new Denied(
+        new Rejection(
+            Rejection.Code.UNKNOWN,
+            "you have no job " + job + " in this pool: `perseid jobs` lists yours"));
+  }
+
+  private static boolean sees(Sessions.Session caller, Address consumer) {
+    return caller.role == Sessions.Role.OPERATOR || caller.caller.equals(consumer);
+  }
+
+  private JobView visible(Sessions.Session caller, JobId job) throws Denied, PoolMill.Unavailable {
+    Optional<JobView> view = mill.ask(pool -> pool.job(job));
+    if (view.isEmpty() || !sees(caller, view.get().consumer())) {
+      throw unknown(job);
+    }
+    return view.get();
+  }
+
+  @Override
+  public StreamObserver<Proto.SubmitPart> submit(StreamObserver<Proto.SubmitReply> out) {
+    return new Submission(caller().caller, out);
+  }
+
+  /// Collects a job's parts and submits it at the end.
+  private final class Submission implements StreamObserver<Proto.SubmitPart> {
+    private final Address consumer;
+    private final StreamObserver<Proto.SubmitReply> out;
+    private final JobParts parts;
+    private int bytes;
+    private boolean over;
+
+    Submission(Address consumer, StreamObserver<Proto.SubmitReply> out) {
+      this.consumer = consumer;
+      this.out = out;
+      this.parts = new JobParts(consumer);
+    }
+
+    @Override
+    public void onNext(Proto.SubmitPart part) {
+      if (over) {
+        return;
+      }
+      int size = part.getSerializedSize();
+      if (bytes + size > PoolLimits.JOB_BYTES) {
+        fail(
+            Status.INVALID_ARGUMENT.withDescription(
+                "the job is larger than " + PoolLimits.JOB_BYTES + " bytes: split it"));
+        return;
+      }
+      if (!submitting.tryAcquire(size)) {
+        fail(
+            Status.RESOURCE_EXHAUSTED.withDescription(
+                "too many large jobs are being submitted: try again in a few seconds"));
+        return;
+      }
+      bytes += size;
+      try {
+        parts.add(part);
+      } catch (Malformed e) {
+        fail(Status.INVALID_ARGUMENT.withDescription(String.valueOf(e.getMessage())));
+      }
+    }
+
+    private void fail(Status status) {
+      release();
+      out.onError(status.asRuntimeException());
+    }
+
+    private void release() {
+      over = true;
+      submitting.release(bytes);
+      bytes = 0;
+    }
+
+    @Override
+    public void onError(Throwable t) {
+      if (!over) {
+        release();
+      }
+    }
+
+    @Override
+    public void onCompleted() {
+      if (over) {
+        return;
+      }
+      try {
+        serve(
+            out,
+            refusal -> reply(out, Proto.SubmitReply.newBuilder().setRefusal(refusal).build()),
+            () -> {
+              JobSpec job = parts.job();
+              accept(job, parts.signature());
+              reply(
+                  out, Proto.SubmitReply.newBuilder().setJob(Translation.bytes(job.id())).build());
+            });
+      } finally {
+        release();
+      }
+    }
+
+    private void accept(JobSpec job, String signature) throws Denied, PoolMill.Unavailable {
+      Hash order =
+          Digests.order(
+              config.key().address(), consumer, job.nonce(), job.budget(), JobCodec.specHash(job));
+      if (!Key.recover(order, signature).equals(Optional.of(consumer))) {
+        throw new Denied(
+            new Rejection(
+                Rejection.Code.FORBIDDEN,
+                "the order is not signed by "
+                    + consumer
+                    + ": header.signature must be over the"
+                    + " JobOrder whose EIP-712 digest is "
+                    + order));
+      }
+      String missing = missing(job);
+      if (missing != null) {
+        throw new Denied(new Rejection(Rejection.Code.INVALID, missing));
+      }
+      switch (mill.command(new Command.SubmitJob(job, signature))) {
+        case PoolLoop.Reply.Done _ -> {}
+        case PoolLoop.Reply.Refused(Rejection r) -> throw new Denied(r);
+      }
+    }
+
+    private @Nullable String missing(JobSpec job) {
+      Set<Blob> checked = new HashSet<>();
+      for (TaskKind kind : job.kinds()) {
+        if (checked.add(kind.module()) && lacks(consumer, kind.module())) {
+          return "the module of kind '" + kind.name() + "' (" + named(kind.module());
+        }
+      }
+      for (int t = 0; t < job.tasks().size(); t++) {
+        TaskSpec task = job.tasks().get(t);
+        for (int i = 0; i < task.inputs().size(); i++) {
+          if (task.inputs().get(i) instanceof Input.Stored(Blob blob)
+              && checked.add(blob)
+              && lacks(consumer, blob)) {
+            // The kind may be out of range: the core says so, once the blobs are here.
+            return "input "
+                + i
+                + " of task "
+                + (task.ownName() != null ? "'" + task.ownName() + "'" : "number " + t)
+                + " ("
+                + named(blob);
+          }
+        }
+      }
+      return null;
+    }
+
+    private String named(Blob blob) {
+      return blob.hash().hex()
+          + ", "
+          + blob.sizeBytes()
+          + " bytes) is not in the pool, or not stored by you: PUT /v1/blobs/"
+          + blob.hash().hex()
+          + " first";
+    }
+  }
+
+  /// Whether the pool lacks a blob, as far as `who` may know.
+  private boolean lacks(Address who, Blob blob) {
+    return !blob.equals(Blob.EMPTY) && !(grants.has(who, blob.hash()) && blobs.has(blob));
+  }
+
+  @Override
+  public void cancel(Proto.CancelRequest request, StreamObserver<Proto.CancelReply> out) {
+    Sessions.Session caller = caller();
+    serve(
+        out,
+        refusal -> reply(out, Proto.CancelReply.newBuilder().setRefusal(refusal).build()),
+        () -> {
+          JobId job = Translation.job(request.getJob(), "job");
+          visible(caller, job);
+          boolean operator = caller.role == Sessions.Role.OPERATOR;
+          switch (mill.command(new Command.CancelJob(job, caller.caller, operator))) {
+            case PoolLoop.Reply.Done _ -> reply(out, Proto.CancelReply.getDefaultInstance());
+            case PoolLoop.Reply.Refused(Rejection r) -> throw new Denied(r);
+          }
+        });
+  }
+
+  @Override
+  public void list(Proto.ListRequest request, StreamObserver<Proto.ListReply> out) {
+    Sessions.Session caller = caller();
+    serve(
+        out,
+        refusal -> out.onError(denied(refusal)),
+        () -> {
+          if (request.getAll() && caller.role != Sessions.Role.OPERATOR) {
+            throw new Denied(
+                new Rejection(Rejection.Code.FORBIDDEN, "only the operator sees all jobs"));
+          }
+          int limit =
+              request.getLimit() <= 0
+                  ? PoolLimits.LISTED_JOBS
+                  : Math.min(request.getLimit(), PoolLimits.LISTED_JOBS);
+          List<JobView> jobs =
+              mill.ask(pool -> pool.jobs(request.getAll() ? null : caller.caller, limit));
+          Proto.ListReply.Builder b = Proto.ListReply.newBuilder();
+          for (JobView view : jobs) {
+            b.addJobs(Translation.write(view));
+          }
+          reply(out, b.build());
+        });
+  }
+
+  private static StatusRuntimeException denied(Proto.Refusal refusal) {
+    Status status =
+        switch (refusal.getCode()) {
+          case "UNKNOWN" -> Status.NOT_FOUND;
+          case "FORBIDDEN" -> Status.PERMISSION_DENIED;
+          case "OVERLOADED" -> Status.RESOURCE_EXHAUSTED;
+          default -> Status.INVALID_ARGUMENT;
+        };
+    return status.withDescription(refusal.getMessage()).asRuntimeException();
+  }
+
+  @Override
+  public void watch(Proto.WatchRequest request, StreamObserver<Proto.JobProgress> out) {
+    Sessions.Session caller = caller();
+    serve(
+        out,
+        refusal -> out.onError(denied(refusal)),
+        () -> {
+          JobId job = Translation.job(request.getJob(), "job");
+          Optional<WatchHub.Watcher> watcher = watchers.watch(job);
+          if (watcher.isEmpty()) {
+            throw new Denied(
+                new Rejection(
+                    Rejection.Code.OVERLOADED, "too many watch jobs: try again in a minute"));
+          }
+          boolean following = false;
+          try {
+            JobView first = visible(caller, job);
+            // On a thread of its own, so that this one can hear of the call's end.
+            Thread.ofVirtual()
+                .name("watch-" + job)
+                .start(() -> follow(job, first, watcher.get(), out));
+            following = true;
+          } finally {
+            if (!following) {
+              watcher.get().close();
+            }
+          }
+        });
+  }
+
+  private void follow(
+      JobId job, JobView first, WatchHub.Watcher watcher, StreamObserver<Proto.JobProgress> out) {
+    try (watcher) {
+      JobView view = first;
+      JobView told = null;
+      while (true) {
+        if (!view.equals(told)) {
+          out.onNext(Translation.write(view)); // throws once the caller has gone
+          told = view;
+        }
+        if (view.state() != Event.JobState.RUNNING) {
+          out.onCompleted();
+          return;
+        }
+        Thread.sleep(PoolLimits.WATCH_PAUSE_MS);
+        watcher.await(PoolLimits.WATCH_LOOK_MS);
+        if (out instanceof io.grpc.stub.ServerCallStreamObserver<?> call && call.isCancelled()) {
+          return;
+        }
+        Optional<JobView> next = mill.ask(pool -> pool.job(job));
+        if (next.isEmpty()) {
+          out.onError(Status.NOT_FOUND.withDescription("the job is gone").asRuntimeException());
+          return;
+        }
+        view = next.get();
+      }
+    } catch (PoolMill.Unavailable e) {
+      out.onError(unavailable(e));
+    } catch (InterruptedException | RuntimeException e) {
+      // The caller has gone.
+    }
+  }
+
+  @Override
+  public void results(Proto.ResultsRequest request, StreamObserver<Proto.ResultsReply> out) {
+    Sessions.Session caller = caller();
+    serve(
+        out,
+        refusal -> reply(out, Proto.ResultsReply.newBuilder().setRefusal(refusal).build()),
+        () -> {
+          JobId job = Translation.job(request.getJob(), "job");
+          visible(caller, job);
+          List<Result> results = mill.ask(pool -> pool.results(job));
+          Set<Hash> named = new LinkedHashSet<>();
+          Proto.ResultsReply.Builder b = Proto.ResultsReply.newBuilder();
+          for (Result r : results) {
+            named.add(r.blob().hash());
+            b.addOutputs(Translation.write(r));
+          }
+          grants.give(caller.caller, named);
+          reply(out, b.build());
+        });
+  }
+
+  @Override
+  public void why(Proto.WhyRequest request, StreamObserver<Proto.WhyReply> out) {
+    Sessions.Session caller = caller();
+    serve(
+        out,
+        refusal -> reply(out, Proto.WhyReply.newBuilder().setRefusal(refusal).build()),
+        () -> {
+          JobId job = Translation.job(request.getJob(), "job");
+          visible(caller, job);
+          String task = request.getTaskName().isEmpty() ? null : request.getTaskName();
+          long now = nowUs();
+          Answer a = mill.ask(pool -> pool.why(job, task, now));
+          reply(
+              out,
+              Proto.WhyReply.newBuilder()
+                  .setSentence(a.sentence())
+                  .addAllWouldHelp(a.wouldHelp())
+                  .build());
+        });
+  }
+
+  // ---- records ----
+
+  /// The indices of a job's records, after a look at whether the caller may see them. A job that
+  /// has left the state lives on in its records.
+  private PrimitiveIterator.OfLong recordsOf(Sessions.Session caller, JobId job)
+      throws Denied, PoolMill.Unavailable {
+    RecordStore records = mill.records();
+    Optional<JobView> view = mill.ask(pool -> pool.job(job));
+    Optional<Address> consumer = view.map(JobView::consumer);
+    if (consumer.isEmpty()) {
+      PrimitiveIterator.OfLong any = records.entriesOf(job);
+      if (any.hasNext()) {
+        consumer =
+            Optional.of(EntryCodec.decode(records.entry(any.nextLong())).record().consumer());
+      }
+    }
+    if (consumer.isEmpty() || !sees(caller, consumer.get())) {
+      throw unknown(job);
+    }
+    return records.entriesOf(job);
+  }
+
+  @Override
+  public void records(Proto.RecordsRequest request, StreamObserver<Proto.RecordsPart> out) {
+    Sessions.Session caller = caller();
+    serve(
+        out,
+        refusal -> reply(out, Proto.RecordsPart.newBuilder().setRefusal(refusal).build()),
+        () -> {
+          Optional<JobId> job = Translation.jobIfGiven(request.getJob(), "job");
+          RecordStore records = mill.records();
+          boolean all = job.isEmpty();
+          PrimitiveIterator.OfLong indices =
+              all
+                  ? LongStream.range(Math.max(0, request.getFromIndex()), records.count())
+                      .iterator()
+                  : recordsOf(caller, job.get());
+          Proto.RecordsPart.Builder part = Proto.RecordsPart.newBuilder();
+          long bytes = 0;
+          long sent = 0;
+          while (indices.hasNext() && (request.getLimit() <= 0 || sent < request.getLimit())) {
+            long index = indices.nextLong();
+            if (index < request.getFromIndex()) {
+              continue;
+            }
+            byte[] entry = records.entry(index);
+            if (all && !sees(caller, EntryCodec.decode(entry).record().consumer())) {
+              continue;
+            }
+            part.addEntries(ByteString.copyFrom(entry));
+            sent++;
+            bytes += entry.length + 4;
+            if (bytes >= WireLimits.PART_BYTES) {
+              out.onNext(part.build());
+              part.clear();
+              bytes = 0;
+            }
+          }
+          if (part.getEntriesCount() > 0) {
+            out.onNext(part.build());
+          }
+          out.onCompleted();
+        });
+  }
+
+  @Override
+  public void receipts(Proto.ReceiptsRequest request, StreamObserver<Proto.ReceiptsPart> out) {
+    Sessions.Session caller = caller();
+    serve(
+        out,
+        refusal -> reply(out, Proto.ReceiptsPart.newBuilder().setRefusal(refusal).build()),
+        () -> {
+          JobId job = Translation.job(request.getJob(), "job");
+          PrimitiveIterator.OfLong indices = recordsOf(caller, job);
+          RecordStore records = mill.records();
+          long size = records.count();
+          Receipt.TreeHead head = head(records, size);
+          long lastBatch = -1;
+          SignedBatch batch = null;
+          List<Hash> leaves = List.of();
+          Proto.ReceiptsPart.Builder part = Proto.ReceiptsPart.newBuilder();
+          long bytes = 0;
+          while (indices.hasNext()) {
+            long index = indices.nextLong();
+            if (index >= size) {
+              break; // younger than the head
+            }
+            byte[] canonical = records.entry(index);
+            Entry entry = EntryCodec.decode(canonical);
+            if (entry.attestation() instanceof Entry.Attestation.Signed s
+                && s.batch() != lastBatch) {
+              batch = records.batch(s.batch());
+              leaves = Merkle.leafHashes(batch.digests());
+              lastBatch = s.batch();
+            }
+            String receipt =
+                Receipt.write(
+                    entry,
+                    canonical,
+                    Optional.ofNullable(batch),
+                    leaves,
+                    head,
+                    records.tree().path(index, size));
+            part.addReceipts(receipt);
+            bytes += receipt.length() + 4;
+            if (bytes >= WireLimits.PART_BYTES) {
+              out.onNext(part.build());
+              part.clear();
+              bytes = 0;
+            }
+          }
+          if (part.getReceiptsCount() > 0) {
+            out.onNext(part.build());
+          }
+          out.onCompleted();
+        });
+  }
+
+  private Receipt.TreeHead head(RecordStore records, long size) {
+    Hash root = records.tree().root(size);
+    long now = nowUs();
+    Address pool = config.key().address();
+    return new Receipt.TreeHead(
+        size, root, now, config.key().sign(Digests.treeHead(pool, root, size, now)));
+  }
+
+  // ---- providers and accounts ----
+
+  @Override
+  public void listProviders(
+      Proto.ListProvidersRequest request, StreamObserver<Proto.ListProvidersReply> out) {
+    serve(
+        out,
+        refusal -> out.onError(denied(refusal)),
+        () -> {
+          List<ProviderView> all = mill.ask(pool -> pool.providers());
+          Proto.ListProvidersReply.Builder b = Proto.ListProvidersReply.newBuilder();
+          for (ProviderView p : all) {
+            b.addProviders(Translation.write(p));
+          }
+          reply(out, b.build());
+        });
+  }
+
+  @Override
+  public void account(Proto.AccountRequest request, StreamObserver<Proto.AccountReply> out) {
+    Sessions.Session caller = caller();
+    serve(
+        out,
+        refusal -> reply(out, Proto.AccountReply.newBuilder().setRefusal(refusal).build()),
+        () -> {
+          Address account =
+              request.getAccount().isEmpty()
+                  ? caller.caller
+                  : Translation.address(request.getAccount(), "account");
+          if (!sees(caller, account)) {
+            throw new Denied(
+                new Rejection(
+                    Rejection.Code.FORBIDDEN, "only the operator sees the accounts of others"));
+          }
+          reply(
+              out,
+              mill.ask(pool ->
+                  Proto.AccountReply.newBuilder()
+                      .setAccount(Translation.bytes(account))
+                      .setBalance(pool.balance(account))
+                      .setReserved(pool.reserved(account))
+                      .build()));
+        });
+  }
+
+  @Override
+  public void grant(Proto.GrantRequest request, StreamObserver<Proto.GrantReply> out) {
+    serve(
+        out,
+        refusal -> reply(out, Proto.GrantReply.newBuilder().setRefusal(refusal).build()),
+        () -> {
+          Address to = Translation.address(request.getTo(), "to");
+          if (request.getAmount() <= 0 || request.getMemo().length() > Limits.REASON_CHARS) {
+            throw new Malformed(
+                "a grant needs an amount of at least 1 microcredit and a memo of at most "
+                    + Limits.REASON_CHARS
+                    + " characters");
+          }
+          switch (mill.command(new Command.Grant(to, request.getAmount(), request.getMemo()))) {
+            case PoolLoop.Reply.Done _ -> reply(out, Proto.GrantReply.getDefaultInstance());
+            case PoolLoop.Reply.Refused(Rejection r) -> throw new Denied(r);
+          }
+        });
+  }
+
+  @Override
+  public void missingBlobs(
+      Proto.MissingBlobsRequest request, StreamObserver<Proto.MissingBlobsReply> out) {
+    Sessions.Session caller = caller();
+    serve(
+        out,
+        refusal -> out.onError(denied(refusal)),
+        () -> {
+          if (request.getBlobsCount() > WireLimits.ASKED_BLOBS) {
+            throw new Malformed(
+                "blobs has "
+                    + request.getBlobsCount()
+                    + " elements: ask for at most "
+                    + WireLimits.ASKED_BLOBS
+                    + " at once");
+          }
+          List<Blob> asked = new ArrayList<>(request.getBlobsCount());
+          for (Proto.Blob b : request.getBlobsList()) {
+            asked.add(Translation.read(b, "blobs[" + asked.size() + "]"));
+          }
+          Proto.MissingBlobsReply.Builder b = Proto.MissingBlobsReply.newBuilder();
+          for (Blob blob : asked) {
+            if (lacks(caller.caller, blob)) {
+              b.addMissing(Translation.bytes(blob.hash()));
+            }
+          }
+          reply(out, b.build());
+        });
+  }
+}

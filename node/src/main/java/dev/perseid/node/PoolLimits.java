@@ -1,0 +1,132 @@
+package dev.perseid.node;
+
+/// Every limit of the pool's side of a node, in one place. Limits of the core and of the protocol
+/// stand in `core.Limits` and `wire.WireLimits`.
+public final class PoolLimits {
+  // ---- the loop ----
+
+  /// Commands that wait for the loop; more are refused with OVERLOADED.
+  public static final int QUEUED_COMMANDS = 65_536;
+
+  /// Commands of one batch.
+  public static final int BATCH_COMMANDS = 1_024;
+
+  /// Reports of one batch, over all its commands.
+  public static final int BATCH_REPORTS = 8_192;
+
+  /// Tasks of newly submitted jobs in one batch (a larger job is a batch of its own).
+  public static final int BATCH_TASKS = 50_000;
+
+  /// Assignments made in one turn.
+  public static final int TURN_ASSIGNMENTS = 4_096;
+
+  /// How often the loop looks for overdue leases and silent providers when nothing else happens.
+  public static final long IDLE_SCHEDULE_US = 100_000;
+
+  /// Refused commands after which a provider's stream is ended.
+  public static final int REFUSALS_OF_ONE_STREAM = 256;
+
+  // ---- the log ----
+
+  /// Bytes of one log entry; a larger batch of events is written as several.
+  public static final int LOG_ENTRY_BYTES = 4 << 20;
+
+  /// Bytes of one log segment file.
+  public static final int LOG_SEGMENT_BYTES = 64 << 20;
+
+  /// Bytes of log after which a snapshot is taken.
+  public static final long SNAPSHOT_LOG_BYTES = 256L << 20;
+
+  /// Records after which a snapshot is taken.
+  public static final long SNAPSHOT_RECORDS = 200_000;
+
+  /// Snapshots that are kept.
+  public static final int SNAPSHOTS = 2;
+
+  /// Milliseconds to wait until the log is ready at the start.
+  public static final long LOG_READY_MS = 120_000;
+
+  // ---- blobs ----
+
+  /// Bytes of one blob.
+  public static final long BLOB_BYTES = 16L << 30;
+
+  /// Free space that uploads leave on the disk for the log and the records.
+  public static final long DISK_RESERVE_BYTES = 256L << 20;
+
+  /// How long a broken upload can be taken up again.
+  public static final long PARTIAL_UPLOAD_MS = 24L * 3600 * 1000;
+
+  /// Grants (somebody may read some blob) in each of two generations; the older one is dropped when
+  /// the younger is full.
+  public static final int GRANTS = 1 << 20;
+
+  // ---- sessions ----
+
+  /// Challenges that are open at once.
+  public static final int CHALLENGES = 20_000;
+
+  /// How long a challenge is good.
+  public static final long CHALLENGE_MS = 60_000;
+
+  /// Sessions at once; a further one ends the one that was idle longest.
+  public static final int SESSIONS = 20_000;
+
+  /// Sessions of one address at once; a further one ends its oldest.
+  public static final int SESSIONS_OF_ONE = 16;
+
+  /// How long a session lasts after its last use.
+  public static final long SESSION_MS = 3_600_000;
+
+  /// Calls and HTTP requests a second of one session, on average.
+  public static final int CALLS_PER_S = 2_000;
+
+  /// Calls of one session at once, after a pause.
+  public static final int CALLS_BURST = 8_000;
+
+  /// Logins and challenges a second, of everybody together, on average.
+  public static final int LOGINS_PER_S = 500;
+
+  // ---- streams ----
+
+  /// Streams of one provider at once: the present one and some that are about to end.
+  public static final int STREAMS_OF_ONE = 8;
+
+  /// Bytes of messages of one provider that wait for the loop; more are not read from the network.
+  public static final int STREAM_WAITING_BYTES = 32 << 20;
+
+  /// Bytes of messages of all providers together that wait for the loop.
+  public static final int STREAMS_WAITING_BYTES = 256 << 20;
+
+  /// Messages that wait to be sent to one provider; a provider that does not read is cut off.
+  public static final int STREAM_OUTGOING = 1_024;
+
+  /// Bytes of all jobs together that are being submitted.
+  public static final int SUBMITTING_BYTES = 512 << 20;
+
+  /// Bytes of one job's parts.
+  public static final int JOB_BYTES = 128 << 20;
+
+  /// Watchers at once, over all jobs.
+  public static final int WATCHERS = 10_000;
+
+  /// Between two states that one watcher is told.
+  public static final long WATCH_PAUSE_MS = 100;
+
+  /// A watched job's state is looked at this often even if nothing is known to have changed.
+  public static final long WATCH_LOOK_MS = 2_000;
+
+  /// How long a question to the loop may take.
+  public static final long QUESTION_MS = 30_000;
+
+  /// How long a command may take until it is durable.
+  public static final long COMMAND_MS = 60_000;
+
+  /// Jobs in one listing.
+  public static final int LISTED_JOBS = 1_000;
+
+  /// Connections at once.
+  public static final int CONNECTIONS = 20_000;
+
+  private PoolLimits() {}
+}

@@ -1,0 +1,89 @@
+package dev.perseid.node;
+
+import dev.perseid.core.Address;
+import dev.perseid.wire.Channels;
+import java.io.Closeable;
+import java.io.IOException;
+import java.time.InstantSource;
+import java.util.Optional;
+
+/// A running pool: its state on a replicated log, its records, its blobs, and one port for gRPC and
+/// HTTP.
+public final class PoolNode implements Closeable {
+  private final PoolServer server;
+  private final PoolMill mill;
+  private final BlobGrants grants;
+  private final Address address;
+
+  private PoolNode(PoolServer server, PoolMill mill, BlobGrants grants, Address address) {
+    this.server = server;
+    this.mill = mill;
+    this.grants = grants;
+    this.address = address;
+  }
+
+  /// Starts a pool: rebuilds its state from its directory, then opens the port.
+  ///
+  /// @throws PoolStartException if another pool runs in the directory, if it is damaged, or if the
+  ///   port cannot be opened; the message says what to do
+  public static PoolNode start(PoolConfig config) throws IOException {
+    return start(config, InstantSource.system());
+  }
+
+  static PoolNode start(PoolConfig config, InstantSource clock) throws IOException {
+    BlobStore blobs = BlobStore.open(config.dir().resolve("blobs"), config.blobBytes());
+    BlobGrants grants = BlobGrants.open(config.dir().resolve("grants"));
+    PoolStreams streams = new PoolStreams(grants);
+    PoolMill mill = null;
+    try {
+      mill =
+          PoolMill.open(
+              config, clock, streams, (by, blob) -> grants.has(by, blob.hash()) && blobs.has(blob));
+      PoolServer server =
+          PoolServer.start(
+              config,
+              clock,
+              mill,
+              streams,
+              blobs,
+              grants,
+              !Channels.isLoopback(config.host()) || config.tls().isPresent());
+      return new PoolNode(server, mill, grants, config.key().address());
+    } catch (IOException | RuntimeException e) {
+      if (mill != null) {
+        mill.close();
+      }
+      grants.close();
+      throw e;
+    }
+  }
+
+  /// The port it listens at.
+  public int port() {
+    return server.port();
+  }
+
+  /// The pool's address, its name.
+  public Address address() {
+    return address;
+  }
+
+  /// Why the pool has stopped by itself (full disk, damaged log), if it has.
+  public Optional<String> failure() {
+    return mill.failure();
+  }
+
+  /// For tests.
+  PoolMill mill() {
+    return mill;
+  }
+
+  /// Stops listening, then closes the log. What was acknowledged is on disk at any moment, so that
+  /// ending the process without this loses nothing either.
+  @Override
+  public void close() throws IOException {
+    server.close();
+    mill.close();
+    grants.close();
+  }
+}

@@ -1,0 +1,246 @@
+package dev.perseid.node;
+
+import dev.perseid.core.Address;
+import dev.perseid.core.ProviderView;
+import dev.perseid.settle.NodeCertificate;
+import dev.perseid.settle.Tls;
+import dev.perseid.wire.WireLimits;
+import io.grpc.Context;
+import io.grpc.Contexts;
+import io.grpc.Metadata;
+import io.grpc.ServerCall;
+import io.grpc.ServerCallHandler;
+import io.grpc.ServerInterceptor;
+import io.grpc.Status;
+import io.helidon.webserver.WebServer;
+import io.helidon.webserver.grpc.GrpcConfig;
+import io.helidon.webserver.grpc.GrpcRouting;
+import io.helidon.webserver.http.HttpRouting;
+import io.helidon.webserver.http1.Http1Config;
+import io.helidon.webserver.http2.Http2Config;
+import java.io.Closeable;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.UnknownHostException;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.EnumSet;
+import java.util.HashSet;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.Semaphore;
+
+/// The pool's one port: gRPC (docs/protocol.md) and blobs over HTTP, with or without TLS. Decides
+/// who may call what; what is called is in [PoolIdentity], [PoolJobs], [PoolProviders] and
+/// [BlobPages].
+final class PoolServer implements Closeable {
+  /// Who calls.
+  static final Context.Key<Sessions.Session> CALLER = Context.key("perseid-caller");
+
+  private static final Metadata.Key<String> AUTHORIZATION =
+      Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
+
+  private static final Set<Sessions.Role> CLIENTS =
+      EnumSet.of(Sessions.Role.CONSUMER, Sessions.Role.OPERATOR);
+
+  /// Which roles may call which method; a method that is not here is for nobody.
+  private static final Map<String, Set<Sessions.Role>> MAY_CALL =
+      Map.ofEntries(
+          Map.entry("perseid.v1.Providers/Serve", EnumSet.of(Sessions.Role.PROVIDER)),
+          Map.entry("perseid.v1.Jobs/Submit", CLIENTS),
+          Map.entry("perseid.v1.Jobs/Cancel", CLIENTS),
+          Map.entry("perseid.v1.Jobs/List", CLIENTS),
+          Map.entry("perseid.v1.Jobs/Watch", CLIENTS),
+          Map.entry("perseid.v1.Jobs/Results", CLIENTS),
+          Map.entry("perseid.v1.Jobs/Why", CLIENTS),
+          Map.entry("perseid.v1.Jobs/Records", CLIENTS),
+          Map.entry("perseid.v1.Jobs/Receipts", CLIENTS),
+          Map.entry("perseid.v1.Jobs/ListProviders", EnumSet.allOf(Sessions.Role.class)),
+          Map.entry("perseid.v1.Jobs/Account", EnumSet.allOf(Sessions.Role.class)),
+          Map.entry("perseid.v1.Jobs/Grant", EnumSet.of(Sessions.Role.OPERATOR)),
+          Map.entry("perseid.v1.Jobs/MissingBlobs", EnumSet.allOf(Sessions.Role.class)));
+
+  private final WebServer web;
+  private final PoolStreams streams;
+
+  private PoolServer(WebServer web, PoolStreams streams) {
+    this.web = web;
+    this.streams = streams;
+  }
+
+  /// Opens the port and sets the mill going.
+  static PoolServer start(
+      PoolConfig config,
+      InstantSource clock,
+      PoolMill mill,
+      PoolStreams streams,
+      BlobStore blobs,
+      BlobGrants grants,
+      boolean encrypted)
+      throws IOException {
+    mill.start();
+    long lastSession;
+    try {
+      lastSession =
+          mill.ask(pool -> {
+            long last = 0;
+            for (ProviderView p : pool.providers()) {
+              last = Math.max(last, p.session());
+            }
+            return last;
+          });
+    } catch (PoolMill.Unavailable e) {
+      throw new PoolStartException(String.valueOf(e.getMessage()), e);
+    }
+    Address self = config.key().address();
+    Set<Address> operators = new HashSet<>(config.operators());
+    operators.add(self);
+    Sessions sessions = new Sessions(self, operators);
+    Http2Config http2 =
+        Http2Config.builder()
+            .initialWindowSize(1 << 20)
+            .maxConcurrentStreams(256)
+            .maxHeaderListSize(16 << 10)
+            .build();
+    var builder =
+        WebServer.builder()
+            .address(address(config.host()))
+            .port(config.port())
+            .shutdownHook(false)
+            .shutdownGracePeriod(Duration.ofMillis(500))
+            .maxTcpConnections(PoolLimits.CONNECTIONS)
+            .maxPayloadSize(-1)
+            .idleConnectionTimeout(Duration.ofMinutes(10))
+            .protocolsDiscoverServices(true)
+            .addProtocol(http2)
+            .addProtocol(Http1Config.builder().maxHeadersSize(16 << 10).build())
+            .addProtocol(
+                GrpcConfig.builder()
+                    .maxReadBufferSize(WireLimits.MESSAGE_BYTES)
+                    .enableCompression(false)
+                    .build())
+            .addRouting(
+                GrpcRouting.builder()
+                    .intercept(new Gate(sessions, clock))
+                    .service(new PoolIdentity(config, sessions, mill, clock))
+                    .service(new PoolJobs(config, mill, streams.watchers(), blobs, grants, clock))
+                    .service(
+                        new PoolProviders(
+                            mill,
+                            streams,
+                            sessions,
+                            clock,
+                            lastSession,
+                            new Semaphore(PoolLimits.STREAMS_WAITING_BYTES))))
+            .routing(
+                HttpRouting.builder()
+                    .register("/v1/blobs", new BlobPages(sessions, blobs, grants, clock)));
+    if (encrypted) {
+      Tls tls = config.tls().orElseGet(() -> NodeCertificate.make(config.key(), clock.instant()));
+      builder.tls(t ->
+          t.privateKey(tls.privateKey())
+              .privateKeyCertChain(tls.chain())
+              .applicationProtocols(java.util.List.of("h2", "http/1.1")));
+    }
+    WebServer web = builder.build();
+    try {
+      web.start();
+    } catch (RuntimeException e) {
+      throw new PoolStartException(
+          "cannot listen at "
+              + config.host()
+              + ":"
+              + config.port()
+              + " ("
+              + reason(e)
+              + "): is another program using the port?",
+          e);
+    }
+    return new PoolServer(web, streams);
+  }
+
+  private static String reason(Throwable e) {
+    Throwable t = e;
+    while (t.getCause() != null) {
+      t = t.getCause();
+    }
+    return String.valueOf(t.getMessage());
+  }
+
+  private static InetAddress address(String host) throws PoolStartException {
+    try {
+      return InetAddress.getByName(host);
+    } catch (UnknownHostException e) {
+      throw new PoolStartException("the host '" + host + "' is not known", e);
+    }
+  }
+
+  int port() {
+    return web.port();
+  }
+
+  @Override
+  public void close() {
+    streams.close();
+    web.stop();
+  }
+
+  /// The token in an `Authorization` header, if there is one.
+  static Optional<String> token(String header) {
+    return header.length() > 7 && header.substring(0, 7).toLowerCase(Locale.ROOT).equals("bearer ")
+        ? Optional.of(header.substring(7).strip())
+        : Optional.empty();
+  }
+
+  /// Lets nobody through without a session of the right role.
+  private record Gate(Sessions sessions, InstantSource clock) implements ServerInterceptor {
+    @Override
+    public <Q, A> ServerCall.Listener<Q> interceptCall(
+        ServerCall<Q, A> call, Metadata headers, ServerCallHandler<Q, A> next) {
+      String method = call.getMethodDescriptor().getFullMethodName();
+      if (method.startsWith("perseid.v1.Identity/")) {
+        return next.startCall(call, headers);
+      }
+      String header = headers.get(AUTHORIZATION);
+      Optional<String> token = header == null ? Optional.empty() : token(header);
+      if (token.isEmpty()) {
+        return refuse(
+            call,
+            Status.UNAUTHENTICATED.withDescription(
+                "log in first: this call needs the metadata `authorization: Bearer TOKEN`"));
+      }
+      return switch (sessions.use(token.get(), clock.millis())) {
+        case Sessions.Found.Unknown _ ->
+            refuse(
+                call,
+                Status.UNAUTHENTICATED.withDescription(
+                    "the session is not known or has expired: log in again"));
+        case Sessions.Found.TooOften _ ->
+            refuse(
+                call,
+                Status.RESOURCE_EXHAUSTED.withDescription(
+                    "this session calls more than "
+                        + PoolLimits.CALLS_PER_S
+                        + " times a second: wait a little"));
+        case Sessions.Found.Good(Sessions.Session session) -> {
+          Set<Sessions.Role> may = MAY_CALL.getOrDefault(method, Set.of());
+          if (!may.contains(session.role)) {
+            yield refuse(
+                call,
+                Status.PERMISSION_DENIED.withDescription(
+                    "a " + session.role.word() + " may not call " + method));
+          }
+          yield Contexts.interceptCall(
+              Context.current().withValue(CALLER, session), call, headers, next);
+        }
+      };
+    }
+
+    private static <Q, A> ServerCall.Listener<Q> refuse(ServerCall<Q, A> call, Status status) {
+      call.close(status, new Metadata());
+      return new ServerCall.Listener<>() {};
+    }
+  }
+}

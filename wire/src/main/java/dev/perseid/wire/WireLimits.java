@@ -1,0 +1,29 @@
+package dev.perseid.wire;
+
+import dev.perseid.core.Limits;
+
+/// Every limit of the protocol, in one place. Limits of what the messages say are in [Limits].
+public final class WireLimits {
+  /// Bytes of one message, in either direction.
+  public static final int MESSAGE_BYTES = 16 << 20;
+
+  /// Bytes at which a long list is continued in the next message (leases, tasks, records).
+  public static final int PART_BYTES = 1 << 20;
+
+  /// Leases that one message may name.
+  public static final int NAMED_LEASES = 4 * Limits.PROVIDER_LEASES;
+
+  /// Blobs of one MissingBlobs request.
+  public static final int ASKED_BLOBS = 100_000;
+
+  /// Characters of a provider's machine description.
+  public static final int MACHINE_CHARS = 256;
+
+  /// Characters of a name (of a job, task, kind, provider, engine, ...).
+  public static final int NAME_CHARS = 128;
+
+  /// Milliseconds until a connection attempt is given up.
+  public static final int CONNECT_MS = 10_000;
+
+  private WireLimits() {}
+}

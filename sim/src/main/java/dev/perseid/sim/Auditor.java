@@ -95,16 +95,14 @@ final class Auditor {
 
   private static final class ProviderFile {
     Offer offer;
-    Hash offerHash;
     long session;
     boolean draining;
     boolean gone;
     long earned;
     int outstanding;
 
-    ProviderFile(Offer offer, Hash offerHash, long session) {
+    ProviderFile(Offer offer, long session) {
       this.offer = offer;
-      this.offerHash = offerHash;
       this.session = session;
     }
   }
@@ -502,7 +500,7 @@ final class Auditor {
     offers.put(e.offerHash(), e.offer());
     ProviderFile p = providers.get(e.offer().provider());
     if (p == null) {
-      providers.put(e.offer().provider(), new ProviderFile(e.offer(), e.offerHash(), e.session()));
+      providers.put(e.offer().provider(), new ProviderFile(e.offer(), e.session()));
       return;
     }
     if (e.session() <= p.session) {
@@ -515,7 +513,6 @@ final class Auditor {
               + p.session);
     }
     p.offer = e.offer();
-    p.offerHash = e.offerHash();
     p.session = e.session();
     p.draining = false;
     p.gone = false;

@@ -65,7 +65,7 @@ final class Disk implements PoolLoop.Log, PoolLoop.Archive {
     }
     byte[] written = events;
     boolean tooEarly = false;
-    if (sabotage != Sabotage.NONE) {
+    if (!sabotage.equals(Sabotage.NONE)) {
       List<Event> decoded = EventCodec.decode(events);
       written = EventCodec.encode(sabotage.written(decoded));
       tooEarly = sabotage.durableTooEarly(decoded);

@@ -140,7 +140,7 @@ final class Liar {
           case 5 -> with(r, r.outcome(), r.reason(), gas(u, -1), r.outputs());
           case 6 -> with(r, Outcome.LOST, "I lost it", u, List.of());
           case 7 -> with(r, r.outcome(), "x".repeat(Limits.REASON_CHARS + 1), u, r.outputs());
-          case 8 -> timed(r, r.endedUs(), r.startedUs());
+          case 8 -> timed(r, /* startedUs= */ r.endedUs(), /* endedUs= */ r.startedUs());
           case 9 -> lease(r, r.lease() + dice.between(-3, 3));
           default -> r;
         };

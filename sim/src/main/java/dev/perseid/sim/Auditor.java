@@ -39,6 +39,12 @@ final class Auditor {
     Optional<Address> signerOfBatch(Address pool, List<Hash> digests, String signature);
   }
 
+  /// Knows what really happened at the providers.
+  interface Witness {
+    /// Whether this provider lives and has ended this attempt in its present life.
+    boolean hasResult(Address provider, long lease);
+  }
+
   private static final class JobFile {
     final int number;
     final JobSpec spec;
@@ -125,12 +131,18 @@ final class Auditor {
   private long refusals;
   private long lastUs = Long.MIN_VALUE;
   private boolean settled;
+  private Witness witness = (_, _) -> false;
 
   /// @param liars providers whose outputs need not be right
   Auditor(Address self, Notary notary, Set<Address> liars) {
     this.self = self;
     this.notary = notary;
     this.liars = liars;
+  }
+
+  /// Who is asked whether a lost attempt was really lost.
+  void ask(Witness w) {
+    witness = w;
   }
 
   /// The last fault was long ago: what is leased from now on is not lost.
@@ -144,12 +156,28 @@ final class Auditor {
       events++;
       check(e);
     }
+    lost(durable);
     for (JobFile j : jobs) {
       if (j.mustFail != null && j.state == Event.JobState.RUNNING) {
         throw new Violation(j.name(j.mustFail) + " failed for good and its job runs on");
       }
     }
     audit();
+  }
+
+  /// A lost connection or a restart loses no result: unless its provider counts as gone, an attempt
+  /// that has ended there does not end as LOST here.
+  private void lost(List<Event> durable) {
+    for (Event event : durable) {
+      if (event instanceof Event.AttemptEnded e
+          && e.entry().record().outcome() == Outcome.LOST
+          && !provider(e.entry().record().provider()).gone
+          && witness.hasResult(e.entry().record().provider(), e.entry().record().lease())) {
+        ExecutionRecord r = e.entry().record();
+        throw new Violation(
+            "lease " + r.lease() + " was given up while its provider had the result: " + r.reason());
+      }
+    }
   }
 
   private void check(Event event) {

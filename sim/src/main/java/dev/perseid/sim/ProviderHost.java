@@ -58,6 +58,7 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
   private long wakeAtUs = Long.MAX_VALUE;
   private final Map<Long, Run> running = new TreeMap<>();
   private final Set<Long> startedInThisLife = new HashSet<>();
+  private final Set<Long> endedInThisLife = new HashSet<>();
 
   /// An attempt that runs.
   private record Run(Lease lease, long startedUs) {}
@@ -102,6 +103,15 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
     return number;
   }
 
+  Address address() {
+    return address;
+  }
+
+  /// Whether it lives and this attempt has ended in its present life. A liar's word does not count.
+  boolean hasResult(long lease) {
+    return loop != null && liar == null && endedInThisLife.contains(lease);
+  }
+
   /// Nothing may be left when all is over.
   void checkIdle() {
     ProviderLoop l = loop;
@@ -125,6 +135,7 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
     life++;
     running.clear();
     startedInThisLife.clear();
+    endedInThisLife.clear();
     Offer made =
         new Offer(
             address,
@@ -410,6 +421,7 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
   private void finish(Run run, Outcome outcome, String reason) {
     Lease lease = run.lease();
     running.remove(lease.id());
+    endedInThisLife.add(lease.id());
     long tookUs = agenda.nowUs() - run.startedUs();
     List<Blob> outputs = outcome == Outcome.DONE ? Work.outputs(lease) : List.of();
     outputs.forEach(poolHost::store);

@@ -239,8 +239,15 @@ public final class JobCheck {
     for (int i = 0; i < task.inputs().size(); i++) {
       switch (task.inputs().get(i)) {
         case Input.Stored(Blob blob) -> {
-          if (blob.sizeBytes() < 0) {
-            return named(spec, t) + "input " + i + " has a size of " + blob.sizeBytes() + " bytes";
+          String problem =
+              range(
+                  named(spec, t),
+                  "the size of input " + i + " in bytes",
+                  blob.sizeBytes(),
+                  0,
+                  Limits.BLOB_BYTES);
+          if (problem != null) {
+            return problem;
           }
         }
         case Input.Produced(int from, int output) -> {

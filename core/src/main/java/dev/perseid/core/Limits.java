@@ -32,6 +32,9 @@ public final class Limits {
   /// Bytes of a module.
   public static final long MODULE_BYTES = 256L << 20;
 
+  /// Bytes of one blob.
+  public static final long BLOB_BYTES = 1L << 40;
+
   /// Cores that one task may reserve.
   public static final int TASK_CORES = 1_024;
 

@@ -100,7 +100,7 @@ final class Provider {
   /// leases count as equally long.
   private long queuedNsPerCore() {
     long byCores = expectedNs / Math.max(usedCores, cores()) * cores();
-    long memoryPermille = Math.max(1_000, usedMemory / (memoryBytes() / 1_000 + 1));
+    long memoryPermille = Math.max(1_000, usedMemory * 1_000 / memoryBytes());
     long byMemory = expectedNs / memoryPermille * 1_000;
     return (expectedNs - Math.min(byCores, byMemory)) / cores();
   }

@@ -152,7 +152,7 @@ final class Why {
     for (OpenLease l = job.firstLease; l != null; l = l.afterInJob) {
       if (l.task == task) {
         boolean queued = l.provider.usedCores > l.provider.cores();
-        String since = " since " + Math.max(0, (nowUs - l.assignedUs) / 1_000) + " ms";
+        String since = " for " + Math.max(0, (nowUs - l.assignedUs) / 1_000) + " ms";
         String where =
             queued
                 ? " has been with provider "

@@ -155,7 +155,7 @@ final class Sample {
               "k" + k,
               blob(k),
               1_000_000,
-              random.nextInt(8) == 0 ? 100 * GB : GB * (1 + random.nextInt(2)),
+              random.nextInt(8) == 0 ? 4L << 30 : GB * (1 + random.nextInt(2)),
               10_000,
               1_000 + random.nextInt(60_000),
               1 + random.nextInt(2),

@@ -1,0 +1,281 @@
+package dev.perseid.core;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.OptionalLong;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/// A released event keeps its meaning for ever: the bytes in the `.hex` files must never change.
+class CodecTest {
+  private static byte[] golden(String name) {
+    try (InputStream in = CodecTest.class.getResourceAsStream(name)) {
+      return HexFormat.of()
+          .parseHex(new String(in.readAllBytes(), StandardCharsets.US_ASCII).replace("\n", ""));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static JobSpec job() {
+    return new JobSpec(
+        Sample.ALICE,
+        -3,
+        "jöb",
+        -7,
+        1_000_000,
+        List.of(Sample.kind("work")),
+        List.of(
+            new TaskSpec(
+                null, 0, 0, "a=1", List.of(new Input.Stored(Sample.blob(5))), List.of(), 2),
+            new TaskSpec("last", 0, -1, "", List.of(new Input.Produced(0, 1)), List.of(0), 1)),
+        List.of(new Input.Produced(1, 0)));
+  }
+
+  private static Entry entry() {
+    Usage usage =
+        new Usage(
+            OptionalLong.of(123_456),
+            OptionalLong.of(0),
+            OptionalLong.of(1_000_000),
+            OptionalLong.empty(),
+            OptionalLong.of(103),
+            OptionalLong.of(7),
+            OptionalLong.empty(),
+            OptionalLong.empty(),
+            OptionalLong.of(5),
+            "rapl");
+    ExecutionRecord record =
+        new ExecutionRecord(
+            Sample.POOL,
+            job().id(),
+            1,
+            "last",
+            "work",
+            2,
+            77,
+            Sample.ALICE,
+            Sample.provider(4),
+            Sample.hash(8),
+            Sample.hash(99),
+            Hash.EMPTY_BLOB,
+            List.of(Sample.blob(6)),
+            List.of(0),
+            1_000_000,
+            65_536,
+            1,
+            1_790_000_000_000_000L,
+            1_790_000_000_000_500L,
+            1_790_000_000_001_000L,
+            OptionalLong.of(1_789_999_999_999_000L),
+            OptionalLong.of(1_790_000_000_000_000L),
+            Outcome.DONE,
+            "",
+            usage,
+            List.of(Sample.blob(10)),
+            "endive 1.0.0",
+            "bubblewrap",
+            150);
+    return new Entry(12, 1_790_000_000_002_000L, record, new Entry.Attestation.Signed(3, 1));
+  }
+
+  private static List<Event> events() {
+    return List.of(
+        new Event.Granted(Sample.ALICE, 5_000_000, "wëlcome", 1),
+        new Event.JobAccepted(job(), Sample.SIGNATURE, 2),
+        new Event.ProviderJoined(
+            new Offer(
+                Sample.provider(4),
+                "p4",
+                "a machine",
+                "eu",
+                8,
+                Sample.GB,
+                Sample.PRICE,
+                new Capability(OptionalLong.of(5), OptionalLong.empty(), OptionalLong.of(6)),
+                9),
+            Sample.hash(8),
+            Sample.SIGNATURE,
+            11,
+            3),
+        new Event.TaskAssigned(77, 0, 1, 2, Sample.provider(4), 150, 4),
+        new Event.BatchSigned(
+            new SignedBatch(
+                3, Sample.provider(4), List.of(Sample.hash(1), Sample.hash(2)), Sample.SIGNATURE)),
+        new Event.AttemptEnded(entry(), Event.Next.DONE),
+        new Event.LeaseReturned(78, 5),
+        new Event.JobEnded(0, Event.JobState.FAILED, "why", 850, 6),
+        new Event.ProviderDraining(Sample.provider(4), 7),
+        new Event.ProviderGone(Sample.provider(4), "unplugged", 8),
+        new Event.Refused(
+            "CancelJob",
+            Sample.BOB,
+            new Rejection(Rejection.Code.FORBIDDEN, "it belongs to another account"),
+            9));
+  }
+
+  private static String hex(byte[] bytes) {
+    return HexFormat.of().formatHex(bytes);
+  }
+
+  @Test
+  void eventsKeepTheirBytes() {
+    assertThat(hex(EventCodec.encode(events()))).isEqualTo(hex(golden("events-v1.hex")));
+    assertThat(EventCodec.decode(golden("events-v1.hex"))).isEqualTo(events());
+  }
+
+  @Test
+  void entriesKeepTheirBytes() {
+    assertThat(hex(EntryCodec.encode(entry()))).isEqualTo(hex(golden("entry-v1.hex")));
+    assertThat(EntryCodec.decode(golden("entry-v1.hex"))).isEqualTo(entry());
+  }
+
+  @Test
+  void jobsKeepTheirBytes() {
+    assertThat(hex(JobCodec.encode(job()))).isEqualTo(hex(golden("job-v1.hex")));
+    assertThat(JobCodec.decode(golden("job-v1.hex"))).isEqualTo(job());
+    assertThat(JobCodec.specHash(job())).isEqualTo(Hash.sha256(golden("job-v1.hex")));
+  }
+
+  @Test
+  void everyCutIsNoticed() {
+    byte[] whole = EventCodec.encode(events());
+    for (int length = 0; length < whole.length; length++) {
+      byte[] cut = Arrays.copyOf(whole, length);
+      assertThatThrownBy(() -> EventCodec.decode(cut))
+          .as("cut to %d bytes", length)
+          .isInstanceOf(MalformedException.class)
+          .hasMessageContaining(" at byte ");
+    }
+    byte[] longer = Arrays.copyOf(whole, whole.length + 1);
+    assertThatThrownBy(() -> EventCodec.decode(longer))
+        .isInstanceOf(MalformedException.class)
+        .hasMessageContaining("unexpected bytes follow");
+  }
+
+  @Test
+  void hugeClaimsAllocateNothing() {
+    // A count of 2^31 - 1 events, and a text of 2^31 - 1 bytes, in a few bytes.
+    assertThatThrownBy(() -> EventCodec.decode(HexFormat.of().parseHex("01ffffffff07")))
+        .isInstanceOf(MalformedException.class)
+        .hasMessageContaining("does not fit");
+    assertThatThrownBy(() ->
+            EventCodec.decode(
+                HexFormat.of().parseHex("010101" + "00" + "11".repeat(20) + "05ffffffff07")))
+        .isInstanceOf(MalformedException.class)
+        .hasMessageContaining("does not fit");
+    assertThatThrownBy(() -> EventCodec.decode(HexFormat.of().parseHex("0200")))
+        .isInstanceOf(MalformedException.class)
+        .hasMessageContaining("version 2");
+    assertThatThrownBy(() -> EventCodec.decode(HexFormat.of().parseHex("0101ee")))
+        .isInstanceOf(MalformedException.class)
+        .hasMessageContaining("no event has the tag 238");
+  }
+
+  @Test
+  void thereIsOneEncodingOnly() {
+    assertThatThrownBy(() -> EventCodec.decode(new byte[] {1, (byte) 0x80, 0}))
+        .isInstanceOf(MalformedException.class)
+        .hasMessageContaining("longer than needed");
+    byte[] job = JobCodec.encode(job());
+    int text = hex(job).indexOf(hex("jöb".getBytes(StandardCharsets.UTF_8))) / 2;
+    job[text + 2] = 'x';
+    assertThatThrownBy(() -> JobCodec.decode(job))
+        .isInstanceOf(MalformedException.class)
+        .hasMessageContaining("not UTF-8");
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {1, 2, 3, 4})
+  void damagedBytesAreRefusedOrMeanWhatTheySay(long seed) {
+    Random random = new Random(seed);
+    byte[] events = EventCodec.encode(events());
+    byte[] entry = EntryCodec.encode(entry());
+    byte[] job = JobCodec.encode(job());
+    for (int i = 0; i < 4_000; i++) {
+      byte[] someEvents = damaged(random, events);
+      byte[] someEntry = damaged(random, entry);
+      byte[] someJob = damaged(random, job);
+      try {
+        EventCodec.decode(someEvents);
+      } catch (MalformedException e) {
+        assertThat(e).hasMessageContaining(" at byte ");
+      }
+      try {
+        assertThat(EntryCodec.encode(EntryCodec.decode(someEntry)))
+            .as("seed %d, entry %d", seed, i)
+            .isEqualTo(someEntry);
+      } catch (MalformedException e) {
+        assertThat(e).hasMessageContaining(" at byte ");
+      }
+      try {
+        assertThat(JobCodec.encode(JobCodec.decode(someJob)))
+            .as("seed %d, job %d", seed, i)
+            .isEqualTo(someJob);
+      } catch (MalformedException e) {
+        assertThat(e).hasMessageContaining(" at byte ");
+      }
+    }
+  }
+
+  private static byte[] damaged(Random random, byte[] good) {
+    if (random.nextInt(4) == 0) {
+      byte[] garbage = new byte[random.nextInt(300)];
+      random.nextBytes(garbage);
+      if (garbage.length > 0) {
+        garbage[0] = 1;
+      }
+      return garbage;
+    }
+    byte[] bad = good.clone();
+    for (int i = random.nextInt(3); i >= 0; i--) {
+      bad[random.nextInt(bad.length)] = (byte) random.nextInt(256);
+    }
+    return bad;
+  }
+
+  @Test
+  void aDamagedSnapshotIsRefused() throws IOException {
+    Pool pool = Pool.empty(Sample.POOL);
+    pool.execute(new Command.Grant(Sample.ALICE, 10_000_000, ""), 1, new ArrayList<>());
+    pool.execute(new Command.SubmitJob(Sample.job(1, 100), Sample.SIGNATURE), 2, new ArrayList<>());
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    pool.snapshot(new DataOutputStream(out));
+    byte[] good = out.toByteArray();
+    assertThat(restored(good).digest()).isEqualTo(pool.digest());
+    Random random = new Random(1);
+    for (int i = 0; i < 300; i++) {
+      byte[] bad = good.clone();
+      int at = random.nextInt(bad.length);
+      bad[at] ^= (byte) (1 << random.nextInt(8));
+      assertThatThrownBy(() -> restored(bad))
+          .as("a wrong bit in byte %d", at)
+          .isInstanceOfAny(MalformedException.class, IOException.class);
+    }
+    for (int length = 0; length < good.length; length += 7) {
+      byte[] cut = Arrays.copyOf(good, length);
+      assertThatThrownBy(() -> restored(cut))
+          .as("cut to %d bytes", length)
+          .isInstanceOfAny(MalformedException.class, IOException.class);
+    }
+  }
+
+  private static Pool restored(byte[] bytes) throws IOException {
+    return Pool.restore(new DataInputStream(new ByteArrayInputStream(bytes)));
+  }
+}

@@ -121,6 +121,12 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
           Status.UNAVAILABLE
               .withDescription("the pool's disk failed: " + e.getMessage())
               .asRuntimeException());
+    } catch (RuntimeException e) {
+      System.getLogger(PoolJobs.class.getName()).log(System.Logger.Level.ERROR, "bug", e);
+      out.onError(
+          Status.INTERNAL
+              .withDescription("a bug in the pool; its operator's log has more")
+              .asRuntimeException());
     }
   }
 

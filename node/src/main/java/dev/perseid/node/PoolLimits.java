@@ -125,6 +125,9 @@ public final class PoolLimits {
   /// Jobs in one listing.
   public static final int LISTED_JOBS = 1_000;
 
+  /// Characters of an error's message.
+  public static final int STATUS_CHARS = 1_000;
+
   /// Connections at once.
   public static final int CONNECTIONS = 20_000;
 

@@ -57,6 +57,7 @@ final class PoolMill implements Closeable {
   private final RatisLog log;
   private final Thread thread;
   private volatile boolean closing;
+  private volatile boolean snapshotWanted;
   private @Nullable Pool state;
 
   private PoolMill(
@@ -264,7 +265,8 @@ final class PoolMill implements Closeable {
           loop.fail(failure.get());
         }
         more = loop.turn(nowUs());
-        if (!loop.busy() && failure.get().isEmpty() && log.wantsSnapshot()) {
+        if (!loop.busy() && failure.get().isEmpty() && (snapshotWanted || log.wantsSnapshot())) {
+          snapshotWanted = false;
           snapshot();
         }
       } catch (InterruptedException e) {
@@ -288,6 +290,11 @@ final class PoolMill implements Closeable {
       return;
     }
     log.snapshot(loop.pool()::snapshot);
+  }
+
+  /// Takes a snapshot as soon as nothing is on its way; for tests.
+  void snapshotNow() {
+    snapshotWanted = true;
   }
 
   /// Runs something with the loop on its thread, soon.

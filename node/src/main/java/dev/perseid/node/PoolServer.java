@@ -7,6 +7,8 @@ import dev.perseid.settle.Tls;
 import dev.perseid.wire.WireLimits;
 import io.grpc.Context;
 import io.grpc.Contexts;
+import io.grpc.ForwardingServerCall;
+import io.grpc.ForwardingServerCallListener;
 import io.grpc.Metadata;
 import io.grpc.ServerCall;
 import io.grpc.ServerCallHandler;
@@ -26,11 +28,15 @@ import java.time.Duration;
 import java.time.InstantSource;
 import java.util.EnumSet;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Semaphore;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.logging.Level;
+import java.util.logging.Logger;
 
 /// The pool's one port: gRPC (docs/protocol.md) and blobs over HTTP, with or without TLS. Decides
 /// who may call what; what is called is in [PoolIdentity], [PoolJobs], [PoolProviders] and
@@ -62,6 +68,14 @@ final class PoolServer implements Closeable {
           Map.entry("perseid.v1.Jobs/Grant", EnumSet.of(Sessions.Role.OPERATOR)),
           Map.entry("perseid.v1.Jobs/MissingBlobs", EnumSet.allOf(Sessions.Role.class)));
 
+  /// What Helidon would log, with a stack trace, for every piece of garbage that somebody sends.
+  /// Held here because loggers that nobody holds forget their level.
+  private static final List<Logger> NOISY =
+      List.of(
+          Logger.getLogger("io.helidon.webserver.grpc.GrpcProtocolHandler"),
+          Logger.getLogger("io.helidon.common.socket.SocketContext"),
+          Logger.getLogger("io.helidon.webserver.ConnectionHandler"));
+
   private final WebServer web;
   private final PoolStreams streams;
 
@@ -80,6 +94,9 @@ final class PoolServer implements Closeable {
       BlobGrants grants,
       boolean encrypted)
       throws IOException {
+    for (Logger noisy : NOISY) {
+      noisy.setLevel(Level.OFF);
+    }
     mill.start();
     long lastSession;
     try {
@@ -142,7 +159,7 @@ final class PoolServer implements Closeable {
       builder.tls(t ->
           t.privateKey(tls.privateKey())
               .privateKeyCertChain(tls.chain())
-              .applicationProtocols(java.util.List.of("h2", "http/1.1")));
+              .applicationProtocols(List.of("h2", "http/1.1")));
     }
     WebServer web = builder.build();
     try {
@@ -194,10 +211,59 @@ final class PoolServer implements Closeable {
         : Optional.empty();
   }
 
+  /// Closes once, and with a message that a header can carry: Helidon does not encode it.
+  private static final class Plain<Q, A>
+      extends ForwardingServerCall.SimpleForwardingServerCall<Q, A> {
+    private final AtomicBoolean closed = new AtomicBoolean();
+
+    Plain(ServerCall<Q, A> call) {
+      super(call);
+    }
+
+    @Override
+    public void close(Status status, Metadata trailers) {
+      if (closed.compareAndSet(false, true)) {
+        String text = status.getDescription();
+        super.close(text == null ? status : status.withDescription(plain(text)), trailers);
+      }
+    }
+
+    private static String plain(String text) {
+      StringBuilder b = new StringBuilder();
+      for (int i = 0; i < Math.min(text.length(), PoolLimits.STATUS_CHARS); i++) {
+        char c = text.charAt(i);
+        b.append(c < ' ' || c > '~' || c == '%' ? '?' : c);
+      }
+      return b.toString();
+    }
+  }
+
   /// Lets nobody through without a session of the right role.
   private record Gate(Sessions sessions, InstantSource clock) implements ServerInterceptor {
     @Override
     public <Q, A> ServerCall.Listener<Q> interceptCall(
+        ServerCall<Q, A> call, Metadata headers, ServerCallHandler<Q, A> next) {
+      Plain<Q, A> plain = new Plain<>(call);
+      ServerCall.Listener<Q> listener = enter(plain, headers, next);
+      return new ForwardingServerCallListener.SimpleForwardingServerCallListener<>(listener) {
+        @Override
+        public void onCancel() {
+          // Helidon says this, and nothing to the caller, if it could not read a message.
+          if (!plain.isCancelled()) {
+            plain.close(
+                Status.INVALID_ARGUMENT.withDescription(
+                    "a message could not be read: it is not of the type that this call takes, or"
+                        + " longer than "
+                        + WireLimits.MESSAGE_BYTES
+                        + " bytes"),
+                new Metadata());
+          }
+          super.onCancel();
+        }
+      };
+    }
+
+    private <Q, A> ServerCall.Listener<Q> enter(
         ServerCall<Q, A> call, Metadata headers, ServerCallHandler<Q, A> next) {
       String method = call.getMethodDescriptor().getFullMethodName();
       if (method.startsWith("perseid.v1.Identity/")) {

@@ -48,8 +48,13 @@ final class PoolCaller implements AutoCloseable {
         Translation.address(
             identity().about(Proto.AboutRequest.getDefaultInstance()).getPool(), "pool");
     Hash nonce = nonce();
-    this.token =
-        login(role, nonce, key.sign(Digests.login(pool, key.address(), role, nonce))).getToken();
+    try {
+      this.token =
+          login(role, nonce, key.sign(Digests.login(pool, key.address(), role, nonce))).getToken();
+    } catch (RuntimeException e) {
+      channel.shutdownNow();
+      throw e;
+    }
   }
 
   /// Without logging in.

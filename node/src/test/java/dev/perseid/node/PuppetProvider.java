@@ -213,6 +213,15 @@ final class PuppetProvider implements AutoCloseable {
     return this;
   }
 
+  /// Says goodbye and waits until the pool has heard it.
+  void leave() throws Exception {
+    say(new FromProvider.Goodbye("the test is over"));
+    out.onCompleted();
+    if (broken.poll(20, TimeUnit.SECONDS) == null) {
+      throw new AssertionError("the pool did not end the stream");
+    }
+  }
+
   @Override
   public void close() {
     caller.close();

@@ -1,0 +1,69 @@
+package dev.perseid.node;
+
+import dev.perseid.settle.Key;
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.HexFormat;
+import java.util.List;
+
+/// A pool in a process of its own, to be killed.
+final class PoolChild implements AutoCloseable {
+  final Process process;
+  final int port;
+
+  private PoolChild(Process process, int port) {
+    this.process = process;
+    this.port = port;
+  }
+
+  /// The child's main: directory and secret; prints the port and lives until it is killed.
+  public static void main(String[] args) throws Exception {
+    Key key = Key.of(HexFormat.of().parseHex(args[1]));
+    PoolNode node =
+        PoolNode.start(
+            PoolConfig.usual(Path.of(args[0]), key).withWelcome(10_000_000).withTimes(200, 3_000));
+    System.out.println("PORT " + node.port());
+    // Ends with its parent, even if that dies.
+    System.in.transferTo(java.io.OutputStream.nullOutputStream());
+    System.exit(0);
+  }
+
+  static PoolChild start(Path dir, byte[] secret) throws Exception {
+    String classes =
+        System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
+    Process process =
+        new ProcessBuilder(
+                List.of(
+                    Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                    "-XX:TieredStopAtLevel=1",
+                    "-Xmx256m",
+                    "-cp",
+                    classes,
+                    PoolChild.class.getName(),
+                    dir.toString(),
+                    HexFormat.of().formatHex(secret)))
+            .redirectError(ProcessBuilder.Redirect.DISCARD)
+            .start();
+    BufferedReader out =
+        new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));
+    String line;
+    while ((line = out.readLine()) != null) {
+      if (line.startsWith("PORT ")) {
+        return new PoolChild(process, Integer.parseInt(line.substring(5)));
+      }
+    }
+    throw new AssertionError("the child ended with " + process.waitFor());
+  }
+
+  /// kill -9.
+  void kill() throws Exception {
+    process.destroyForcibly().waitFor();
+  }
+
+  @Override
+  public void close() throws Exception {
+    kill();
+  }
+}

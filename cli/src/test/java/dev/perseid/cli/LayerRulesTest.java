@@ -11,6 +11,7 @@ import com.tngtech.archunit.core.domain.JavaMethodCall;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
 import com.tngtech.archunit.core.importer.Location;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.regex.Pattern;
@@ -32,6 +33,9 @@ class LayerRulesTest {
           "settle", List.of("core"),
           "node", List.of("core", "journal", "wire", "sandbox", "settle"),
           "cli", List.of("core", "journal", "wire", "sandbox", "settle", "node"));
+
+  // Floor 4 beside cli (sim, bench) is not on this module's class path: Maven itself keeps them
+  // apart, as neither is a dependency of the other.
 
   private static final JavaClasses ALL =
       new ClassFileImporter()
@@ -138,6 +142,7 @@ class LayerRulesTest {
     List<String> hashed =
         List.of("java.util.Set", "java.util.Map", "java.util.HashSet", "java.util.HashMap");
     int calls = 0;
+    List<String> wrong = new ArrayList<>();
     for (JavaClass one : ALL) {
       if (!module(one).equals("core")) {
         continue;
@@ -145,12 +150,13 @@ class LayerRulesTest {
       for (JavaMethodCall call : one.getMethodCallsFromSelf()) {
         calls++;
         String owner = call.getTargetOwner().getName();
-        assertThat(hashed.contains(owner) && walks.contains(call.getTarget().getName()))
-            .as("%s walks over something in hash order", call.getDescription())
-            .isFalse();
+        if (hashed.contains(owner) && walks.contains(call.getTarget().getName())) {
+          wrong.add(call.getDescription());
+        }
       }
     }
     assertThat(calls).isGreaterThan(500);
+    assertThat(wrong).as("what walks in hash order").isEmpty();
   }
 
   private static DescribedPredicate<JavaClass> named(String what, Pattern names) {

@@ -33,10 +33,10 @@ import org.snakeyaml.engine.v2.nodes.Node;
 final class WfFormat {
   /// Iterations of `burn.wasm` that count as one recorded second: about what one core of a 2020s
   /// server does in the sandbox.
-  static final long ITERATIONS_PER_SECOND = 250_000_000;
+  static final long ITERATIONS_PER_SECOND = 500_000_000;
 
   /// An upper bound of the gas of one iteration, and of one byte read or written.
-  private static final long GAS_PER_ITERATION = 64;
+  private static final long GAS_PER_ITERATION = 32;
 
   private static final long GAS_PER_BYTE = 64;
   private static final long GAS_AT_LEAST = 10_000_000;

@@ -69,16 +69,16 @@ public final class Main implements Runnable {
     line.setCaseInsensitiveEnumValuesAllowed(true);
     line.setUsageHelpAutoWidth(true);
     line.setExecutionExceptionHandler((e, at, parsed) -> failed(screen, e, args));
-    line.setParameterExceptionHandler(
-        (e, parsed) -> {
-          CommandLine at = e.getCommandLine();
-          screen.note("perseid: " + e.getMessage());
-          if (!CommandLine.UnmatchedArgumentException.printSuggestions(e, lineErr(screen))) {
-            screen.note("see: " + at.getCommandSpec().qualifiedName() + " --help");
-          }
-          return Exit.USAGE;
-        });
-    line.setOut(new java.io.PrintWriter(screen.out(), true, java.nio.charset.StandardCharsets.UTF_8));
+    line.setParameterExceptionHandler((e, parsed) -> {
+      CommandLine at = e.getCommandLine();
+      screen.note("perseid: " + e.getMessage());
+      if (!CommandLine.UnmatchedArgumentException.printSuggestions(e, lineErr(screen))) {
+        screen.note("see: " + at.getCommandSpec().qualifiedName() + " --help");
+      }
+      return Exit.USAGE;
+    });
+    line.setOut(
+        new java.io.PrintWriter(screen.out(), true, java.nio.charset.StandardCharsets.UTF_8));
     return line.execute(args);
   }
 

@@ -45,7 +45,8 @@ final class ReceiptsCommand implements Callable<Integer> {
         client.receipts(id, receipt -> main.screen().out().println(receipt));
         return Exit.OK;
       }
-      Path file = Path.of(out == null ? "receipts-" + id.toString().substring(0, 8) + ".jsonl" : out);
+      Path file =
+          Path.of(out == null ? "receipts-" + id.toString().substring(0, 8) + ".jsonl" : out);
       AtomicLong count = new AtomicLong();
       try (PrintStream lines =
           new PrintStream(
@@ -64,13 +65,12 @@ final class ReceiptsCommand implements Callable<Integer> {
       }
       if (shared.json) {
         main.screen()
-            .json(
-                json -> {
-                  json.writeStartObject();
-                  json.writeStringField("file", file.toString());
-                  json.writeNumberField("receipts", count.get());
-                  json.writeEndObject();
-                });
+            .json(json -> {
+              json.writeStartObject();
+              json.writeStringField("file", file.toString());
+              json.writeNumberField("receipts", count.get());
+              json.writeEndObject();
+            });
       } else {
         main.screen().say(count + " receipts in " + file + "; check them: perseid verify " + file);
       }

@@ -137,8 +137,19 @@ class LayerRulesTest {
   @Test
   void theHeartIteratesInNoHashOrder() {
     List<String> walks =
-        List.of("iterator", "spliterator", "stream", "forEach", "toArray", "keySet", "values",
-            "entrySet", "removeIf", "copyOf", "of", "ofEntries");
+        List.of(
+            "iterator",
+            "spliterator",
+            "stream",
+            "forEach",
+            "toArray",
+            "keySet",
+            "values",
+            "entrySet",
+            "removeIf",
+            "copyOf",
+            "of",
+            "ofEntries");
     List<String> hashed =
         List.of("java.util.Set", "java.util.Map", "java.util.HashSet", "java.util.HashMap");
     int calls = 0;

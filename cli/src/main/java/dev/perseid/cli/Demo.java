@@ -17,6 +17,7 @@ import dev.perseid.node.Receipt;
 import dev.perseid.settle.Key;
 import dev.perseid.wire.v1.Proto;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -216,7 +217,7 @@ final class Demo {
       for (Path file : files.sorted((a, b) -> b.compareTo(a)).toList()) {
         Files.deleteIfExists(file);
       }
-    } catch (IOException | java.io.UncheckedIOException e) {
+    } catch (IOException | UncheckedIOException e) {
       screen.note(folder + " could not be removed: " + e.getMessage());
     }
   }

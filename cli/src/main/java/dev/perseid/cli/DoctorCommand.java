@@ -6,6 +6,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.FileStore;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -105,9 +106,7 @@ final class DoctorCommand implements Callable<Integer> {
               .redirectErrorStream(true)
               .start();
       probe.getOutputStream().close();
-      String said =
-          new String(
-              probe.getInputStream().readNBytes(500), java.nio.charset.StandardCharsets.UTF_8);
+      String said = new String(probe.getInputStream().readNBytes(500), StandardCharsets.UTF_8);
       if (!probe.waitFor(10, TimeUnit.SECONDS)) {
         probe.destroyForcibly();
         return new Finding("bubblewrap", State.lost, "it hangs here; " + lost);

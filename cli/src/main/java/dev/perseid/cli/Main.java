@@ -2,7 +2,10 @@ package dev.perseid.cli;
 
 import dev.perseid.node.PoolFailure;
 import java.io.IOException;
+import java.io.PrintWriter;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.Map;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -77,18 +80,17 @@ public final class Main implements Runnable {
       }
       return Exit.USAGE;
     });
-    line.setOut(
-        new java.io.PrintWriter(screen.out(), true, java.nio.charset.StandardCharsets.UTF_8));
+    line.setOut(new PrintWriter(screen.out(), true, StandardCharsets.UTF_8));
     return line.execute(args);
   }
 
-  private static java.io.PrintWriter lineErr(Screen screen) {
-    return new java.io.PrintWriter(screen.err(), true, java.nio.charset.StandardCharsets.UTF_8);
+  private static PrintWriter lineErr(Screen screen) {
+    return new PrintWriter(screen.err(), true, StandardCharsets.UTF_8);
   }
 
   /// One or two lines for people; a stack trace only for those who ask.
   private static int failed(Screen screen, Exception e, String[] args) {
-    boolean debug = java.util.Arrays.asList(args).contains("--debug");
+    boolean debug = Arrays.asList(args).contains("--debug");
     if (debug) {
       e.printStackTrace(screen.err());
     }

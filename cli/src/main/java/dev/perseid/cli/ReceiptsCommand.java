@@ -3,6 +3,7 @@ package dev.perseid.cli;
 import dev.perseid.core.JobId;
 import dev.perseid.node.PoolClient;
 import dev.perseid.node.PoolFailure;
+import java.io.BufferedOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
@@ -50,7 +51,7 @@ final class ReceiptsCommand implements Callable<Integer> {
       AtomicLong count = new AtomicLong();
       try (PrintStream lines =
           new PrintStream(
-              new java.io.BufferedOutputStream(Files.newOutputStream(file)),
+              new BufferedOutputStream(Files.newOutputStream(file)),
               false,
               StandardCharsets.UTF_8)) {
         client.receipts(

@@ -1,6 +1,7 @@
 package dev.perseid.cli;
 
 import dev.perseid.core.Blob;
+import dev.perseid.core.Hash;
 import dev.perseid.core.JobId;
 import dev.perseid.core.JobSpec;
 import dev.perseid.node.PoolClient;
@@ -90,7 +91,7 @@ final class RunCommand implements Callable<Integer> {
       return client;
     }
 
-    OptionalLong sizeOf(dev.perseid.core.Hash hash) throws BadInput {
+    OptionalLong sizeOf(Hash hash) throws BadInput {
       try {
         return client().sizeOf(hash);
       } catch (PoolFailure e) {

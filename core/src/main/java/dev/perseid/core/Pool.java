@@ -35,14 +35,17 @@ public final class Pool {
   /// next step. A refused command is one `Refused` event. An empty list means that there was
   /// nothing to do: the same job again, a drain twice, no assignment possible, a doubled report.
   ///
-  /// @param nowUs microseconds since the epoch by the pool's clock
+  /// @param nowUs microseconds since the epoch by the pool's clock; where that was set back, also
+  ///   over a restart, the time of the last event counts, so that time in the log never runs
+  ///   backwards
   /// @param effects what the outside must do is appended here, to be carried out only once the
   ///   events are durable. Some answers ("forget this lease", "here is your lease again") follow
   ///   from no event and come even with an empty list
   /// @return what happened, in order
   public List<Event> execute(Command c, long nowUs, List<Effect> effects) {
     List<Event> events = new ArrayList<>();
-    new Decision(state, nowUs, events, effects).execute(c);
+    long notBackUs = Math.max(nowUs, state.lastUs);
+    new Decision(state, notBackUs, events, effects).execute(c);
     return events;
   }
 

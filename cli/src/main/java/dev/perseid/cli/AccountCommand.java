@@ -1,0 +1,117 @@
+package dev.perseid.cli;
+
+import dev.perseid.core.Address;
+import dev.perseid.node.PoolClient;
+import dev.perseid.node.PoolFailure;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.ParentCommand;
+
+/// `perseid account` and `perseid account grant`.
+@Command(
+    name = "account",
+    description = "Show your account, or grant credits to one as the operator.",
+    subcommands = AccountCommand.Grant.class)
+final class AccountCommand implements Callable<Integer> {
+  @ParentCommand private Main main = Unset.main();
+  @Mixin private Shared shared = new Shared();
+  @Mixin private AtPool at = new AtPool();
+
+  Main main() {
+    return main;
+  }
+
+  @Override
+  public Integer call() throws BadInput, PoolFailure {
+    PoolClient.Account account;
+    try (PoolClient client = at.connect(main)) {
+      account = client.account(Optional.empty());
+    }
+    if (shared.json) {
+      main.screen()
+          .json(
+              json -> {
+                json.writeStartObject();
+                json.writeStringField("account", account.address().toString());
+                json.writeNumberField("balance_microcredits", account.balance());
+                json.writeNumberField("reserved_microcredits", account.reserved());
+                json.writeEndObject();
+              });
+    } else {
+      main.screen()
+          .say(
+              account.address()
+                  + " has "
+                  + Amounts.credits(account.balance())
+                  + " and "
+                  + Amounts.credits(account.reserved())
+                  + " reserved for jobs");
+    }
+    return Exit.OK;
+  }
+
+  /// `perseid account grant`.
+  @Command(
+      name = "grant",
+      description = "Give credits to an account; needs the pool's own key on this machine.")
+  static final class Grant implements Callable<Integer> {
+    @ParentCommand private AccountCommand account = new AccountCommand();
+    @Mixin private Shared shared = new Shared();
+    @Mixin private AtPool at = new AtPool();
+
+    @Parameters(index = "0", paramLabel = "ACCOUNT", description = "0x and 40 digits.")
+    private String to = "";
+
+    @Parameters(index = "1", paramLabel = "CREDITS", description = "How many, e.g. 12.5.")
+    private String credits = "";
+
+    @Option(names = "--memo", description = "A remark that stands in the log.")
+    private @Nullable String memo;
+
+    @Override
+    public Integer call() throws BadInput, PoolFailure {
+      Address address;
+      try {
+        address = Address.parse(to);
+      } catch (IllegalArgumentException e) {
+        throw new BadInput("ACCOUNT: " + e.getMessage());
+      }
+      long amount = Amounts.microcredits(credits, "CREDITS");
+      PoolClient.Account after;
+      try (PoolClient client = at.connectAsOperator(account.main())) {
+        client.grant(address, amount, memo == null ? "" : memo);
+        after = client.account(Optional.of(address));
+      }
+      if (shared.json) {
+        account
+            .main()
+            .screen()
+            .json(
+                json -> {
+                  json.writeStartObject();
+                  json.writeStringField("account", address.toString());
+                  json.writeNumberField("granted_microcredits", amount);
+                  json.writeNumberField("balance_microcredits", after.balance());
+                  json.writeEndObject();
+                });
+      } else {
+        account
+            .main()
+            .screen()
+            .say(
+                "granted "
+                    + Amounts.credits(amount)
+                    + "; "
+                    + address
+                    + " has "
+                    + Amounts.credits(after.balance()));
+      }
+      return Exit.OK;
+    }
+  }
+}

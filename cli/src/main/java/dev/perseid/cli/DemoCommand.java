@@ -1,0 +1,50 @@
+package dev.perseid.cli;
+
+import dev.perseid.cli.genomics.DemoReads;
+import dev.perseid.cli.genomics.Genome;
+import dev.perseid.node.PoolFailure;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParentCommand;
+
+/// `perseid demo`.
+@Command(
+    name = "demo",
+    description =
+        "Map real sequencing reads to a genome on a pool and three providers, all on this machine;"
+            + " then show the result, the records, the bill and the receipts.")
+final class DemoCommand implements Callable<Integer> {
+  @ParentCommand private Main main = Unset.main();
+  @Mixin private Shared shared = new Shared();
+
+  @Option(
+      names = "--out",
+      paramLabel = "FOLDER",
+      defaultValue = "demo-results",
+      description = "Where the results go; default: ${DEFAULT-VALUE}.")
+  private Path out = Path.of("demo-results");
+
+  @Override
+  public Integer call() throws BadInput, PoolFailure, IOException, InterruptedException {
+    Path example = Path.of(System.getProperty("perseid.home", ".")).resolve("examples/genomics");
+    if (!Files.isDirectory(example)) {
+      throw new BadInput(
+          "the example is missing: " + example + "; run ./perseid demo from a whole checkout");
+    }
+    Serving serving = new Serving(main.screen(), shared.json);
+    serving.stopOnSignal();
+    try {
+      String fasta = Files.readString(example.resolve("data/lambda.fa"));
+      DemoReads reads = DemoReads.of(DemoReads.PACKAGED, Genome.parse(fasta));
+      Demo demo = new Demo(main.screen(), serving, example, reads, out, shared.json);
+      return demo.run() ? Exit.OK : Exit.FAILED;
+    } finally {
+      serving.stop();
+    }
+  }
+}

@@ -1,0 +1,247 @@
+package dev.perseid.cli;
+
+import dev.perseid.core.Limits;
+import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.regex.Pattern;
+import org.snakeyaml.engine.v2.api.LoadSettings;
+import org.snakeyaml.engine.v2.api.lowlevel.Compose;
+import org.snakeyaml.engine.v2.exceptions.MarkedYamlEngineException;
+import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
+import org.snakeyaml.engine.v2.nodes.Node;
+
+/// Reads job files (docs/job-file.md), YAML or JSON, keeping the place of every value, so that
+/// whatever is wrong is reported as `FILE:LINE:COLUMN: what is wrong; what to write instead`.
+final class JobReader {
+  static final List<String> JOB_KEYS =
+      List.of("name", "budget_microcredits", "priority", "defaults", "tasks", "results");
+  static final List<String> LIMIT_KEYS =
+      List.of("gas_limit", "memory_mib", "output_mib", "wall_limit_ms", "max_attempts");
+  static final List<String> TASK_KEYS =
+      List.of(
+          "name",
+          "kind",
+          "count",
+          "module",
+          "args",
+          "inputs",
+          "after",
+          "outputs",
+          "gas_limit",
+          "memory_mib",
+          "output_mib",
+          "wall_limit_ms",
+          "max_attempts");
+
+  private static final Pattern NAME = Pattern.compile("[A-Za-z0-9._-]{1,64}");
+  private static final long MIB = 1 << 20;
+
+  /// What an attempt may use.
+  record TaskLimits(
+      long gas, long memoryBytes, long outputBytes, long wallMs, int attempts) {
+    static final TaskLimits DEFAULT =
+        new TaskLimits(
+            JobLimits.DEFAULT_GAS,
+            JobLimits.DEFAULT_MEMORY_MIB * MIB,
+            JobLimits.DEFAULT_OUTPUT_MIB * MIB,
+            JobLimits.DEFAULT_WALL_MS,
+            JobLimits.DEFAULT_ATTEMPTS);
+  }
+
+  /// An element of `tasks`.
+  ///
+  /// @param count how many copies; empty for one task without a number
+  record TaskEntry(
+      Placed<String> name,
+      Placed<String> kind,
+      OptionalInt count,
+      Placed<String> module,
+      Template args,
+      List<Template> inputs,
+      List<Template> after,
+      int outputs,
+      TaskLimits limits) {
+    /// The names by which this entry's copies may be meant, for messages.
+    String copiesText() {
+      return "'" + name.value() + "' has " + count.orElse(1) + " copies, 0 to " + (count.orElse(1) - 1);
+    }
+  }
+
+  /// A job file as it stands, with references not yet followed.
+  record JobText(
+      Placed<String> name,
+      int priority,
+      long budget,
+      List<TaskEntry> tasks,
+      List<Placed<String>> results) {}
+
+  private final String file;
+
+  private JobReader(String file) {
+    this.file = file;
+  }
+
+  /// Reads, checks and expands a job file.
+  ///
+  /// @param replaced files to take in place of those that the job names
+  static JobPlan read(Path path, Map<String, Path> replaced, LocalFiles.Stored stored)
+      throws BadInput {
+    return read(path, text(path), replaced, stored);
+  }
+
+  /// As above, from text that was read already.
+  static JobPlan read(
+      Path path, String text, Map<String, Path> replaced, LocalFiles.Stored stored)
+      throws BadInput {
+    JobText job = parse(path.toString(), text);
+    Path folder = path.toAbsolutePath().getParent();
+    LocalFiles files =
+        new LocalFiles(folder == null ? path.toAbsolutePath() : folder, replaced, stored);
+    return new JobExpansion(job, files).plan();
+  }
+
+  /// The text of a job file or workflow file.
+  static String text(Path path) throws BadInput {
+    try {
+      if (Files.isDirectory(path)) {
+        throw new BadInput(path + " is a folder; name a job file in it");
+      }
+      if (Files.size(path) > JobLimits.FILE_BYTES) {
+        throw new BadInput(
+            path + " is larger than " + JobLimits.FILE_BYTES + " bytes; use count and ${i}");
+      }
+      return Files.readString(path);
+    } catch (CharacterCodingException e) {
+      throw new BadInput(path + " is not UTF-8 text; name a job file (YAML or JSON)");
+    } catch (IOException e) {
+      throw new BadInput(
+          Files.exists(path)
+              ? path + " cannot be read: " + e.getMessage()
+              : "there is no file " + path + "; name a job file (YAML or JSON)");
+    }
+  }
+
+  static JobText parse(String file, String text) throws BadInput {
+    return new JobReader(file).job(root(file, text));
+  }
+
+  static Node root(String file, String text) throws BadInput {
+    LoadSettings settings =
+        LoadSettings.builder()
+            .setLabel(file)
+            .setUseMarks(true)
+            .setMaxAliasesForCollections(100)
+            .setCodePointLimit((int) JobLimits.FILE_BYTES)
+            .build();
+    Place start = new Place(file, 1, 1);
+    Optional<Node> root;
+    try {
+      root = new Compose(settings).composeString(text);
+    } catch (MarkedYamlEngineException e) {
+      Place at =
+          e.getProblemMark()
+              .map(mark -> new Place(file, mark.getLine() + 1, mark.getColumn() + 1))
+              .orElse(start);
+      throw at.wrong(
+          "this is neither YAML nor JSON: " + e.getProblem(), "see docs/job-file.md for the form");
+    } catch (YamlEngineException e) {
+      throw start.wrong(
+          "this is neither YAML nor JSON: " + e.getMessage(), "see docs/job-file.md for the form");
+    }
+    if (root.isEmpty()) {
+      throw start.wrong("the file is empty", "see docs/job-file.md for the form");
+    }
+    return root.get();
+  }
+
+  private JobText job(Node root) throws BadInput {
+    Fields job = Fields.of(file, root, "a job", JOB_KEYS);
+    Placed<String> name = job.needText("name", "a job", "my-job");
+    if (name.value().isEmpty() || name.value().length() > 128) {
+      throw name.wrong("a job's name has 1 to 128 characters", "choose a shorter name");
+    }
+    Optional<Placed<Long>> budget = job.number("budget_microcredits", 1, Long.MAX_VALUE);
+    if (budget.isEmpty()) {
+      throw job.missing("budget_microcredits", "a job", "1000000");
+    }
+    int priority = job.number("priority", -100, 100).map(p -> p.value().intValue()).orElse(0);
+    TaskLimits limits = TaskLimits.DEFAULT;
+    if (job.node("defaults").isPresent()) {
+      limits = limits(Fields.of(file, job.node("defaults").get(), "'defaults'", LIMIT_KEYS), limits);
+    }
+    List<Node> nodes = job.nodes("tasks", "[{name: hello, module: hello.wasm}]");
+    if (job.node("tasks").isEmpty()) {
+      throw job.missing("tasks", "a job", "[{name: hello, module: hello.wasm}]");
+    }
+    if (nodes.isEmpty()) {
+      throw Fields.place(file, job.node("tasks").get())
+          .wrong("the job has no tasks", "write at least one: - {name: hello, module: hello.wasm}");
+    }
+    List<TaskEntry> tasks = new ArrayList<>();
+    for (Node node : nodes) {
+      tasks.add(task(node, limits));
+    }
+    return new JobText(name, priority, budget.get().value(), tasks, job.texts("results"));
+  }
+
+  private TaskEntry task(Node node, TaskLimits defaults) throws BadInput {
+    Fields task = Fields.of(file, node, "a task", TASK_KEYS);
+    Placed<String> name = checked(task.needText("name", "a task", "hello"));
+    Optional<Placed<String>> kind = task.text("kind");
+    Optional<Placed<Long>> count = task.number("count", 1, Limits.JOB_TASKS);
+    Placed<String> none = new Placed<>("", name.place());
+    List<Template> inputs = new ArrayList<>();
+    for (Placed<String> input : task.texts("inputs")) {
+      inputs.add(Template.parse(input));
+    }
+    List<Template> after = new ArrayList<>();
+    for (Placed<String> one : task.texts("after")) {
+      after.add(Template.parse(one));
+    }
+    return new TaskEntry(
+        name,
+        kind.isPresent() ? checked(kind.get()) : name,
+        count.isPresent()
+            ? OptionalInt.of(count.get().value().intValue())
+            : OptionalInt.empty(),
+        task.needText("module", "a task", name.value() + ".wasm"),
+        Template.parse(task.textOrNumber("args").orElse(none)),
+        inputs,
+        after,
+        task.number("outputs", 0, Limits.TASK_OUTPUTS).map(o -> o.value().intValue()).orElse(1),
+        limits(task, defaults));
+  }
+
+  private static Placed<String> checked(Placed<String> name) throws BadInput {
+    if (!NAME.matcher(name.value()).matches()) {
+      throw name.wrong(
+          "'" + name.value() + "' is no name for a task",
+          "write 1 to 64 of the characters A-Z a-z 0-9 . _ -");
+    }
+    return name;
+  }
+
+  private static TaskLimits limits(Fields f, TaskLimits defaults) throws BadInput {
+    return new TaskLimits(
+        f.number("gas_limit", 1, Limits.GAS).map(Placed::value).orElse(defaults.gas),
+        f.number("memory_mib", 1, Limits.TASK_MEMORY_BYTES / MIB)
+            .map(mib -> mib.value() * MIB)
+            .orElse(defaults.memoryBytes),
+        f.number("output_mib", 1, Limits.OUTPUT_BYTES / MIB)
+            .map(mib -> mib.value() * MIB)
+            .orElse(defaults.outputBytes),
+        f.number("wall_limit_ms", 1, Limits.WALL_LIMIT_MS)
+            .map(Placed::value)
+            .orElse(defaults.wallMs),
+        f.number("max_attempts", 1, Limits.ATTEMPTS)
+            .map(n -> n.value().intValue())
+            .orElse(defaults.attempts));
+  }
+}

@@ -1,0 +1,140 @@
+package dev.perseid.cli;
+
+import dev.perseid.node.PoolFailure;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.Map;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Spec;
+
+/// `perseid`: the command line.
+@Command(
+    name = "perseid",
+    description = "A market for compute whose every task leaves a signed execution record.",
+    subcommands = {
+      DemoCommand.class,
+      UpCommand.class,
+      PoolCommand.class,
+      ProviderCommand.class,
+      RunCommand.class,
+      JobsCommand.class,
+      WatchCommand.class,
+      CancelCommand.class,
+      RecordsCommand.class,
+      ReceiptsCommand.class,
+      VerifyCommand.class,
+      WhyCommand.class,
+      ProvidersCommand.class,
+      AccountCommand.class,
+      DoctorCommand.class,
+      VersionCommand.class,
+      RehearseCommand.class
+    },
+    synopsisSubcommandLabel = "COMMAND",
+    footerHeading = "%nBy the launcher:%n",
+    footer = {
+      "  test                all tests",
+      "  fmt                 format the sources",
+      "  examples build      rebuild the examples' modules (--check: only compare)",
+      "  sim --seed N        a simulated network",
+      "",
+      "Exit codes: 0 ok, 1 job failed or receipt wrong, 2 wrong usage or input, 3 pool unreachable"
+          + " or something missing here, 4 refused by the pool, 70 a bug."
+    },
+    mixinStandardHelpOptions = false)
+public final class Main implements Runnable {
+  private final Screen screen;
+  private final Map<String, String> environment;
+
+  @Spec private CommandSpec spec;
+
+  Main(Screen screen, Map<String, String> environment, CommandSpec spec) {
+    this.screen = screen;
+    this.environment = environment;
+    this.spec = spec;
+  }
+
+  /// Runs the process.
+  public static void main(String[] args) {
+    int code = run(Screen.ofProcess(), System.getenv(), args);
+    System.out.flush();
+    System.exit(code);
+  }
+
+  /// Runs one command; returns its exit code.
+  static int run(Screen screen, Map<String, String> environment, String... args) {
+    CommandLine line = new CommandLine(new Main(screen, environment, CommandSpec.create()));
+    line.setCaseInsensitiveEnumValuesAllowed(true);
+    line.setUsageHelpAutoWidth(true);
+    line.setExecutionExceptionHandler((e, at, parsed) -> failed(screen, e, args));
+    line.setParameterExceptionHandler(
+        (e, parsed) -> {
+          CommandLine at = e.getCommandLine();
+          screen.note("perseid: " + e.getMessage());
+          if (!CommandLine.UnmatchedArgumentException.printSuggestions(e, lineErr(screen))) {
+            screen.note("see: " + at.getCommandSpec().qualifiedName() + " --help");
+          }
+          return Exit.USAGE;
+        });
+    line.setOut(new java.io.PrintWriter(screen.out(), true, java.nio.charset.StandardCharsets.UTF_8));
+    return line.execute(args);
+  }
+
+  private static java.io.PrintWriter lineErr(Screen screen) {
+    return new java.io.PrintWriter(screen.err(), true, java.nio.charset.StandardCharsets.UTF_8);
+  }
+
+  /// One or two lines for people; a stack trace only for those who ask.
+  private static int failed(Screen screen, Exception e, String[] args) {
+    boolean debug = java.util.Arrays.asList(args).contains("--debug");
+    if (debug) {
+      e.printStackTrace(screen.err());
+    }
+    return switch (e) {
+      case BadInput bad -> {
+        screen.note(String.valueOf(bad.getMessage()));
+        yield Exit.USAGE;
+      }
+      case PoolFailure failure -> {
+        screen.note("perseid: " + failure.getMessage());
+        yield switch (failure.kind()) {
+          case UNREACHABLE -> Exit.UNREACHABLE;
+          case REFUSED -> Exit.REFUSED;
+        };
+      }
+      case IOException io -> {
+        screen.note("perseid: " + io.getClass().getSimpleName() + ": " + io.getMessage());
+        yield Exit.UNREACHABLE;
+      }
+      case UncheckedIOException io -> {
+        screen.note("perseid: " + io.getMessage());
+        yield Exit.UNREACHABLE;
+      }
+      default -> {
+        screen.note(
+            "perseid: this is a bug: " + e + (debug ? "" : "; --debug shows where it happened"));
+        yield Exit.BUG;
+      }
+    };
+  }
+
+  Screen screen() {
+    return screen;
+  }
+
+  Map<String, String> environment() {
+    return environment;
+  }
+
+  Home home() {
+    return Home.of(environment);
+  }
+
+  /// Without a command: what there is.
+  @Override
+  public void run() {
+    spec.commandLine().usage(screen.out());
+  }
+}

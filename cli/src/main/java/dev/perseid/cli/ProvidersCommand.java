@@ -1,0 +1,118 @@
+package dev.perseid.cli;
+
+import com.fasterxml.jackson.core.JsonGenerator;
+import dev.perseid.core.Offer;
+import dev.perseid.node.PoolClient;
+import dev.perseid.node.PoolFailure;
+import dev.perseid.wire.Malformed;
+import dev.perseid.wire.Translation;
+import dev.perseid.wire.v1.Proto;
+import java.io.IOException;
+import java.util.List;
+import java.util.OptionalLong;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.ParentCommand;
+
+/// `perseid providers`.
+@Command(name = "providers", description = "List the pool's providers: what they lend, cost and did.")
+final class ProvidersCommand implements Callable<Integer> {
+  @ParentCommand private Main main = Unset.main();
+  @Mixin private Shared shared = new Shared();
+  @Mixin private AtPool at = new AtPool();
+
+  @Override
+  public Integer call() throws BadInput, PoolFailure {
+    List<Proto.ProviderView> providers;
+    try (PoolClient client = at.connect(main)) {
+      providers = client.providers();
+    }
+    if (shared.json) {
+      main.screen()
+          .json(
+              json -> {
+                json.writeStartArray();
+                for (Proto.ProviderView view : providers) {
+                  write(json, view);
+                }
+                json.writeEndArray();
+              });
+      return Exit.OK;
+    }
+    if (providers.isEmpty()) {
+      main.screen().note("no providers yet; lend this machine with: perseid provider");
+      return Exit.OK;
+    }
+    Table table =
+        new Table(
+            "provider",
+            "name",
+            "state",
+            ">cores",
+            ">memory",
+            ">gas/s",
+            ">per Ggas",
+            ">leases",
+            ">done",
+            ">failed",
+            ">earned");
+    for (Proto.ProviderView view : providers) {
+      Offer offer = offer(view);
+      table.row(
+          offer.provider(),
+          offer.name(),
+          view.getState(),
+          offer.cores(),
+          Amounts.bytes(offer.memoryBytes()),
+          Amounts.count(offer.capability().gasPerS()),
+          Amounts.credits(offer.price().perBillionGas()),
+          view.getLeases(),
+          view.getAttemptsDone(),
+          view.getAttemptsFailed(),
+          Amounts.credits(view.getEarned()));
+    }
+    main.screen().say(table.lines());
+    return Exit.OK;
+  }
+
+  static Offer offer(Proto.ProviderView view) {
+    try {
+      return Translation.read(view.getOffer());
+    } catch (Malformed e) {
+      throw new IllegalStateException("the pool sent a bad offer: " + e.getMessage(), e);
+    }
+  }
+
+  private static void write(JsonGenerator json, Proto.ProviderView view) throws IOException {
+    Offer offer = offer(view);
+    json.writeStartObject();
+    json.writeStringField("provider", offer.provider().toString());
+    json.writeStringField("name", offer.name());
+    json.writeStringField("machine", offer.machine());
+    json.writeStringField("region", offer.region());
+    json.writeStringField("state", view.getState());
+    json.writeNumberField("cores", offer.cores());
+    json.writeNumberField("memory_bytes", offer.memoryBytes());
+    json.writeNumberField("price_per_billion_gas_microcredits", offer.price().perBillionGas());
+    json.writeNumberField("price_per_gb_second_microcredits", offer.price().perGbSecond());
+    json.writeNumberField("price_per_gb_microcredits", offer.price().perGb());
+    measured(json, "cpu_ops_per_s", offer.capability().cpuOpsPerS());
+    measured(json, "memory_bytes_per_s", offer.capability().memoryBytesPerS());
+    measured(json, "gas_per_s", offer.capability().gasPerS());
+    json.writeNumberField("leases", view.getLeases());
+    json.writeNumberField("attempts_done", view.getAttemptsDone());
+    json.writeNumberField("attempts_failed", view.getAttemptsFailed());
+    json.writeNumberField("earned_microcredits", view.getEarned());
+    json.writeNumberField("busy_ns", view.getBusyNs());
+    json.writeNumberField("joined_us", view.getJoinedUs());
+    json.writeEndObject();
+  }
+
+  private static void measured(JsonGenerator json, String name, OptionalLong value)
+      throws IOException {
+    if (value.isPresent()) {
+      json.writeNumberField(name, value.getAsLong());
+    }
+  }
+}

@@ -1,0 +1,208 @@
+package dev.perseid.cli;
+
+import dev.perseid.core.Address;
+import dev.perseid.core.Entry;
+import dev.perseid.core.ExecutionRecord;
+import dev.perseid.core.JobId;
+import dev.perseid.core.Offer;
+import dev.perseid.journal.Analysis;
+import dev.perseid.journal.Exports;
+import dev.perseid.journal.RecordJson;
+import dev.perseid.node.PoolClient;
+import dev.perseid.node.PoolFailure;
+import dev.perseid.wire.v1.Proto;
+import java.io.BufferedOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.ParentCommand;
+
+/// `perseid records`.
+@Command(
+    name = "records",
+    description = "Show a job's execution records, or export them for other tools.")
+final class RecordsCommand implements Callable<Integer> {
+  /// Up to so many attempts are shown one by one.
+  private static final int SHOWN_SINGLY = 40;
+
+  enum Format {
+    wfformat,
+    chrome,
+    csv,
+    jsonl
+  }
+
+  @ParentCommand private Main main = Unset.main();
+  @Mixin private Shared shared = new Shared();
+  @Mixin private AtPool at = new AtPool();
+
+  @Parameters(paramLabel = "JOB", arity = "0..1", description = "Its id; default: the newest.")
+  private @Nullable String job;
+
+  @Option(
+      names = "--export",
+      paramLabel = "FORMAT",
+      description = "${COMPLETION-CANDIDATES}; chrome opens in https://ui.perfetto.dev.")
+  private @Nullable Format export;
+
+  @Option(
+      names = {"-o", "--out"},
+      paramLabel = "FILE",
+      description = "Where the export goes; default: standard output.")
+  private @Nullable Path out;
+
+  @Option(names = "--each", description = "One line for each attempt, however many.")
+  private boolean each;
+
+  @Override
+  public Integer call() throws BadInput, PoolFailure, IOException {
+    List<Entry> entries = new ArrayList<>();
+    Map<Address, Offer> offers = new LinkedHashMap<>();
+    String name = "job";
+    try (PoolClient client = at.connect(main)) {
+      JobId id = AtPool.job(client, job);
+      client.records(Optional.of(id), 0, 0, logged -> entries.add(logged.entry()));
+      for (Proto.ProviderView view : client.providers()) {
+        Offer offer = ProvidersCommand.offer(view);
+        offers.put(offer.provider(), offer);
+      }
+      if (export == Format.wfformat) {
+        name = name(client, id);
+      }
+    }
+    Function<Address, String> names =
+        address -> {
+          Offer offer = offers.get(address);
+          return offer == null ? address.toString() : offer.name();
+        };
+    if (export != null) {
+      if (entries.isEmpty()) {
+        throw new BadInput("the job has no records yet; nothing was written");
+      }
+      write(export, entries, name, names);
+    } else if (shared.json) {
+      main.screen()
+          .json(
+              json -> {
+                json.writeStartArray();
+                for (Entry entry : entries) {
+                  RecordJson.write(json, entry);
+                }
+                json.writeEndArray();
+              });
+    } else {
+      print(entries, names);
+    }
+    return Exit.OK;
+  }
+
+  private static String name(PoolClient client, JobId id) throws PoolFailure {
+    for (Proto.JobProgress job : client.list(false, 10_000)) {
+      if (Progress.id(job).equals(id)) {
+        return job.getName();
+      }
+    }
+    return id.toString();
+  }
+
+  private void write(
+      Format format, List<Entry> entries, String name, Function<Address, String> names)
+      throws IOException {
+    if (out == null) {
+      write(format, entries, name, names, main.screen().out());
+      return;
+    }
+    try (OutputStream file = new BufferedOutputStream(Files.newOutputStream(out))) {
+      write(format, entries, name, names, file);
+    }
+    main.screen().note("wrote " + out + ", " + Amounts.bytes(Files.size(out)));
+  }
+
+  private static void write(
+      Format format,
+      List<Entry> entries,
+      String name,
+      Function<Address, String> names,
+      OutputStream to)
+      throws IOException {
+    switch (format) {
+      case wfformat ->
+          Exports.wfformat(entries, name, names, VersionCommand.version(), to);
+      case chrome -> Exports.chrome(entries, names, to);
+      case csv -> Exports.csv(entries, to);
+      case jsonl -> Exports.jsonl(entries, to);
+    }
+    to.flush();
+  }
+
+  private void print(List<Entry> entries, Function<Address, String> names) {
+    Screen screen = main.screen();
+    if (entries.isEmpty()) {
+      screen.note("no records yet");
+      return;
+    }
+    if (!each && entries.size() > SHOWN_SINGLY) {
+      screen.say(byKind(entries));
+      screen.note("one line for each of the " + entries.size() + " attempts: --each");
+      return;
+    }
+    Table table =
+        new Table(
+            "task", ">attempt", "provider", "outcome", ">waited", ">wall", ">cpu", ">gas",
+            ">memory", ">cost", "reason");
+    for (Entry entry : entries) {
+      ExecutionRecord r = entry.record();
+      table.row(
+          r.taskName(),
+          r.attempt(),
+          names.apply(r.provider()),
+          r.outcome(),
+          Amounts.duration((r.assignedUs() - r.readyUs()) * 1_000),
+          Amounts.duration(r.usage().wallNs()),
+          Amounts.duration(r.usage().cpuNs()),
+          Amounts.count(r.usage().gas()),
+          Amounts.bytes(r.usage().peakMemoryBytes()),
+          Amounts.credits(r.charge()),
+          r.reason());
+    }
+    screen.say(table.lines());
+  }
+
+  /// The record table by kind of task.
+  static List<String> byKind(List<Entry> entries) {
+    Table table =
+        new Table(
+            "kind", ">tasks", ">attempts", ">failed", ">median", ">p95", ">max", ">cpu", ">gas",
+            ">in", ">out", ">cost");
+    for (Analysis.KindRow row : Analysis.byKind(entries)) {
+      table.row(
+          row.kind(),
+          row.tasks(),
+          row.attempts(),
+          row.failed(),
+          Amounts.duration(row.wallMedianNs()),
+          Amounts.duration(row.wallP95Ns()),
+          Amounts.duration(row.wallMaxNs()),
+          Amounts.duration(row.cpuNs()),
+          Amounts.count(row.gas()),
+          Amounts.bytes(row.bytesIn()),
+          Amounts.bytes(row.bytesOut()),
+          Amounts.credits(row.charge()));
+    }
+    return table.lines();
+  }
+
+}

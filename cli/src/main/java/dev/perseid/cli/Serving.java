@@ -1,0 +1,325 @@
+package dev.perseid.cli;
+
+import dev.perseid.core.Address;
+import dev.perseid.core.Price;
+import dev.perseid.node.PoolClient;
+import dev.perseid.node.PoolConfig;
+import dev.perseid.node.PoolNode;
+import dev.perseid.node.ProviderConfig;
+import dev.perseid.node.ProviderNode;
+import dev.perseid.sandbox.Isolation;
+import dev.perseid.settle.Key;
+import dev.perseid.settle.Tls;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
+import java.util.logging.Level;
+import java.util.logging.Logger;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Option;
+
+/// What runs until somebody stops it: a pool, a provider, or both. Stopping happens in the reverse
+/// order of starting, on Ctrl-C and on SIGTERM, and drains.
+final class Serving {
+  /// The port of a pool unless somebody says otherwise.
+  static final int USUAL_PORT = 7464;
+
+  private static final long FAILURE_CHECK_MS = 250;
+
+  /// The logger of everything; held, because loggers that nobody holds forget their level.
+  private static final Logger ROOT = Logger.getLogger("");
+
+  private final Screen screen;
+  private final boolean asJson;
+  private final Deque<Runnable> stops = new ArrayDeque<>();
+  private final CountDownLatch stopped = new CountDownLatch(1);
+  private boolean over;
+
+  /// @param asJson whether to print JSON where something has started
+  Serving(Screen screen, boolean asJson) {
+    this.screen = screen;
+    this.asJson = asJson;
+    // Libraries speak when something is wrong, not about their every step.
+    ROOT.setLevel(Level.WARNING);
+  }
+
+  /// Options of a pool.
+  static final class PoolOptions {
+    @Option(names = "--host", defaultValue = "127.0.0.1", description = "Where to listen; ${DEFAULT-VALUE}. Anything but loopback gets TLS.")
+    String host = "127.0.0.1";
+
+    @Option(names = "--port", defaultValue = "" + USUAL_PORT, description = "The port, 0 for a free one; ${DEFAULT-VALUE}.")
+    int port = USUAL_PORT;
+
+    @Option(names = "--dir", paramLabel = "FOLDER", description = "Log, records and blobs; default: ~/.perseid/pool.")
+    @Nullable Path dir;
+
+    @Option(names = "--welcome", paramLabel = "CREDITS", description = "Given once to each new consumer.")
+    @Nullable String welcome;
+
+    @Option(names = "--tls-cert", paramLabel = "PEM", description = "Your own certificate chain; default: one bound to the pool's key.")
+    @Nullable Path certificate;
+
+    @Option(names = "--tls-key", paramLabel = "PEM", description = "The certificate's private key.")
+    @Nullable Path certificateKey;
+  }
+
+  /// Options of a provider.
+  static final class ProviderOptions {
+    @Option(names = "--name", description = "A display name.")
+    @Nullable String name;
+
+    @Option(names = "--region", description = "Where the machine stands.")
+    @Nullable String region;
+
+    @Option(names = "--cores", description = "Tasks at once; default: all processors.")
+    @Nullable Integer cores;
+
+    @Option(names = "--memory-mib", description = "Memory of all tasks; default: half of the machine's.")
+    @Nullable Long memoryMib;
+
+    @Option(names = "--cache-mib", description = "Disk for the cache; default: 4096.")
+    @Nullable Long cacheMib;
+
+    @Option(names = "--price-gas", paramLabel = "CREDITS", description = "For 10^9 gas; default: 0.001.")
+    @Nullable String perBillionGas;
+
+    @Option(names = "--price-memory", paramLabel = "CREDITS", description = "For a GB-second; default: 0.000278.")
+    @Nullable String perGbSecond;
+
+    @Option(names = "--price-data", paramLabel = "CREDITS", description = "For a GB moved; default: 0.01.")
+    @Nullable String perGb;
+
+    @Option(names = "--without-isolation", description = "Run tasks also where bubblewrap does not work.")
+    boolean withoutIsolation;
+
+    @Option(names = "--drain-s", defaultValue = "30", description = "Seconds that running tasks get when it stops; ${DEFAULT-VALUE}.")
+    int drainS = 30;
+  }
+
+  /// Starts a pool.
+  ///
+  /// @param welcome credits unless the options say otherwise, in microcredits
+  PoolNode pool(Home home, PoolOptions options, long welcome) throws BadInput, IOException {
+    Key key = home.key("pool");
+    Path dir = options.dir == null ? home.folder().resolve("pool") : options.dir;
+    PoolConfig config;
+    try {
+      config =
+          PoolConfig.usual(dir, key)
+              .at(options.host, options.port)
+              .withWelcome(
+                  options.welcome == null
+                      ? welcome
+                      : Amounts.microcredits(options.welcome, "--welcome"));
+      if (options.certificate != null || options.certificateKey != null) {
+        if (options.certificate == null || options.certificateKey == null) {
+          throw new BadInput("--tls-cert and --tls-key belong together; write both or none");
+        }
+        config = config.withTls(Tls.fromPem(options.certificate, options.certificateKey));
+      }
+    } catch (IllegalArgumentException e) {
+      throw new BadInput(String.valueOf(e.getMessage()));
+    }
+    PoolNode pool = PoolNode.start(config);
+    PoolClient.Target target =
+        new PoolClient.Target(options.host, pool.port(), Optional.of(key.address()));
+    Path announced = home.runningPool();
+    onStop(
+        () -> {
+          remove(announced);
+          close(pool, screen);
+          screen.note("the pool has stopped; its log is in " + dir);
+        });
+    announce(announced, target);
+    if (asJson) {
+      screen.json(
+          json -> {
+            json.writeStartObject();
+            json.writeStringField("pool", target.toString());
+            json.writeStringField("directory", dir.toString());
+            json.writeEndObject();
+          });
+    } else {
+      screen.say("pool " + target);
+    }
+    return pool;
+  }
+
+  /// Starts a provider.
+  ProviderNode provider(
+      Home home, PoolClient.Target pool, Path dir, ProviderOptions options, boolean isolation)
+      throws BadInput, IOException, InterruptedException {
+    Key key = home.key(home.keyFolder("provider"));
+    Address address = pool.address().orElseThrow(() -> new BadInput("the pool's address is missing: write " + pool + "@0x..., as `perseid pool` printed it"));
+    ProviderConfig config;
+    try {
+      config =
+          ProviderConfig.of(
+              key, ProviderConfig.PoolAt.of(pool.host(), pool.port(), address), dir);
+      config = config.with(terms(options, config.terms())).with(lent(options, config.lent()));
+    } catch (IllegalArgumentException e) {
+      throw new BadInput(String.valueOf(e.getMessage()));
+    }
+    if (!isolation || options.withoutIsolation) {
+      config = config.isolationPreferred();
+    }
+    ProviderNode provider = ProviderNode.start(config, screen::note);
+    onStop(
+        () -> {
+          screen.note("draining; what runs gets " + options.drainS + " s");
+          try {
+            boolean all = provider.drain(Duration.ofSeconds(options.drainS));
+            screen.note(all ? "the provider has stopped" : "stopped before the pool had everything");
+          } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+          } finally {
+            provider.close();
+          }
+        });
+    started(provider, config);
+    if (provider.isolation().kind() == Isolation.Kind.NONE) {
+      screen.note("no isolation by the kernel: " + provider.isolation().reason());
+    }
+    return provider;
+  }
+
+  private void started(ProviderNode provider, ProviderConfig config) {
+    if (asJson) {
+      screen.json(
+          json -> {
+            json.writeStartObject();
+            json.writeStringField("provider", provider.address().toString());
+            json.writeStringField("name", config.terms().name());
+            json.writeNumberField("cores", config.lent().cores());
+            json.writeNumberField("memory_bytes", config.lent().memoryBytes());
+            json.writeStringField("isolation", provider.isolation().kind().name());
+            json.writeEndObject();
+          });
+      return;
+    }
+    screen.say(
+        "provider "
+            + provider.address()
+            + " '"
+            + config.terms().name()
+            + "': "
+            + config.lent().cores()
+            + " cores, "
+            + Amounts.bytes(config.lent().memoryBytes())
+            + (provider.offer().capability().gasPerS().isPresent()
+                ? ", " + Amounts.count(provider.offer().capability().gasPerS()) + " gas/s a core"
+                : ""));
+  }
+
+  private static ProviderConfig.Terms terms(ProviderOptions options, ProviderConfig.Terms usual)
+      throws BadInput {
+    Price price = usual.price();
+    return new ProviderConfig.Terms(
+        options.name == null ? usual.name() : options.name,
+        options.region == null ? usual.region() : options.region,
+        new Price(
+            price(options.perBillionGas, price.perBillionGas(), "--price-gas"),
+            price(options.perGbSecond, price.perGbSecond(), "--price-memory"),
+            price(options.perGb, price.perGb(), "--price-data")));
+  }
+
+  private static long price(@Nullable String text, long usual, String what) throws BadInput {
+    return text == null ? usual : Amounts.microcredits(text, what);
+  }
+
+  private static ProviderConfig.Lent lent(ProviderOptions options, ProviderConfig.Lent usual) {
+    return new ProviderConfig.Lent(
+        options.cores == null ? usual.cores() : options.cores,
+        options.memoryMib == null ? usual.memoryBytes() : mib(options.memoryMib),
+        options.cacheMib == null ? usual.cacheBytes() : mib(options.cacheMib),
+        usual.consumers());
+  }
+
+  private static long mib(long mib) {
+    return Math.multiplyExact(Math.max(0, Math.min(mib, 1L << 30)), 1L << 20);
+  }
+
+  /// Registers what stops a thing that has just been started.
+  synchronized void onStop(Runnable stop) {
+    stops.push(stop);
+  }
+
+  /// Stops on Ctrl-C and SIGTERM.
+  void stopOnSignal() {
+    Runtime.getRuntime().addShutdownHook(new Thread(this::stop, "stop"));
+  }
+
+  /// Closes a pool; what was acknowledged is on disk even if that fails.
+  static void close(PoolNode pool, Screen screen) {
+    try {
+      pool.close();
+    } catch (IOException e) {
+      screen.note("the pool did not close cleanly: " + e.getMessage());
+    }
+  }
+
+  /// Waits until it is stopped by a signal, or fails by itself; returns the exit code.
+  ///
+  /// @param failures what may go wrong while it runs
+  int await(List<Supplier<Optional<String>>> failures) throws InterruptedException {
+    while (!stopped.await(FAILURE_CHECK_MS, TimeUnit.MILLISECONDS)) {
+      for (Supplier<Optional<String>> failure : failures) {
+        Optional<String> reason = failure.get();
+        if (reason.isPresent()) {
+          screen.note("perseid: " + reason.get());
+          stop();
+          return Exit.UNREACHABLE;
+        }
+      }
+    }
+    return Exit.OK;
+  }
+
+  /// Why a provider cannot go on.
+  static Optional<String> failure(ProviderNode provider) {
+    return Optional.ofNullable(provider.failure().getNow(null));
+  }
+
+  /// Stops everything, the last started first; the second time it does nothing.
+  void stop() {
+    synchronized (this) {
+      if (over) {
+        return;
+      }
+      over = true;
+    }
+    for (Runnable stop : stops) {
+      stop.run();
+    }
+    stopped.countDown();
+  }
+
+  private static void announce(Path file, PoolClient.Target target) throws IOException {
+    Path folder = file.getParent();
+    if (folder != null) {
+      Files.createDirectories(folder);
+    }
+    Path part = file.resolveSibling("address.part");
+    Files.writeString(part, target + "\n");
+    Files.move(part, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+  }
+
+  private void remove(Path file) {
+    try {
+      Files.deleteIfExists(file);
+    } catch (IOException e) {
+      screen.note(file + " could not be removed: " + e.getMessage());
+    }
+  }
+
+}

@@ -1,0 +1,66 @@
+package dev.perseid.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.perseid.cli.genomics.DemoReads;
+import dev.perseid.cli.genomics.Genome;
+import dev.perseid.cli.genomics.ReadSimulator;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/// The demo as a user runs it, with real processes, on fewer reads.
+class DemoTest {
+  @TempDir Path folder;
+
+  private static List<Path> leftovers() throws Exception {
+    try (Stream<Path> files = Files.list(Path.of(System.getProperty("java.io.tmpdir")))) {
+      return files.filter(f -> f.getFileName().toString().startsWith("perseid-demo-")).toList();
+    }
+  }
+
+  @Test
+  void itEndsWellAndLeavesNothingBehind() throws Exception {
+    List<Path> before = leftovers();
+    Path example = Path.of("../examples/genomics");
+    Genome genome = Genome.parse(Files.readString(example.resolve("data/lambda.fa")));
+    DemoReads reads =
+        new DemoReads(ReadSimulator.simulate(genome, 7, 1_000).fastq(), "1000 simulated reads");
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    Screen screen =
+        new Screen(
+            new PrintStream(out, true, StandardCharsets.UTF_8),
+            new PrintStream(out, true, StandardCharsets.UTF_8),
+            false);
+    Serving serving = new Serving(screen, false);
+    boolean good;
+    try {
+      good =
+          new Demo(screen, serving, example, reads, folder.resolve("results"), false).run();
+    } finally {
+      serving.stop();
+    }
+    String text = out.toString(StandardCharsets.UTF_8);
+    assertThat(good).as(text).isTrue();
+    assertThat(text)
+        .contains("all 5 result files equal those of a plain single-process run, byte for byte")
+        .contains("== critical path")
+        .contains("paid = earned, to the microcredit")
+        .contains("225 receipts verified");
+    assertThat(leftovers()).isEqualTo(before);
+    assertThat(ProcessHandle.current().descendants().filter(DemoTest::isProvider)).isEmpty();
+    assertThat(VerifyCommand.receipts(folder.resolve("results/receipts.jsonl"))).hasSize(225);
+  }
+
+  private static boolean isProvider(ProcessHandle process) {
+    return process.info().arguments().stream()
+        .flatMap(Stream::of)
+        .anyMatch("--until-stdin-ends"::equals);
+  }
+}

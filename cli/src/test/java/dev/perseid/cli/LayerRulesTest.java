@@ -1,0 +1,177 @@
+package dev.perseid.cli;
+
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.tngtech.archunit.base.DescribedPredicate;
+import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import com.tngtech.archunit.core.importer.ImportOption;
+import com.tngtech.archunit.core.importer.Location;
+import java.util.List;
+import java.util.Map;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/// The floors of the house (ARCHITECTURE.md): arrows point down, the heart is pure.
+class LayerRulesTest {
+  /// What each module may see of Perseid. A module that is missing here fails the test.
+  private static final Map<String, List<String>> MAY_SEE =
+      Map.of(
+          "core", List.of(),
+          "journal", List.of("core"),
+          "wire", List.of("core"),
+          "sandbox", List.of("core"),
+          "settle", List.of("core"),
+          "node", List.of("core", "journal", "wire", "sandbox", "settle"),
+          "cli", List.of("core", "journal", "wire", "sandbox", "settle", "node"));
+
+  private static final JavaClasses ALL =
+      new ClassFileImporter()
+          .withImportOption(new ImportOption.DoNotIncludeTests())
+          .withImportOption(LayerRulesTest::ours)
+          .importPackages("dev.perseid");
+
+  private static boolean ours(Location location) {
+    return !location.contains("/dev/perseid/wire/v1/"); // generated
+  }
+
+  static Stream<Arguments> modules() {
+    return MAY_SEE.keySet().stream().sorted().map(Arguments::of);
+  }
+
+  @Test
+  void theRulesSeeTheWholeHouse() {
+    // A rule over no classes holds always; so that the others mean something, count what they see.
+    assertThat(ALL.size()).isGreaterThan(250);
+    for (String module : MAY_SEE.keySet()) {
+      assertThat(ALL.stream().filter(c -> module(c).equals(module)).count())
+          .as("classes of %s", module)
+          .isGreaterThanOrEqualTo(10);
+    }
+    assertThat(ALL.stream().map(LayerRulesTest::module).distinct())
+        .containsExactlyInAnyOrderElementsOf(MAY_SEE.keySet());
+  }
+
+  @ParameterizedTest
+  @MethodSource("modules")
+  void arrowsPointDown(String module) {
+    List<String> seen = MAY_SEE.getOrDefault(module, List.of());
+    for (String other : MAY_SEE.keySet()) {
+      if (!other.equals(module) && !seen.contains(other)) {
+        noClasses()
+            .that()
+            .resideInAPackage("dev.perseid." + module + "..")
+            .should()
+            .dependOnClassesThat()
+            .resideInAPackage("dev.perseid." + other + "..")
+            .check(ALL);
+      }
+    }
+  }
+
+  @Test
+  void theHeartNeedsNothingButTheLanguage() {
+    classes()
+        .that()
+        .resideInAPackage("dev.perseid.core..")
+        .should()
+        .onlyDependOnClassesThat()
+        .resideInAnyPackage(
+            "dev.perseid.core..",
+            "java.lang..",
+            "java.util..",
+            "java.math..",
+            "java.nio",
+            "java.nio.charset..",
+            "java.io..",
+            "java.security..",
+            "org.jspecify.annotations..")
+        .check(ALL);
+  }
+
+  @Test
+  void theHeartHasNoClockNoThreadNoChance() {
+    noClasses()
+        .that()
+        .resideInAPackage("dev.perseid.core..")
+        .should()
+        .callMethod(System.class, "currentTimeMillis")
+        .orShould()
+        .callMethod(System.class, "nanoTime")
+        .orShould()
+        .callMethod(System.class, "getenv", String.class)
+        .orShould()
+        .callMethod(System.class, "getProperty", String.class)
+        .orShould()
+        .callMethod(Object.class, "hashCode")
+        .orShould()
+        .callMethod(System.class, "identityHashCode", Object.class)
+        .orShould()
+        .callMethod(Math.class, "random")
+        .orShould()
+        .dependOnClassesThat(
+            named(
+                "clocks, threads, chance, files and logs",
+                Pattern.compile(
+                    "java\\.time\\..*|java\\.lang\\.Thread.*|java\\.lang\\.Process.*"
+                        + "|java\\.util\\.concurrent\\..*|java\\.util\\.(Random|SplittableRandom|UUID|Timer).*"
+                        + "|java\\.util\\.random\\..*|java\\.util\\.logging\\..*"
+                        + "|java\\.security\\.SecureRandom|java\\.io\\.(File|Console|RandomAccess).*")))
+        .check(ALL);
+  }
+
+  /// `Set.of` and `Map.of` iterate in a new order in each run; HashSet and HashMap in one that hash
+  /// codes decide. Neither may reach an event.
+  @Test
+  void theHeartIteratesInNoHashOrder() {
+    DescribedPredicate<JavaClass> hashed =
+        named(
+            "hash collections",
+            Pattern.compile(
+                "java\\.util\\.(HashSet|IdentityHashMap|WeakHashMap|Hashtable|ImmutableCollections)"));
+    noClasses()
+        .that()
+        .resideInAPackage("dev.perseid.core..")
+        .should()
+        .dependOnClassesThat(hashed)
+        .check(ALL);
+    for (JavaClass one : ALL) {
+      if (!module(one).equals("core")) {
+        continue;
+      }
+      one.getMethodCallsFromSelf()
+          .forEach(
+              call -> {
+                String owner = call.getTargetOwner().getName();
+                String method = call.getTarget().getName();
+                boolean immutable =
+                    (owner.equals("java.util.Set") || owner.equals("java.util.Map"))
+                        && (method.equals("of")
+                            || method.equals("copyOf")
+                            || method.equals("ofEntries"));
+                boolean ordered =
+                    owner.equals("java.util.HashMap")
+                        && List.of("keySet", "values", "entrySet", "forEach").contains(method);
+                assertThat(immutable || ordered)
+                    .as("%s uses %s.%s", call.getDescription(), owner, method)
+                    .isFalse();
+              });
+    }
+  }
+
+  private static DescribedPredicate<JavaClass> named(String what, Pattern names) {
+    return DescribedPredicate.describe(what, c -> names.matcher(c.getName()).matches());
+  }
+
+  private static String module(JavaClass c) {
+    String[] parts = c.getPackageName().split("\\.");
+    return parts.length > 2 ? parts[2] : "";
+  }
+}

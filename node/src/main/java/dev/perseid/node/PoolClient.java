@@ -1,0 +1,898 @@
+package dev.perseid.node;
+
+import com.google.protobuf.ByteString;
+import dev.perseid.core.Address;
+import dev.perseid.core.Blob;
+import dev.perseid.core.Entry;
+import dev.perseid.core.EntryCodec;
+import dev.perseid.core.Hash;
+import dev.perseid.core.JobCodec;
+import dev.perseid.core.JobId;
+import dev.perseid.core.JobSpec;
+import dev.perseid.settle.Digests;
+import dev.perseid.settle.Key;
+import dev.perseid.settle.NodeCertificate;
+import dev.perseid.settle.Tls;
+import dev.perseid.wire.Channels;
+import dev.perseid.wire.Malformed;
+import dev.perseid.wire.Translation;
+import dev.perseid.wire.WireLimits;
+import dev.perseid.wire.v1.IdentityGrpc;
+import dev.perseid.wire.v1.JobsGrpc;
+import dev.perseid.wire.v1.Proto;
+import io.grpc.CallCredentials;
+import io.grpc.ManagedChannel;
+import io.grpc.Metadata;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import io.grpc.stub.StreamObserver;
+import java.io.ByteArrayInputStream;
+import java.io.FilterInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashSet;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Consumer;
+import java.util.function.Function;
+import java.util.function.LongConsumer;
+import javax.net.ssl.X509ExtendedTrustManager;
+
+/// A consumer's (or operator's) connection to a pool: proves its key once, then submits jobs, moves
+/// blobs and asks questions. Blocking; safe for several threads. Every call has a time limit except
+/// [#watch], which lasts as long as the job.
+///
+/// Expected failures are [PoolFailure]s with a message for people.
+public final class PoolClient implements AutoCloseable {
+  private static final long CALL_MS = 30_000;
+  private static final long SUBMIT_MS = 300_000;
+  private static final long LIST_MS = 300_000;
+  private static final Duration BLOB_IDLE = Duration.ofMinutes(10);
+
+  /// How often a broken blob transfer is taken up again where it stopped.
+  private static final int TRANSFER_TRIES = 5;
+
+  private static final Metadata.Key<String> AUTHORIZATION =
+      Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
+
+  /// Where a pool is, and who it must be.
+  ///
+  /// @param address the pool's address; may be missing on loopback only, where whoever answers is
+  ///   believed
+  public record Target(String host, int port, Optional<Address> address) {
+    /// Parses `HOST:PORT` or `HOST:PORT@0xADDRESS`; IPv6 hosts stand in brackets.
+    ///
+    /// @throws IllegalArgumentException with a message for people
+    public static Target parse(String text) {
+      int at = text.indexOf('@');
+      String place = at < 0 ? text : text.substring(0, at);
+      Optional<Address> address =
+          at < 0 ? Optional.empty() : Optional.of(Address.parse(text.substring(at + 1)));
+      int colon = place.lastIndexOf(':');
+      int port = -1;
+      if (colon > 0) {
+        try {
+          port = Integer.parseInt(place.substring(colon + 1));
+        } catch (NumberFormatException e) {
+          port = -1;
+        }
+      }
+      if (port < 1 || port > 65_535) {
+        throw new IllegalArgumentException(
+            "'" + text + "' is no pool: write HOST:PORT or HOST:PORT@0xADDRESS");
+      }
+      String host = place.substring(0, colon);
+      if (host.startsWith("[") && host.endsWith("]")) {
+        host = host.substring(1, host.length() - 1);
+      }
+      return new Target(host, port, address);
+    }
+
+    /// The form that [#parse] reads.
+    @Override
+    public String toString() {
+      return (host.contains(":") ? "[" + host + "]" : host)
+          + ":"
+          + port
+          + address.map(a -> "@" + a).orElse("");
+    }
+  }
+
+  /// What a caller wants to be.
+  public enum Role {
+    /// Pays for jobs.
+    CONSUMER,
+    /// Runs the pool; must hold the pool's own key.
+    OPERATOR;
+
+    String word() {
+      return switch (this) {
+        case CONSUMER -> "consumer";
+        case OPERATOR -> "operator";
+      };
+    }
+  }
+
+  /// Bytes that can be read from any offset, again and again.
+  public interface Content {
+    /// The bytes from `offset` to the end.
+    InputStream open(long offset) throws IOException;
+
+    /// A file's bytes.
+    static Content of(Path path) {
+      return offset -> {
+        InputStream in = Files.newInputStream(path);
+        try {
+          in.skipNBytes(offset);
+          return in;
+        } catch (IOException e) {
+          in.close();
+          throw e;
+        }
+      };
+    }
+
+    /// These bytes.
+    static Content of(byte[] bytes) {
+      return offset ->
+          new ByteArrayInputStream(bytes, (int) offset, bytes.length - (int) offset);
+    }
+  }
+
+  /// An account's money.
+  public record Account(Address address, long balance, long reserved) {}
+
+  /// Why something is as it is.
+  public record Why(String sentence, List<String> wouldHelp) {}
+
+  /// An output that a job left.
+  public record Output(String taskName, int output, Blob blob) {}
+
+  /// A record and the canonical bytes that stand in the pool's log.
+  @SuppressWarnings("ArrayRecordComponent") // never compared
+  public record LoggedEntry(Entry entry, byte[] bytes) {}
+
+  private final Target target;
+  private final Key key;
+  private final Role role;
+  private final ManagedChannel channel;
+  private final HttpClient http;
+  private final String scheme;
+  private final Address pool;
+  private final String version;
+  private volatile String token = "";
+
+  private PoolClient(Target target, Key key, Role role) throws PoolFailure {
+    this.target = target;
+    this.key = key;
+    this.role = role;
+    Optional<X509ExtendedTrustManager> trust = Optional.empty();
+    if (!Channels.isLoopback(target.host())) {
+      if (target.address().isEmpty()) {
+        throw new PoolFailure(
+            PoolFailure.Kind.REFUSED,
+            "NO_ADDRESS",
+            "the pool's address is missing: write "
+                + target
+                + "@0x... (the operator's `perseid pool` prints it), so that its certificate can be"
+                + " checked");
+      }
+      trust = Optional.of(NodeCertificate.pinned(target.address().get()));
+    }
+    this.scheme = trust.isPresent() ? "https" : "http";
+    this.channel = Channels.open(target.host(), target.port(), trust.map(t -> t));
+    HttpClient.Builder builder =
+        HttpClient.newBuilder()
+            .version(HttpClient.Version.HTTP_1_1)
+            .connectTimeout(Duration.ofMillis(WireLimits.CONNECT_MS));
+    trust.ifPresent(t -> builder.sslContext(Tls.clientContext(t)));
+    this.http = builder.build();
+    boolean whole = false;
+    try {
+      Proto.AboutReply about =
+          once(() -> identity().about(Proto.AboutRequest.getDefaultInstance()));
+      this.pool = Translation.address(about.getPool(), "pool");
+      this.version = about.getVersion();
+      if (about.getProtocol() != 1) {
+        throw new PoolFailure(
+            PoolFailure.Kind.REFUSED,
+            "PROTOCOL",
+            "the pool speaks protocol " + about.getProtocol() + ", this program 1: update it");
+      }
+      if (target.address().isPresent() && !target.address().get().equals(pool)) {
+        throw new PoolFailure(
+            PoolFailure.Kind.REFUSED,
+            "WRONG_POOL",
+            target.host()
+                + ":"
+                + target.port()
+                + " is the pool "
+                + pool
+                + ", not "
+                + target.address().get()
+                + ": correct --pool");
+      }
+      login();
+      whole = true;
+    } catch (Malformed e) {
+      throw unreadable(e);
+    } finally {
+      if (!whole) {
+        channel.shutdownNow();
+        http.close();
+      }
+    }
+  }
+
+  /// Connects and proves the key.
+  ///
+  /// @throws PoolFailure if the pool cannot be reached, is another one, or refuses the login
+  public static PoolClient connect(Target target, Key key, Role role) throws PoolFailure {
+    return new PoolClient(target, key, role);
+  }
+
+  /// The pool's address.
+  public Address pool() {
+    return pool;
+  }
+
+  /// The version that the pool runs.
+  public String version() {
+    return version;
+  }
+
+  /// Who calls.
+  public Address self() {
+    return key.address();
+  }
+
+  // ---- blobs ------------------------------------------------------------------------------------
+
+  /// Which of these blobs the pool lacks, in the order given.
+  public List<Blob> missing(Collection<Blob> blobs) throws PoolFailure {
+    List<Blob> all = List.copyOf(blobs);
+    List<Blob> missing = new ArrayList<>();
+    for (int from = 0; from < all.size(); from += WireLimits.ASKED_BLOBS) {
+      List<Blob> part = all.subList(from, Math.min(all.size(), from + WireLimits.ASKED_BLOBS));
+      Proto.MissingBlobsRequest.Builder request = Proto.MissingBlobsRequest.newBuilder();
+      part.forEach(blob -> request.addBlobs(Translation.write(blob)));
+      Proto.MissingBlobsReply reply = call(() -> jobs(CALL_MS).missingBlobs(request.build()));
+      Set<Hash> lacking = new HashSet<>();
+      for (ByteString hash : reply.getMissingList()) {
+        lacking.add(read(() -> Translation.hash(hash, "missing")));
+      }
+      for (Blob blob : part) {
+        if (lacking.contains(blob.hash())) {
+          missing.add(blob);
+        }
+      }
+    }
+    return missing;
+  }
+
+  /// Stores a blob. A transfer that breaks is taken up where it stopped.
+  ///
+  /// @param sent told now and then how many bytes have been sent in all
+  public void upload(Blob blob, Content content, LongConsumer sent) throws PoolFailure {
+    PoolFailure last = null;
+    for (int attempt = 0; attempt < TRANSFER_TRIES; attempt++) {
+      try {
+        long offset = attempt == 0 ? 0 : stored(blob.hash());
+        if (offset < 0) {
+          sent.accept(blob.sizeBytes());
+          return;
+        }
+        HttpRequest.BodyPublisher body =
+            HttpRequest.BodyPublishers.fromPublisher(
+                HttpRequest.BodyPublishers.ofInputStream(() -> opened(content, offset, sent)),
+                Math.max(1, blob.sizeBytes() - offset));
+        HttpRequest.Builder request = blobRequest(blob.hash()).PUT(body);
+        if (offset > 0) {
+          request.header(
+              "Content-Range",
+              "bytes " + offset + "-" + (blob.sizeBytes() - 1) + "/" + blob.sizeBytes());
+        }
+        HttpResponse<String> reply =
+            http.send(request.build(), HttpResponse.BodyHandlers.ofString());
+        if (reply.statusCode() / 100 == 2) {
+          return;
+        }
+        if (reply.statusCode() == 401) {
+          login();
+        } else if (reply.statusCode() < 500 && reply.statusCode() != 409 && reply.statusCode() != 416) {
+          throw new PoolFailure(
+              PoolFailure.Kind.REFUSED, "HTTP_" + reply.statusCode(), shortened(reply.body()));
+        }
+        last =
+            new PoolFailure(
+                PoolFailure.Kind.REFUSED, "HTTP_" + reply.statusCode(), shortened(reply.body()));
+      } catch (IOException e) {
+        last = unreachable(broken(e));
+      } catch (InterruptedException e) {
+        throw interrupted();
+      }
+    }
+    throw last == null ? unreachable("the transfer broke again and again") : last;
+  }
+
+  /// How many bytes of a blob the pool has of a broken upload; -1 if it has the whole blob.
+  private long stored(Hash hash) throws IOException, InterruptedException {
+    HttpResponse<Void> reply =
+        http.send(
+            blobRequest(hash).method("HEAD", HttpRequest.BodyPublishers.noBody()).build(),
+            HttpResponse.BodyHandlers.discarding());
+    if (reply.statusCode() == 200) {
+      return -1;
+    }
+    return reply.headers().firstValueAsLong("Upload-Offset").orElse(0);
+  }
+
+  private static InputStream opened(Content content, long offset, LongConsumer sent) {
+    InputStream in;
+    try {
+      in = content.open(offset);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return new FilterInputStream(in) {
+      private long at = offset;
+
+      @Override
+      public int read(byte[] out, int start, int length) throws IOException {
+        int n = super.read(out, start, length);
+        if (n > 0) {
+          at += n;
+          sent.accept(at);
+        }
+        return n;
+      }
+    };
+  }
+
+  /// The size of a blob of the caller's; empty if the pool has none such.
+  public OptionalLong sizeOf(Hash hash) throws PoolFailure {
+    try {
+      HttpResponse<Void> reply =
+          http.send(
+              blobRequest(hash).method("HEAD", HttpRequest.BodyPublishers.noBody()).build(),
+              HttpResponse.BodyHandlers.discarding());
+      return reply.statusCode() == 200
+          ? reply.headers().firstValueAsLong("Content-Length")
+          : OptionalLong.empty();
+    } catch (IOException e) {
+      throw unreachable(broken(e));
+    } catch (InterruptedException e) {
+      throw interrupted();
+    }
+  }
+
+  /// Fetches a blob into a file, by way of a file beside it, and checks its hash. A transfer that
+  /// breaks is taken up where it stopped.
+  public void download(Blob blob, Path to) throws PoolFailure, IOException {
+    Path folder = to.toAbsolutePath().getParent();
+    if (folder != null) {
+      Files.createDirectories(folder);
+    }
+    Path part = to.resolveSibling(to.getFileName() + ".part");
+    try {
+      fetch(blob, part);
+      Files.move(
+          part,
+          to,
+          StandardCopyOption.ATOMIC_MOVE,
+          StandardCopyOption.REPLACE_EXISTING);
+    } finally {
+      Files.deleteIfExists(part);
+    }
+  }
+
+  private void fetch(Blob blob, Path part) throws PoolFailure, IOException {
+    MessageDigest digest = sha256();
+    long at = 0;
+    Files.deleteIfExists(part);
+    try (var out = Files.newOutputStream(part)) {
+      PoolFailure last = null;
+      for (int attempt = 0; attempt < TRANSFER_TRIES && at < blob.sizeBytes(); attempt++) {
+        HttpRequest.Builder request = blobRequest(blob.hash()).GET();
+        if (at > 0) {
+          request.header("Range", "bytes=" + at + "-");
+        }
+        try {
+          HttpResponse<InputStream> reply =
+              http.send(request.build(), HttpResponse.BodyHandlers.ofInputStream());
+          try (InputStream in = reply.body()) {
+            if (reply.statusCode() == 401) {
+              login();
+              continue;
+            }
+            if (reply.statusCode() != (at > 0 ? 206 : 200)) {
+              String body = new String(in.readNBytes(1_000), StandardCharsets.UTF_8);
+              last =
+                  new PoolFailure(
+                      PoolFailure.Kind.REFUSED, "HTTP_" + reply.statusCode(), shortened(body));
+              if (reply.statusCode() < 500) {
+                throw last;
+              }
+              continue;
+            }
+            byte[] block = new byte[1 << 16];
+            for (int n = in.read(block); n >= 0; n = in.read(block)) {
+              at += n;
+              if (at > blob.sizeBytes()) {
+                throw wrongBytes(blob);
+              }
+              digest.update(block, 0, n);
+              out.write(block, 0, n);
+            }
+          }
+        } catch (IOException e) {
+          last = unreachable(broken(e));
+        } catch (InterruptedException e) {
+          throw interrupted();
+        }
+      }
+      if (at < blob.sizeBytes()) {
+        throw last == null ? unreachable("the transfer broke again and again") : last;
+      }
+    }
+    if (!Hash.of(digest.digest()).equals(blob.hash())) {
+      throw wrongBytes(blob);
+    }
+  }
+
+  private static PoolFailure wrongBytes(Blob blob) {
+    return new PoolFailure(
+        PoolFailure.Kind.REFUSED,
+        "WRONG_BYTES",
+        "the pool sent other bytes than those named sha256:" + blob.hash() + ": do not use it");
+  }
+
+  private HttpRequest.Builder blobRequest(Hash hash) {
+    String host = target.host().contains(":") ? "[" + target.host() + "]" : target.host();
+    return HttpRequest.newBuilder(
+            URI.create(
+                scheme + "://" + host + ":" + target.port() + "/v1/blobs/" + hash.hex()))
+        .timeout(BLOB_IDLE)
+        .header("Authorization", "Bearer " + token);
+  }
+
+  // ---- jobs -------------------------------------------------------------------------------------
+
+  /// Submits a job whose blobs the pool has. Submitting the same job again (same nonce) is harmless
+  /// and returns the same id.
+  public JobId submit(JobSpec job) throws PoolFailure {
+    String signature =
+        key.sign(
+            Digests.order(
+                pool, key.address(), job.nonce(), job.budget(), JobCodec.specHash(job)));
+    Proto.SubmitReply reply =
+        call(
+            () -> {
+              CompletableFuture<Proto.SubmitReply> answer = new CompletableFuture<>();
+              StreamObserver<Proto.SubmitPart> parts =
+                  JobsGrpc.newStub(channel)
+                      .withCallCredentials(bearer())
+                      .withDeadlineAfter(SUBMIT_MS, TimeUnit.MILLISECONDS)
+                      .submit(new OneAnswer<>(answer));
+              for (Proto.SubmitPart part : Translation.write(job, signature)) {
+                if (answer.isDone()) {
+                  break;
+                }
+                parts.onNext(part);
+              }
+              if (!answer.isDone()) {
+                parts.onCompleted();
+              }
+              return awaited(answer);
+            });
+    refuse(reply.hasRefusal(), reply.getRefusal());
+    return read(() -> Translation.job(reply.getJob(), "job"));
+  }
+
+  /// Cancels a job of the caller's; the operator may cancel any.
+  public void cancel(JobId job) throws PoolFailure {
+    Proto.CancelReply reply =
+        call(
+            () ->
+                jobs(CALL_MS)
+                    .cancel(
+                        Proto.CancelRequest.newBuilder().setJob(Translation.bytes(job)).build()));
+    refuse(reply.hasRefusal(), reply.getRefusal());
+  }
+
+  /// The newest jobs first.
+  ///
+  /// @param all everybody's, for the operator
+  public List<Proto.JobProgress> list(boolean all, int limit) throws PoolFailure {
+    return call(
+            () ->
+                jobs(CALL_MS)
+                    .list(Proto.ListRequest.newBuilder().setAll(all).setLimit(limit).build()))
+        .getJobsList();
+  }
+
+  /// Follows a job until it ends and returns its last state. A broken connection is taken up again
+  /// for as long as the pool comes back within [#CALL_MS].
+  public Proto.JobProgress watch(JobId job, Consumer<Proto.JobProgress> seen) throws PoolFailure {
+    long brokenSince = -1;
+    while (true) {
+      try {
+        Proto.JobProgress last = null;
+        Iterator<Proto.JobProgress> states =
+            JobsGrpc.newBlockingStub(channel)
+                .withCallCredentials(bearer())
+                .watch(Proto.WatchRequest.newBuilder().setJob(Translation.bytes(job)).build());
+        while (states.hasNext()) {
+          last = states.next();
+          brokenSince = -1;
+          seen.accept(last);
+        }
+        if (last != null && !last.getState().equals("running")) {
+          return last;
+        }
+      } catch (StatusRuntimeException e) {
+        if (e.getStatus().getCode() == Status.Code.UNAUTHENTICATED && brokenSince < 0) {
+          login();
+        } else if (e.getStatus().getCode() != Status.Code.UNAVAILABLE) {
+          throw failure(e);
+        }
+      }
+      long now = System.nanoTime();
+      if (brokenSince < 0) {
+        brokenSince = now;
+      } else if (now - brokenSince > CALL_MS * 1_000_000) {
+        throw unreachable("the connection broke while watching");
+      }
+      pause();
+    }
+  }
+
+  /// The outputs that the job file names as results.
+  public List<Output> results(JobId job) throws PoolFailure {
+    Proto.ResultsReply reply =
+        call(
+            () ->
+                jobs(CALL_MS)
+                    .results(
+                        Proto.ResultsRequest.newBuilder().setJob(Translation.bytes(job)).build()));
+    refuse(reply.hasRefusal(), reply.getRefusal());
+    List<Output> all = new ArrayList<>();
+    for (Proto.NamedOutput one : reply.getOutputsList()) {
+      Blob blob = read(() -> Translation.read(one.getBlob(), "outputs.blob"));
+      all.add(new Output(one.getTaskName(), one.getOutput(), blob));
+    }
+    return all;
+  }
+
+  /// Why a job, or one of its tasks, is as it is.
+  ///
+  /// @param task a task's name; empty for the job as a whole
+  public Why why(JobId job, String task) throws PoolFailure {
+    Proto.WhyReply reply =
+        call(
+            () ->
+                jobs(CALL_MS)
+                    .why(
+                        Proto.WhyRequest.newBuilder()
+                            .setJob(Translation.bytes(job))
+                            .setTaskName(task)
+                            .build()));
+    refuse(reply.hasRefusal(), reply.getRefusal());
+    return new Why(reply.getSentence(), reply.getWouldHelpList());
+  }
+
+  /// The records of a job, or of all of the caller's jobs, in the order of the log.
+  ///
+  /// @param limit at most so many; 0 for all
+  public void records(
+      Optional<JobId> job, long fromIndex, int limit, Consumer<LoggedEntry> taker)
+      throws PoolFailure {
+    Proto.RecordsRequest.Builder request =
+        Proto.RecordsRequest.newBuilder().setFromIndex(fromIndex).setLimit(limit);
+    job.ifPresent(id -> request.setJob(Translation.bytes(id)));
+    stream(
+        () -> jobs(LIST_MS).records(request.build()),
+        part -> {
+          refuse(part.hasRefusal(), part.getRefusal());
+          for (ByteString bytes : part.getEntriesList()) {
+            byte[] canonical = bytes.toByteArray();
+            try {
+              taker.accept(new LoggedEntry(EntryCodec.decode(canonical), canonical));
+            } catch (RuntimeException e) {
+              throw unreadable(e);
+            }
+          }
+        });
+  }
+
+  /// The receipts of a job: JSON documents, one for each record.
+  public void receipts(JobId job, Consumer<String> taker) throws PoolFailure {
+    Proto.ReceiptsRequest request =
+        Proto.ReceiptsRequest.newBuilder().setJob(Translation.bytes(job)).build();
+    stream(
+        () -> jobs(LIST_MS).receipts(request),
+        part -> {
+          refuse(part.hasRefusal(), part.getRefusal());
+          part.getReceiptsList().forEach(taker);
+        });
+  }
+
+  /// The providers that the pool knows.
+  public List<Proto.ProviderView> providers() throws PoolFailure {
+    return call(() -> jobs(CALL_MS).listProviders(Proto.ListProvidersRequest.getDefaultInstance()))
+        .getProvidersList();
+  }
+
+  /// An account; the caller's own if none is named.
+  public Account account(Optional<Address> of) throws PoolFailure {
+    Proto.AccountRequest.Builder request = Proto.AccountRequest.newBuilder();
+    of.ifPresent(address -> request.setAccount(Translation.bytes(address)));
+    Proto.AccountReply reply = call(() -> jobs(CALL_MS).account(request.build()));
+    refuse(reply.hasRefusal(), reply.getRefusal());
+    return new Account(
+        read(() -> Translation.address(reply.getAccount(), "account")),
+        reply.getBalance(),
+        reply.getReserved());
+  }
+
+  /// Gives credits to an account; for the operator.
+  public void grant(Address to, long amount, String memo) throws PoolFailure {
+    Proto.GrantReply reply =
+        call(
+            () ->
+                jobs(CALL_MS)
+                    .grant(
+                        Proto.GrantRequest.newBuilder()
+                            .setTo(Translation.bytes(to))
+                            .setAmount(amount)
+                            .setMemo(memo)
+                            .build()));
+    refuse(reply.hasRefusal(), reply.getRefusal());
+  }
+
+  @Override
+  public void close() {
+    channel.shutdownNow();
+    http.shutdownNow();
+  }
+
+  // ---- calls ------------------------------------------------------------------------------------
+
+  private interface Asked<T> {
+    T ask() throws PoolFailure;
+  }
+
+  private interface Read<T> {
+    T read() throws Malformed;
+  }
+
+  private interface Taken<T> {
+    void take(T part) throws PoolFailure;
+  }
+
+  private IdentityGrpc.IdentityBlockingStub identity() {
+    return IdentityGrpc.newBlockingStub(channel)
+        .withDeadlineAfter(CALL_MS, TimeUnit.MILLISECONDS);
+  }
+
+  private JobsGrpc.JobsBlockingStub jobs(long ms) {
+    return JobsGrpc.newBlockingStub(channel)
+        .withCallCredentials(bearer())
+        .withDeadlineAfter(ms, TimeUnit.MILLISECONDS)
+        .withMaxInboundMessageSize(WireLimits.MESSAGE_BYTES);
+  }
+
+  private void login() throws PoolFailure {
+    Proto.ChallengeReply challenge =
+        once(
+            () ->
+                identity()
+                    .challenge(
+                        Proto.ChallengeRequest.newBuilder()
+                            .setCaller(Translation.bytes(key.address()))
+                            .build()));
+    Hash nonce = read(() -> Translation.hash(challenge.getNonce(), "nonce"));
+    String signature = key.sign(Digests.login(pool, key.address(), role.word(), nonce));
+    token =
+        once(
+                () ->
+                    identity()
+                        .login(
+                            Proto.LoginRequest.newBuilder()
+                                .setCaller(Translation.bytes(key.address()))
+                                .setNonce(challenge.getNonce())
+                                .setRole(role.word())
+                                .setSignature(Translation.signature(signature))
+                                .build()))
+            .getToken();
+  }
+
+  private CallCredentials bearer() {
+    String now = token;
+    return new CallCredentials() {
+      @Override
+      public void applyRequestMetadata(
+          RequestInfo info, Executor executor, MetadataApplier applier) {
+        Metadata headers = new Metadata();
+        headers.put(AUTHORIZATION, "Bearer " + now);
+        applier.apply(headers);
+      }
+    };
+  }
+
+  /// One call, after a new login if the session has expired.
+  private <T> T call(Asked<T> asked) throws PoolFailure {
+    try {
+      return asked.ask();
+    } catch (StatusRuntimeException e) {
+      if (e.getStatus().getCode() != Status.Code.UNAUTHENTICATED) {
+        throw failure(e);
+      }
+    }
+    login();
+    return once(asked);
+  }
+
+  private <T> T once(Asked<T> asked) throws PoolFailure {
+    try {
+      return asked.ask();
+    } catch (StatusRuntimeException e) {
+      throw failure(e);
+    }
+  }
+
+  private <T> void stream(Asked<Iterator<T>> asked, Taken<T> taken) throws PoolFailure {
+    Iterator<T> parts = call(asked);
+    try {
+      while (parts.hasNext()) {
+        taken.take(parts.next());
+      }
+    } catch (StatusRuntimeException e) {
+      throw failure(e);
+    }
+  }
+
+  private static <T> T awaited(CompletableFuture<T> answer) throws PoolFailure {
+    try {
+      return answer.get(SUBMIT_MS, TimeUnit.MILLISECONDS);
+    } catch (ExecutionException e) {
+      if (e.getCause() instanceof StatusRuntimeException status) {
+        throw status;
+      }
+      throw new AssertionError(e.getCause());
+    } catch (TimeoutException e) {
+      throw Status.DEADLINE_EXCEEDED.asRuntimeException();
+    } catch (InterruptedException e) {
+      throw interrupted();
+    }
+  }
+
+  /// Takes the one answer of a call.
+  private record OneAnswer<T>(CompletableFuture<T> answer) implements StreamObserver<T> {
+    @Override
+    public void onNext(T value) {
+      answer.complete(value);
+    }
+
+    @Override
+    public void onError(Throwable t) {
+      answer.completeExceptionally(t);
+    }
+
+    @Override
+    public void onCompleted() {
+      answer.completeExceptionally(Status.INTERNAL.asRuntimeException());
+    }
+  }
+
+  // ---- failures ---------------------------------------------------------------------------------
+
+  private static void refuse(boolean refused, Proto.Refusal refusal) throws PoolFailure {
+    if (refused) {
+      throw new PoolFailure(PoolFailure.Kind.REFUSED, refusal.getCode(), refusal.getMessage());
+    }
+  }
+
+  private PoolFailure failure(StatusRuntimeException e) {
+    Status status = e.getStatus();
+    String text = status.getDescription() == null ? "" : status.getDescription();
+    return switch (status.getCode()) {
+      case UNAVAILABLE, DEADLINE_EXCEEDED -> unreachable(causes(status, text));
+      default ->
+          new PoolFailure(
+              PoolFailure.Kind.REFUSED,
+              status.getCode().name(),
+              text.isEmpty() ? "the pool refused: " + status.getCode() : shortened(text));
+    };
+  }
+
+  private static String causes(Status status, String text) {
+    Throwable cause = status.getCause();
+    while (cause != null && cause.getCause() != null) {
+      cause = cause.getCause();
+    }
+    return cause == null || cause.getMessage() == null ? text : cause.getMessage();
+  }
+
+  private PoolFailure unreachable(Function<String, String> why) {
+    return new PoolFailure(
+        PoolFailure.Kind.UNREACHABLE, "UNREACHABLE", why.apply(target.host() + ":" + target.port()));
+  }
+
+  private PoolFailure unreachable(String why) {
+    return unreachable(
+        place ->
+            "the pool at "
+                + place
+                + " cannot be reached"
+                + (why.isEmpty() ? "" : " (" + shortened(why) + ")")
+                + ": is it running, and is --pool right?");
+  }
+
+  private static String broken(IOException e) {
+    return e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
+  }
+
+  private static PoolFailure unreadable(Exception e) {
+    return new PoolFailure(
+        PoolFailure.Kind.REFUSED,
+        "UNREADABLE",
+        "the pool's answer makes no sense: " + e.getMessage());
+  }
+
+  private static PoolFailure interrupted() {
+    Thread.currentThread().interrupt();
+    return new PoolFailure(PoolFailure.Kind.UNREACHABLE, "INTERRUPTED", "interrupted");
+  }
+
+  private static <T> T read(Read<T> read) throws PoolFailure {
+    try {
+      return read.read();
+    } catch (Malformed e) {
+      throw unreadable(e);
+    }
+  }
+
+  private static void pause() throws PoolFailure {
+    try {
+      TimeUnit.MILLISECONDS.sleep(200);
+    } catch (InterruptedException e) {
+      throw interrupted();
+    }
+  }
+
+  private static String shortened(String text) {
+    String line = text.strip().replaceAll("\\s+", " ");
+    return line.length() <= 500 ? line : line.substring(0, 500) + "...";
+  }
+
+  private static MessageDigest sha256() {
+    try {
+      return MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new AssertionError("every JDK has SHA-256", e);
+    }
+  }
+}

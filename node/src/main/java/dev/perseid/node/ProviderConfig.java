@@ -1,0 +1,182 @@
+package dev.perseid.node;
+
+import dev.perseid.core.Address;
+import dev.perseid.core.Price;
+import dev.perseid.settle.Key;
+import dev.perseid.wire.Channels;
+import java.nio.file.Path;
+import java.util.Optional;
+
+/// How a provider is set up.
+///
+/// @param key the provider's key; its address is its name in the pool
+/// @param pool which pool it serves
+/// @param terms under which name and for what price
+/// @param lent how much of this machine
+/// @param directory folder of this provider alone: cache and scratch files
+/// @param engineCache folder in which providers of this user share what makes an engine start
+///   faster; empty: none
+/// @param isolationRequired whether to run nothing where isolation does not work
+/// @param measured whether to run the benchmark at the start
+public record ProviderConfig(
+    Key key,
+    PoolAt pool,
+    Terms terms,
+    Lent lent,
+    Path directory,
+    Optional<Path> engineCache,
+    boolean isolationRequired,
+    boolean measured) {
+
+  /// Where a pool listens and who it is.
+  ///
+  /// @param host name or number
+  /// @param port 1 to 65535
+  /// @param address whoever answers must be this pool, and prove it where `tls` is on
+  /// @param tls whether the connection is encrypted; plain text is for loopback only
+  public record PoolAt(String host, int port, Address address, boolean tls) {
+    /// With TLS unless the host is this machine.
+    public static PoolAt of(String host, int port, Address address) {
+      return new PoolAt(host, port, address, !Channels.isLoopback(host));
+    }
+
+    /// @throws IllegalArgumentException saying which value is wrong and what it must be
+    public PoolAt {
+      check(port > 0 && port < 65_536, "pool port", port, "1 to 65535");
+      check(
+          tls || Channels.isLoopback(host),
+          "tls",
+          tls,
+          "true, because the pool '" + host + "' is not on this machine");
+    }
+  }
+
+  /// The part of the offer that somebody chooses.
+  ///
+  /// @param name a display name, 1 to 64 characters of `[A-Za-z0-9._-]`
+  /// @param region where the machine stands, for placement; at most 32 such characters
+  /// @param price what is asked
+  public record Terms(String name, String region, Price price) {
+    /// @throws IllegalArgumentException saying which value is wrong and what it must be
+    public Terms {
+      check(
+          name.matches("[A-Za-z0-9._-]{1,64}"),
+          "name",
+          "'" + name + "'",
+          "1 to 64 letters, digits, '.', '_' or '-'");
+      check(
+          region.matches("[A-Za-z0-9._-]{0,32}"),
+          "region",
+          "'" + region + "'",
+          "at most 32 letters, digits, '.', '_' or '-'");
+      check(
+          price.perBillionGas() >= 0 && price.perGbSecond() >= 0 && price.perGb() >= 0,
+          "price",
+          price,
+          "0 or more in each part");
+    }
+  }
+
+  /// How much of the machine is lent.
+  ///
+  /// @param cores tasks of one core that run at once
+  /// @param memoryBytes memory of all tasks together
+  /// @param cacheBytes disk for the cache of blobs
+  /// @param consumers engine processes at once, each for one consumer
+  public record Lent(int cores, long memoryBytes, long cacheBytes, int consumers) {
+    private static final long MIN_MEMORY_BYTES = 64L << 20;
+    private static final long MIN_CACHE_BYTES = 16L << 20;
+
+    /// All processors, half of the memory, 4 GiB of cache, four consumers at once.
+    public static Lent usual() {
+      return new Lent(
+          Math.min(256, Runtime.getRuntime().availableProcessors()),
+          Math.max(MIN_MEMORY_BYTES, Machine.memoryBytes().orElse(4L << 30) / 2),
+          4L << 30,
+          4);
+    }
+
+    /// @throws IllegalArgumentException saying which value is wrong and what it must be
+    public Lent {
+      check(cores >= 1 && cores <= 256, "cores", cores, "1 to 256");
+      check(
+          memoryBytes >= MIN_MEMORY_BYTES,
+          "memory",
+          memoryBytes,
+          "at least " + MIN_MEMORY_BYTES + " bytes");
+      check(
+          cacheBytes >= MIN_CACHE_BYTES,
+          "cache",
+          cacheBytes,
+          "at least " + MIN_CACHE_BYTES + " bytes");
+      check(consumers >= 1 && consumers <= 64, "consumers", consumers, "1 to 64");
+    }
+
+    /// The same with another number of cores and another amount of memory.
+    public Lent with(int newCores, long newMemoryBytes) {
+      return new Lent(newCores, newMemoryBytes, cacheBytes, consumers);
+    }
+  }
+
+  /// One credit for 10^12 gas and for a GB-hour, 0.01 credits for a GB moved.
+  public static final Price USUAL_PRICE = new Price(1_000, 278, 10_000);
+
+  /// A provider with the usual terms and all that is usually lent: isolated and measured.
+  public static ProviderConfig of(Key key, PoolAt pool, Path directory) {
+    String name = "provider-" + key.address().toString().substring(2, 10);
+    return new ProviderConfig(
+        key,
+        pool,
+        new Terms(name, "", USUAL_PRICE),
+        Lent.usual(),
+        directory,
+        Optional.empty(),
+        true,
+        true);
+  }
+
+  public ProviderConfig {
+    directory = directory.toAbsolutePath().normalize();
+  }
+
+  /// The same for another pool.
+  public ProviderConfig with(PoolAt newPool) {
+    return new ProviderConfig(
+        key, newPool, terms, lent, directory, engineCache, isolationRequired, measured);
+  }
+
+  /// The same under other terms.
+  public ProviderConfig with(Terms newTerms) {
+    return new ProviderConfig(
+        key, pool, newTerms, lent, directory, engineCache, isolationRequired, measured);
+  }
+
+  /// The same, lending another part of the machine.
+  public ProviderConfig with(Lent newLent) {
+    return new ProviderConfig(
+        key, pool, terms, newLent, directory, engineCache, isolationRequired, measured);
+  }
+
+  /// The same with a cache for the start of engines.
+  public ProviderConfig withEngineCache(Path folder) {
+    return new ProviderConfig(
+        key, pool, terms, lent, directory, Optional.of(folder), isolationRequired, measured);
+  }
+
+  /// The same without the benchmark.
+  public ProviderConfig unmeasured() {
+    return new ProviderConfig(
+        key, pool, terms, lent, directory, engineCache, isolationRequired, false);
+  }
+
+  /// The same, running tasks also where isolation does not work.
+  public ProviderConfig isolationPreferred() {
+    return new ProviderConfig(key, pool, terms, lent, directory, engineCache, false, measured);
+  }
+
+  private static void check(boolean good, String what, Object value, String expected) {
+    if (!good) {
+      throw new IllegalArgumentException(what + " is " + value + "; it must be " + expected);
+    }
+  }
+}

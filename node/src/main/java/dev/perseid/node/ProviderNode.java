@@ -1,0 +1,409 @@
+package dev.perseid.node;
+
+import dev.perseid.core.Address;
+import dev.perseid.core.Capability;
+import dev.perseid.core.ExecutionRecord;
+import dev.perseid.core.Hash;
+import dev.perseid.core.Offer;
+import dev.perseid.core.Rejection;
+import dev.perseid.core.ToProvider;
+import dev.perseid.sandbox.Isolation;
+import dev.perseid.sandbox.Sandbox;
+import dev.perseid.sandbox.SandboxConfig;
+import dev.perseid.settle.Digests;
+import dev.perseid.settle.Key;
+import java.io.IOException;
+import java.net.URI;
+import java.nio.channels.FileChannel;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/// A running provider: connects outwards to its pool, runs what it is leased, and survives lost
+/// connections without losing a result.
+///
+/// One thread runs the [ProviderLoop]; everything that happens elsewhere (messages, ends of
+/// attempts) reaches it through a queue that it empties in batches.
+public final class ProviderNode implements AutoCloseable {
+  /// How the provider is doing.
+  ///
+  /// @param connected whether the pool has welcomed the present connection
+  /// @param load how much there is to do
+  public record Status(boolean connected, ProviderLoop.Load load) {}
+
+  /// What the loop's thread is told.
+  private sealed interface Said {
+    record Connected(ProviderStream stream) implements Said {}
+
+    record Disconnected(ProviderStream stream) implements Said {}
+
+    record Message(ProviderStream stream, ToProvider message) implements Said {}
+
+    record Ended(long lease, Attempt attempt) implements Said {}
+
+    record Drain() implements Said {}
+
+    record StopAll() implements Said {}
+  }
+
+  private final ProviderConfig config;
+  private final Consumer<String> notices;
+  private final FileChannel lockFile;
+  private final Sandbox sandbox;
+  private final Offer offer;
+  private final ProviderRunner runner;
+  private final ProviderLoop loop;
+  private final ProviderConnector connector;
+  private final Thread loopThread;
+
+  private final ConcurrentLinkedQueue<Said> inbox = new ConcurrentLinkedQueue<>();
+  private volatile boolean parked;
+  private volatile boolean closing;
+  private volatile Status status = new Status(false, new ProviderLoop.Load(0, 0, 0));
+  private final CountDownLatch drained = new CountDownLatch(1);
+  private final CompletableFuture<String> failure = new CompletableFuture<>();
+
+  // On the loop's thread only.
+  private @Nullable ProviderStream current;
+
+  private ProviderNode(
+      ProviderConfig config, Consumer<String> notices, FileChannel lockFile, Sandbox sandbox)
+      throws IOException, InterruptedException {
+    this.config = config;
+    this.notices = notices;
+    this.lockFile = lockFile;
+    this.sandbox = sandbox;
+    Path directory = config.directory();
+    Capability capability =
+        config.measured()
+            ? Benchmark.run(sandbox, config.key().address().toString(), directory)
+            : Capability.UNMEASURED;
+    offer =
+        new Offer(
+            config.key().address(),
+            config.terms().name(),
+            Machine.description(),
+            config.terms().region(),
+            config.lent().cores(),
+            config.lent().memoryBytes(),
+            config.terms().price(),
+            capability,
+            wallUs());
+    connector = new ProviderConnector(config.key(), config.pool(), new ConnectorEvents());
+    ProviderTransfer transfer =
+        new ProviderTransfer(
+            base(config.pool()),
+            connector.tls(),
+            connector::token,
+            ProviderTransfer.Patience.USUAL);
+    ProviderBlobs blobs =
+        ProviderBlobs.open(
+            directory.resolve("blobs"),
+            config.lent().cacheBytes(),
+            ProviderLimits.CACHE_ROOM_MS,
+            transfer);
+    runner =
+        new ProviderRunner(
+            sandbox,
+            sandboxMemoryBytes(config),
+            blobs,
+            transfer,
+            (lease, attempt) -> tell(new Said.Ended(lease, attempt)));
+    loop = new ProviderLoop(config.pool().address(), offer, new KeySigner(config.key()), runner);
+    loopThread = Thread.ofPlatform().name("provider-loop").daemon().unstarted(this::run);
+  }
+
+  /// Opens the sandbox, measures the machine and begins to connect; does not wait for the pool.
+  ///
+  /// @param notices gets a line for people whenever the connection comes or goes; called on any
+  ///   thread
+  /// @throws IOException if the folder cannot be used, e.g. because another provider uses it
+  public static ProviderNode start(ProviderConfig config, Consumer<String> notices)
+      throws IOException, InterruptedException {
+    Files.createDirectories(config.directory());
+    FileChannel lockFile = lock(config.directory());
+    boolean started = false;
+    Sandbox sandbox = null;
+    try {
+      sandbox = Sandbox.open(sandboxConfig(config));
+      ProviderNode node = new ProviderNode(config, notices, lockFile, sandbox);
+      node.loopThread.start();
+      node.connector.start();
+      started = true;
+      return node;
+    } finally {
+      if (!started) {
+        if (sandbox != null) {
+          sandbox.close();
+        }
+        lockFile.close();
+      }
+    }
+  }
+
+  /// The provider's name in the pool.
+  public Address address() {
+    return offer.provider();
+  }
+
+  /// What it lends and on which terms.
+  public Offer offer() {
+    return offer;
+  }
+
+  /// What stands between tasks and this machine.
+  public Isolation isolation() {
+    return sandbox.isolation();
+  }
+
+  /// How it is doing, as of the loop's last turn.
+  public Status status() {
+    return status;
+  }
+
+  /// Completes with one sentence if the provider cannot go on: the pool refuses it for good, or is
+  /// not the pool that it should be.
+  public CompletableFuture<String> failure() {
+    return failure.copy();
+  }
+
+  /// Takes nothing new, gives back what has not begun, ends what runs, and waits until the pool has
+  /// everything. What still runs at the deadline is stopped and reported as cancelled, so that the
+  /// pool gives it to others at once.
+  ///
+  /// @return whether the pool has everything
+  public boolean drain(Duration deadline) throws InterruptedException {
+    tell(new Said.Drain());
+    if (drained.await(deadline.toNanos(), TimeUnit.NANOSECONDS)) {
+      return true;
+    }
+    tell(new Said.StopAll());
+    return drained.await(ProviderLimits.STOPPED_REPORT_MS, TimeUnit.MILLISECONDS);
+  }
+
+  /// Ends at once: what runs is stopped and its results are lost. Does nothing the second time.
+  @Override
+  public void close() {
+    closing = true;
+    wake();
+    connector.close();
+    runner.close();
+    sandbox.close();
+    try {
+      lockFile.close();
+    } catch (IOException e) {
+      notices.accept("the lock of " + config.directory() + " could not be released: " + e);
+    }
+  }
+
+  private static FileChannel lock(Path directory) throws IOException {
+    Path file = directory.resolve("lock");
+    FileChannel channel =
+        FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+    boolean mine;
+    try {
+      mine = channel.tryLock() != null;
+    } catch (OverlappingFileLockException e) {
+      mine = false;
+    }
+    if (!mine) {
+      channel.close();
+      throw new IOException(
+          "another provider uses " + directory + ": stop it, or give this one another folder");
+    }
+    return channel;
+  }
+
+  private static SandboxConfig sandboxConfig(ProviderConfig config) {
+    Path directory = config.directory();
+    SandboxConfig plain =
+        SandboxConfig.in(directory.resolve("sandbox"))
+            .withSlots(config.lent().cores())
+            .withMaxChildren(config.lent().consumers())
+            .withMemoryBytes(sandboxMemoryBytes(config))
+            .withDemand(
+                config.isolationRequired()
+                    ? SandboxConfig.Demand.REQUIRED
+                    : SandboxConfig.Demand.PREFERRED);
+    return config.engineCache().map(plain::withAotCache).orElse(plain);
+  }
+
+  /// The most that one task can use: what is lent, or what profile 1 can address.
+  private static long sandboxMemoryBytes(ProviderConfig config) {
+    return Math.min(config.lent().memoryBytes(), ProviderLimits.TASK_MEMORY_BYTES);
+  }
+
+  private static URI base(ProviderConfig.PoolAt pool) {
+    String host = pool.host().contains(":") ? "[" + pool.host() + "]" : pool.host();
+    return URI.create((pool.tls() ? "https://" : "http://") + host + ":" + pool.port());
+  }
+
+  private static long wallUs() {
+    Instant now = Instant.now();
+    return now.getEpochSecond() * 1_000_000 + now.getNano() / 1_000;
+  }
+
+  private static long nowUs() {
+    return System.nanoTime() / 1_000;
+  }
+
+  private void tell(Said what) {
+    inbox.add(what);
+    wake();
+  }
+
+  private void wake() {
+    if (parked) {
+      LockSupport.unpark(loopThread);
+    }
+  }
+
+  private void run() {
+    try {
+      while (!closing) {
+        int taken = 0;
+        Said said;
+        while (taken++ < ProviderLimits.TURN_MESSAGES && (said = inbox.poll()) != null) {
+          handle(said);
+        }
+        loop.turn(nowUs());
+        status = new Status(loop.welcomed(), loop.load());
+        if (loop.drained()) {
+          drained.countDown();
+        }
+        sleep();
+      }
+    } catch (RuntimeException | Error bug) {
+      failure.complete("the provider stopped because of a bug: " + bug);
+      throw bug;
+    }
+  }
+
+  private void sleep() {
+    long us = loop.wakeUs(nowUs()) - nowUs();
+    if (us <= 0) {
+      return;
+    }
+    parked = true;
+    // Whoever adds to the queue after this check sees that the thread is parked.
+    if (inbox.isEmpty() && !closing) {
+      LockSupport.parkNanos(
+          TimeUnit.MICROSECONDS.toNanos(Math.min(us, ProviderLimits.LONGEST_SLEEP_US)));
+    }
+    parked = false;
+  }
+
+  private void handle(Said said) {
+    switch (said) {
+      case Said.Connected s -> {
+        current = s.stream();
+        loop.connected(s.stream()::send, nowUs());
+      }
+      case Said.Disconnected s -> {
+        if (current == s.stream()) {
+          current = null;
+          loop.disconnected(nowUs());
+        }
+      }
+      case Said.Message s -> {
+        if (current == s.stream()) {
+          loop.receive(s.message(), nowUs());
+          told(s.message());
+        }
+        s.stream().handled();
+      }
+      case Said.Ended s -> loop.ended(s.lease(), s.attempt(), nowUs());
+      case Said.Drain s -> loop.drain(nowUs());
+      case Said.StopAll s -> loop.stopAll();
+    }
+  }
+
+  private void told(ToProvider message) {
+    switch (message) {
+      case ToProvider.Welcome w -> {
+        ProviderStream stream = current;
+        if (stream != null) {
+          stream.welcomed();
+        }
+        notices.accept("connected to pool " + config.pool().address());
+      }
+      case ToProvider.Refusal r -> {
+        Rejection why = r.rejection();
+        if (why.code() == Rejection.Code.INVALID || why.code() == Rejection.Code.FORBIDDEN) {
+          fail("the pool refuses this provider: " + why.message());
+        } else {
+          notices.accept("the pool refused the connection: " + why.message());
+        }
+      }
+      case ToProvider.Leases l -> {}
+      case ToProvider.Stop s -> {}
+      case ToProvider.Durable d -> {}
+    }
+  }
+
+  private void fail(String sentence) {
+    connector.close();
+    failure.complete(sentence);
+  }
+
+  private final class ConnectorEvents implements ProviderConnector.Events {
+    @Override
+    public void connected(ProviderStream stream) {
+      tell(new Said.Connected(stream));
+    }
+
+    @Override
+    public void received(ProviderStream stream, ToProvider message) {
+      tell(new Said.Message(stream, message));
+    }
+
+    @Override
+    public void disconnected(ProviderStream stream) {
+      tell(new Said.Disconnected(stream));
+    }
+
+    @Override
+    public void trying(String problem, long waitMs) {
+      if (drained.getCount() > 0) {
+        notices.accept(problem + "; connecting again in " + waitMs + " ms");
+      }
+    }
+
+    @Override
+    public void refused(String sentence) {
+      fail(sentence);
+    }
+  }
+
+  private record KeySigner(Key key) implements ProviderLoop.Signer {
+    @Override
+    public Hash digest(ExecutionRecord record) {
+      return Digests.record(record);
+    }
+
+    @Override
+    public Hash digest(Offer offer) {
+      return Digests.offer(offer);
+    }
+
+    @Override
+    public String signBatch(Address pool, Hash root, int count) {
+      return key.sign(Digests.batch(pool, root, count));
+    }
+
+    @Override
+    public String signOffer(Offer offer) {
+      return key.sign(Digests.offer(offer));
+    }
+  }
+}

@@ -1,0 +1,72 @@
+package dev.perseid.node;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+
+/// Passes TCP connections on to a port on loopback, until it is told to cut them.
+final class LoopbackProxy implements Closeable {
+  private final ServerSocket listener = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
+  private final List<Socket> open = new CopyOnWriteArrayList<>();
+  private final int target;
+
+  LoopbackProxy(int target) throws IOException {
+    this.target = target;
+    Thread.ofVirtual().start(this::accept);
+  }
+
+  int port() {
+    return listener.getLocalPort();
+  }
+
+  /// Resets all connections; new ones are passed on again.
+  int cut() throws IOException {
+    int n = 0;
+    for (Socket s : open) {
+      s.setSoLinger(true, 0); // a reset, so that what was under way is lost
+      s.close();
+      open.remove(s);
+      n++;
+    }
+    return n;
+  }
+
+  private void accept() {
+    try {
+      while (true) {
+        Socket from = listener.accept();
+        Socket to = new Socket(InetAddress.getLoopbackAddress(), target);
+        open.add(from);
+        open.add(to);
+        Thread.ofVirtual().start(() -> pass(from, to));
+        Thread.ofVirtual().start(() -> pass(to, from));
+      }
+    } catch (IOException e) {
+      // closed
+    }
+  }
+
+  private void pass(Socket from, Socket to) {
+    try (from;
+        to;
+        InputStream in = from.getInputStream()) {
+      in.transferTo(to.getOutputStream());
+    } catch (IOException e) {
+      // one end is gone, so the other goes too
+    } finally {
+      open.remove(from);
+      open.remove(to);
+    }
+  }
+
+  @Override
+  public void close() throws IOException {
+    listener.close();
+    cut();
+  }
+}

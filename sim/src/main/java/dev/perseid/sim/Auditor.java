@@ -1,0 +1,758 @@
+package dev.perseid.sim;
+
+import dev.perseid.core.Address;
+import dev.perseid.core.Blob;
+import dev.perseid.core.Entry;
+import dev.perseid.core.Event;
+import dev.perseid.core.ExecutionRecord;
+import dev.perseid.core.Hash;
+import dev.perseid.core.Input;
+import dev.perseid.core.JobId;
+import dev.perseid.core.JobSpec;
+import dev.perseid.core.JobView;
+import dev.perseid.core.Offer;
+import dev.perseid.core.Outcome;
+import dev.perseid.core.Pool;
+import dev.perseid.core.ProviderView;
+import dev.perseid.core.SignedBatch;
+import dev.perseid.core.TaskKind;
+import dev.perseid.core.TaskSpec;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
+
+/// Reads the durable log as it grows and holds every event against the rules, with books of its
+/// own. It shares no code with the pool's decisions: what the pool believes is compared with what
+/// the auditor has counted.
+final class Auditor {
+  /// Tells what a digest of a record is, and who signed a batch.
+  interface Notary {
+    Hash digest(ExecutionRecord record);
+
+    Hash digest(Offer offer);
+
+    Optional<Address> signerOfBatch(Address pool, List<Hash> digests, String signature);
+  }
+
+  /// Knows what really happened at the providers.
+  interface Witness {
+    /// Whether this provider lives and has ended this attempt in its present life.
+    boolean hasResult(Address provider, long lease);
+  }
+
+  private static final class JobFile {
+    final int number;
+    final JobSpec spec;
+    final long acceptedUs;
+    final @Nullable List<Blob>[] outputs;
+    final boolean[] leased;
+    final int[] attempts;
+    final int[] faults;
+    final List<Set<Integer>> dependsOn = new ArrayList<>();
+    Event.JobState state = Event.JobState.RUNNING;
+    @Nullable Integer mustFail;
+    long reserved;
+    long held;
+    long charged;
+    long records;
+    int done;
+    int outstanding;
+
+    @SuppressWarnings({"unchecked", "rawtypes"})
+    JobFile(int number, JobSpec spec, long acceptedUs) {
+      this.number = number;
+      this.spec = spec;
+      this.acceptedUs = acceptedUs;
+      outputs = new List[spec.tasks().size()];
+      leased = new boolean[outputs.length];
+      attempts = new int[outputs.length];
+      faults = new int[outputs.length];
+      for (TaskSpec t : spec.tasks()) {
+        Set<Integer> on = new java.util.TreeSet<>(t.after());
+        for (Input i : t.inputs()) {
+          if (i instanceof Input.Produced p) {
+            on.add(p.task());
+          }
+        }
+        dependsOn.add(on);
+      }
+    }
+
+    String name(int task) {
+      return "job " + number + " task " + task + " (" + spec.taskName(task) + ")";
+    }
+  }
+
+  private static final class LeaseFile {
+    final Event.TaskAssigned made;
+    final boolean settled;
+    boolean over;
+
+    LeaseFile(Event.TaskAssigned made, boolean settled) {
+      this.made = made;
+      this.settled = settled;
+    }
+  }
+
+  private static final class ProviderFile {
+    Offer offer;
+    long session;
+    boolean draining;
+    boolean gone;
+    long earned;
+    int outstanding;
+
+    ProviderFile(Offer offer, long session) {
+      this.offer = offer;
+      this.session = session;
+    }
+  }
+
+  private final Address self;
+  private final Notary notary;
+  private final Set<Address> liars;
+
+  private long issued;
+  private final Map<Address, Long> balances = new TreeMap<>();
+  private final List<JobFile> jobs = new ArrayList<>();
+  private final Map<JobId, JobFile> jobsById = new TreeMap<>();
+  private final Map<Long, LeaseFile> leases = new TreeMap<>();
+  private final Map<Address, ProviderFile> providers = new TreeMap<>();
+  private final Map<Hash, Offer> offers = new TreeMap<>();
+  private final List<Entry> entries = new ArrayList<>();
+  private final List<SignedBatch> batches = new ArrayList<>();
+  private final Set<Integer> changed = new java.util.TreeSet<>();
+  private long events;
+  private long refusals;
+  private long lastUs = Long.MIN_VALUE;
+  private boolean settled;
+  private Witness witness = (_, _) -> false;
+
+  /// @param liars providers whose outputs need not be right
+  Auditor(Address self, Notary notary, Set<Address> liars) {
+    this.self = self;
+    this.notary = notary;
+    this.liars = liars;
+  }
+
+  /// Who is asked whether a lost attempt was really lost.
+  void ask(Witness w) {
+    witness = w;
+  }
+
+  /// The last fault was long ago: what is leased from now on is not lost.
+  void settled() {
+    settled = true;
+  }
+
+  /// These events have become durable, all at once.
+  void read(List<Event> durable) {
+    for (Event e : durable) {
+      events++;
+      check(e);
+    }
+    lost(durable);
+    for (JobFile j : jobs) {
+      if (j.mustFail != null && j.state == Event.JobState.RUNNING) {
+        throw new Violation(j.name(j.mustFail) + " failed for good and its job runs on");
+      }
+    }
+    audit();
+  }
+
+  /// A lost connection or a restart loses no result: unless its provider counts as gone, an attempt
+  /// that has ended there does not end as LOST here.
+  private void lost(List<Event> durable) {
+    for (Event event : durable) {
+      if (event instanceof Event.AttemptEnded e
+          && e.entry().record().outcome() == Outcome.LOST
+          && !provider(e.entry().record().provider()).gone
+          && witness.hasResult(e.entry().record().provider(), e.entry().record().lease())) {
+        ExecutionRecord r = e.entry().record();
+        throw new Violation(
+            "lease " + r.lease() + " was given up while its provider had the result: " + r.reason());
+      }
+    }
+  }
+
+  private void check(Event event) {
+    switch (event) {
+      case Event.Granted e -> {
+        time(e.atUs());
+        issued += e.amount();
+        move(e.to(), e.amount());
+      }
+      case Event.JobAccepted e -> accepted(e);
+      case Event.TaskAssigned e -> assigned(e);
+      case Event.BatchSigned e -> signed(e.batch());
+      case Event.AttemptEnded e -> ended(e);
+      case Event.LeaseReturned e -> {
+        time(e.atUs());
+        LeaseFile l = closing(e.lease());
+        JobFile j = jobs.get(l.made.job());
+        j.held -= l.made.maxCharge();
+        j.attempts[l.made.task()]--;
+        if (j.state != Event.JobState.RUNNING) {
+          j.reserved -= l.made.maxCharge();
+          move(j.spec.consumer(), l.made.maxCharge());
+        }
+      }
+      case Event.JobEnded e -> jobEnded(e);
+      case Event.ProviderJoined e -> joined(e);
+      case Event.ProviderDraining e -> {
+        time(e.atUs());
+        provider(e.provider()).draining = true;
+      }
+      case Event.ProviderGone e -> {
+        time(e.atUs());
+        ProviderFile p = provider(e.provider());
+        if (p.outstanding != 0) {
+          throw new Violation(
+              "provider " + e.provider() + " is gone and still has " + p.outstanding + " leases");
+        }
+        p.gone = true;
+      }
+      case Event.Refused e -> {
+        time(e.atUs());
+        refusals++;
+        if (e.rejection().message().isBlank()) {
+          throw new Violation("a refusal of " + e.what() + " that does not say why");
+        }
+      }
+    }
+  }
+
+  private void accepted(Event.JobAccepted e) {
+    time(e.atUs());
+    JobSpec spec = e.spec();
+    JobFile j = new JobFile(jobs.size(), spec, e.atUs());
+    if (jobsById.putIfAbsent(spec.id(), j) != null) {
+      throw new Violation("job " + spec.id() + " was accepted twice");
+    }
+    jobs.add(j);
+    j.reserved = spec.budget();
+    move(spec.consumer(), -spec.budget());
+    if (balances.getOrDefault(spec.consumer(), 0L) < 0) {
+      throw new Violation("consumer " + spec.consumer() + " has reserved more than it had");
+    }
+    changed.add(j.number);
+  }
+
+  private void assigned(Event.TaskAssigned e) {
+    time(e.atUs());
+    JobFile j = jobs.get(e.job());
+    String task = j.name(e.task());
+    if (leases.putIfAbsent(e.lease(), new LeaseFile(e, settled)) != null) {
+      throw new Violation("lease " + e.lease() + " was made twice");
+    }
+    if (j.state != Event.JobState.RUNNING) {
+      throw new Violation(task + " was assigned though its job is " + j.state);
+    }
+    if (j.outputs[e.task()] != null) {
+      throw new Violation(task + " is done and was assigned again as lease " + e.lease());
+    }
+    if (j.leased[e.task()]) {
+      throw new Violation(task + " was assigned as lease " + e.lease() + " while it is leased");
+    }
+    for (int d : j.dependsOn.get(e.task())) {
+      if (j.outputs[d] == null) {
+        throw new Violation(task + " was assigned before " + j.name(d) + " was done");
+      }
+    }
+    j.attempts[e.task()]++;
+    TaskKind kind = kind(j, e.task());
+    if (e.attempt() != j.attempts[e.task()]) {
+      throw new Violation(
+          task
+              + " was assigned as attempt "
+              + e.attempt()
+              + ", it is its attempt "
+              + j.attempts[e.task()]);
+    }
+    if (j.faults[e.task()] >= kind.maxAttempts()) {
+      throw new Violation(
+          task + " was assigned again after " + j.faults[e.task()] + " of " + kind.maxAttempts());
+    }
+    ProviderFile p = provider(e.provider());
+    if (p.draining || p.gone) {
+      throw new Violation(task + " was assigned to " + e.provider() + ", which drains or is gone");
+    }
+    if (kind.cores() > p.offer.cores() || kind.memoryBytes() > p.offer.memoryBytes()) {
+      throw new Violation(task + " was assigned to " + e.provider() + ", on which it cannot fit");
+    }
+    p.outstanding++;
+    j.leased[e.task()] = true;
+    j.outstanding++;
+    j.held += e.maxCharge();
+    if (e.maxCharge() < 0 || j.held > j.reserved) {
+      throw new Violation(
+          task
+              + " holds "
+              + e.maxCharge()
+              + ": all holds are "
+              + j.held
+              + ", the job has "
+              + j.reserved);
+    }
+    changed.add(j.number);
+  }
+
+  private void signed(SignedBatch b) {
+    if (b.number() != batches.size()) {
+      throw new Violation("batch " + b.number() + " follows " + (batches.size() - 1));
+    }
+    if (!notary.signerOfBatch(self, b.digests(), b.signature()).equals(Optional.of(b.provider()))) {
+      throw new Violation("batch " + b.number() + " is not signed by its provider");
+    }
+    batches.add(b);
+  }
+
+  private void ended(Event.AttemptEnded e) {
+    Entry entry = e.entry();
+    ExecutionRecord r = entry.record();
+    time(entry.recordedUs());
+    if (entry.index() != entries.size()) {
+      throw new Violation("entry " + entry.index() + " follows " + (entries.size() - 1));
+    }
+    entries.add(entry);
+    LeaseFile l = closing(r.lease());
+    Event.TaskAssigned made = l.made;
+    JobFile j = jobs.get(made.job());
+    j.records++;
+    String task = j.name(made.task());
+    if (l.settled && (r.outcome() == Outcome.LOST || r.outcome() == Outcome.REFUSED)) {
+      throw new Violation(task + " ended as " + r.outcome() + " without any fault: " + r.reason());
+    }
+    recordFollows(j, made, r, task);
+    attested(entry, task);
+
+    long owed =
+        switch (r.outcome()) {
+          case DONE, TASK_FAILED -> {
+            Offer offer = offer(r.offer());
+            yield Math.min(
+                made.maxCharge(),
+                offer
+                    .price()
+                    .charge(
+                        r.usage().gas().orElse(0),
+                        r.memoryBytes(),
+                        r.usage().wallNs().orElse(0),
+                        r.usage().bytesIn().orElse(0) + r.usage().bytesOut().orElse(0)));
+          }
+          case PROVIDER_FAILED, LOST, CANCELLED, REFUSED -> 0;
+        };
+    if (r.charge() != owed) {
+      throw new Violation(task + " cost " + r.charge() + " and should cost " + owed);
+    }
+    j.held -= made.maxCharge();
+    j.reserved -= r.charge();
+    j.charged += r.charge();
+    provider(r.provider()).earned += r.charge();
+    move(r.provider(), r.charge());
+    boolean fault =
+        switch (r.outcome()) {
+          case PROVIDER_FAILED, LOST, REFUSED -> true;
+          case DONE, TASK_FAILED, CANCELLED -> false;
+        };
+    if (fault) {
+      j.faults[made.task()]++;
+    }
+    boolean running = j.state == Event.JobState.RUNNING;
+    if (!running) {
+      long rest = made.maxCharge() - r.charge();
+      j.reserved -= rest;
+      move(j.spec.consumer(), rest);
+    }
+    next(e, j, made.task(), r, task);
+  }
+
+  private void next(Event.AttemptEnded e, JobFile j, int task, ExecutionRecord r, String name) {
+    boolean running = j.state == Event.JobState.RUNNING;
+    boolean fits =
+        switch (e.next()) {
+          case DONE -> running && r.outcome() == Outcome.DONE;
+          case RETRY ->
+              running && r.outcome() != Outcome.DONE && r.outcome() != Outcome.TASK_FAILED;
+          case FAILED -> running && r.outcome() != Outcome.DONE;
+          case OVER -> !running;
+        };
+    if (!fits) {
+      throw new Violation(
+          name
+              + " ended as "
+              + r.outcome()
+              + " in a job that is "
+              + j.state
+              + ", next: "
+              + e.next());
+    }
+    if (e.next() == Event.Next.DONE) {
+      if (j.outputs[task] != null) {
+        throw new Violation(name + " is done for the second time");
+      }
+      j.outputs[task] = r.outputs();
+      j.done++;
+    } else if (e.next() == Event.Next.FAILED) {
+      j.mustFail = task;
+    }
+  }
+
+  /// Every field of a record follows from the job, the lease and the offer, or is the provider's
+  /// own measurement.
+  private void recordFollows(JobFile j, Event.TaskAssigned made, ExecutionRecord r, String task) {
+    TaskKind kind = kind(j, made.task());
+    TaskSpec spec = j.spec.tasks().get(made.task());
+    List<Blob> inputs = new ArrayList<>();
+    for (Input i : spec.inputs()) {
+      switch (i) {
+        case Input.Stored s -> inputs.add(s.blob());
+        case Input.Produced p -> {
+          List<Blob> of = j.outputs[p.task()];
+          if (of == null) {
+            throw new Violation(task + " ended before its input existed");
+          }
+          inputs.add(of.get(p.output()));
+        }
+      }
+    }
+    Offer offer = offer(r.offer());
+    boolean same =
+        r.pool().equals(self)
+            && r.job().equals(j.spec.id())
+            && r.task() == made.task()
+            && r.taskName().equals(j.spec.taskName(made.task()))
+            && r.kind().equals(kind.name())
+            && r.attempt() == made.attempt()
+            && r.consumer().equals(j.spec.consumer())
+            && r.provider().equals(made.provider())
+            && offer.provider().equals(made.provider())
+            && r.module().equals(kind.module().hash())
+            && r.argsHash().equals(Hash.sha256(spec.args().getBytes(StandardCharsets.UTF_8)))
+            && r.inputs().equals(inputs)
+            && r.dependsOn().equals(List.copyOf(j.dependsOn.get(made.task())))
+            && r.gasLimit() == kind.gasLimit()
+            && r.memoryBytes() == kind.memoryBytes()
+            && r.cores() == kind.cores()
+            && r.submittedUs() == j.acceptedUs
+            && r.readyUs() >= j.acceptedUs
+            && r.readyUs() <= r.assignedUs()
+            && r.assignedUs() == made.atUs();
+    if (!same) {
+      throw new Violation(task + ": the record does not follow from the lease: " + r);
+    }
+    if (r.outcome() == Outcome.DONE) {
+      if (r.outputs().size() != spec.outputs()) {
+        throw new Violation(
+            task + " is done with " + r.outputs().size() + " outputs of " + spec.outputs());
+      }
+      if (!liars.contains(r.provider()) && !Work.isRight(r)) {
+        throw new Violation(task + " is done by an honest provider with a wrong result");
+      }
+    }
+    if (r.outcome() != Outcome.DONE && r.reason().isBlank()) {
+      throw new Violation(task + " ended as " + r.outcome() + " and its record does not say why");
+    }
+  }
+
+  private void attested(Entry entry, String task) {
+    ExecutionRecord r = entry.record();
+    switch (entry.attestation()) {
+      case Entry.Attestation.Signed s -> {
+        SignedBatch b = batches.get(Math.toIntExact(s.batch()));
+        if (!b.provider().equals(r.provider())
+            || !b.digests().get(s.position()).equals(notary.digest(r))) {
+          throw new Violation(task + ": the record is not what its provider signed");
+        }
+      }
+      case Entry.Attestation.PoolOnly() -> {
+        if (r.outcome() != Outcome.LOST && r.outcome() != Outcome.REFUSED) {
+          throw new Violation(task + " ended as " + r.outcome() + " on the pool's word alone");
+        }
+      }
+    }
+  }
+
+  private void jobEnded(Event.JobEnded e) {
+    time(e.atUs());
+    JobFile j = jobs.get(e.job());
+    if (j.state != Event.JobState.RUNNING || e.state() == Event.JobState.RUNNING) {
+      throw new Violation("job " + e.job() + " is " + j.state + " and ended as " + e.state());
+    }
+    boolean allDone = j.done == j.outputs.length;
+    if ((e.state() == Event.JobState.DONE) != allDone) {
+      throw new Violation(
+          "job "
+              + e.job()
+              + " ended as "
+              + e.state()
+              + " with "
+              + j.done
+              + " of "
+              + j.outputs.length
+              + " tasks done");
+    }
+    if ((e.state() == Event.JobState.DONE) != e.reason().isEmpty()) {
+      throw new Violation(
+          "job " + e.job() + " ended as " + e.state() + " because '" + e.reason() + "'");
+    }
+    if (e.refund() != j.reserved - j.held) {
+      throw new Violation(
+          "job "
+              + e.job()
+              + " returned "
+              + e.refund()
+              + " of "
+              + j.reserved
+              + " with "
+              + j.held
+              + " held");
+    }
+    j.state = e.state();
+    j.reserved -= e.refund();
+    move(j.spec.consumer(), e.refund());
+    changed.add(j.number);
+  }
+
+  private void joined(Event.ProviderJoined e) {
+    time(e.atUs());
+    if (!e.offerHash().equals(notary.digest(e.offer()))) {
+      throw new Violation(
+          "provider " + e.offer().provider() + " joined under a wrong digest of its offer");
+    }
+    offers.put(e.offerHash(), e.offer());
+    ProviderFile p = providers.get(e.offer().provider());
+    if (p == null) {
+      providers.put(e.offer().provider(), new ProviderFile(e.offer(), e.session()));
+      return;
+    }
+    if (e.session() <= p.session) {
+      throw new Violation(
+          "provider "
+              + e.offer().provider()
+              + " joined with session "
+              + e.session()
+              + " after "
+              + p.session);
+    }
+    p.offer = e.offer();
+    p.session = e.session();
+    p.draining = false;
+    p.gone = false;
+  }
+
+  private LeaseFile closing(long lease) {
+    LeaseFile l = leases.get(lease);
+    if (l == null) {
+      throw new Violation("lease " + lease + " ended and was never made");
+    }
+    if (l.over) {
+      throw new Violation("lease " + lease + " ended twice");
+    }
+    l.over = true;
+    JobFile j = jobs.get(l.made.job());
+    j.leased[l.made.task()] = false;
+    j.outstanding--;
+    provider(l.made.provider()).outstanding--;
+    changed.add(j.number);
+    return l;
+  }
+
+  private void time(long atUs) {
+    if (atUs < lastUs) {
+      throw new Violation("the log's time went back from " + lastUs + " to " + atUs);
+    }
+    lastUs = atUs;
+  }
+
+  private void move(Address account, long amount) {
+    balances.merge(account, amount, Math::addExact);
+  }
+
+  private Offer offer(Hash digest) {
+    Offer o = offers.get(digest);
+    if (o == null) {
+      throw new Violation("a record names offer " + digest + ", which nobody made");
+    }
+    return o;
+  }
+
+  private ProviderFile provider(Address a) {
+    ProviderFile p = providers.get(a);
+    if (p == null) {
+      throw new Violation("provider " + a + " never joined");
+    }
+    return p;
+  }
+
+  private static TaskKind kind(JobFile j, int task) {
+    return j.spec.kinds().get(j.spec.tasks().get(task).kind());
+  }
+
+  /// The auditor's own books.
+  private void audit() {
+    long sum = -issued;
+    for (long balance : balances.values()) {
+      sum += balance;
+    }
+    for (JobFile j : jobs) {
+      sum += j.reserved;
+      if (j.reserved < 0 || j.held < 0 || j.held > j.reserved) {
+        throw new Violation(
+            "job " + j.number + " has " + j.reserved + " reserved and " + j.held + " held");
+      }
+      if (j.state != Event.JobState.RUNNING && j.outstanding == 0 && j.reserved != 0) {
+        throw new Violation("job " + j.number + " is over and " + j.reserved + " never came back");
+      }
+    }
+    if (sum != 0) {
+      throw new Violation("the accounts sum to " + sum);
+    }
+  }
+
+  /// The pool believes what the auditor counted. Call it when the pool has nothing undurable.
+  void compare(Pool pool) {
+    equal("issued", pool.issued(), issued);
+    equal("records", pool.records(), entries.size());
+    equal("batches", pool.batches(), batches.size());
+    equal("jobs", pool.jobsAccepted(), jobs.size());
+    Map<Address, Long> reserved = new TreeMap<>();
+    for (JobFile j : jobs) {
+      reserved.merge(j.spec.consumer(), j.reserved, Long::sum);
+    }
+    balances.forEach((who, amount) -> {
+      equal("balance of " + who, pool.balance(who), amount);
+      equal("reserved of " + who, pool.reserved(who), reserved.getOrDefault(who, 0L));
+    });
+    providers.forEach((who, p) -> {
+      ProviderView v =
+          pool.provider(who).orElseThrow(() -> new Violation("the pool forgot provider " + who));
+      equal("leases of " + who, v.leases(), p.outstanding);
+      equal("earned by " + who, v.earned(), p.earned);
+      equal("session of " + who, v.session(), p.session);
+    });
+    for (int number : changed) {
+      JobFile j = jobs.get(number);
+      JobView v =
+          pool.job(j.spec.id())
+              .orElseThrow(() -> new Violation("the pool forgot job " + j.spec.id()));
+      if (v.state() != j.state) {
+        throw new Violation(
+            "job " + number + " is " + v.state() + " for the pool, " + j.state + " in its log");
+      }
+      equal("attempts of job " + number, v.attempts(), j.records);
+      equal("charged to job " + number, v.charged(), j.charged);
+      equal("done tasks of job " + number, v.done(), j.done);
+    }
+    changed.clear();
+  }
+
+  private static void equal(String what, long pools, long auditors) {
+    if (pools != auditors) {
+      throw new Violation(what + ": the pool says " + pools + ", its log says " + auditors);
+    }
+  }
+
+  /// Everything must be over: no job runs, no lease is out, nothing is reserved.
+  Optional<String> unfinished() {
+    for (JobFile j : jobs) {
+      if (j.state == Event.JobState.RUNNING) {
+        return Optional.of(
+            "job " + j.number + " runs, " + j.done + " of " + j.outputs.length + " tasks done");
+      }
+    }
+    for (LeaseFile l : leases.values()) {
+      if (!l.over) {
+        return Optional.of(
+            "lease "
+                + l.made.lease()
+                + " of "
+                + jobs.get(l.made.job()).name(l.made.task())
+                + " at "
+                + l.made.provider()
+                + " has not ended");
+      }
+    }
+    return Optional.empty();
+  }
+
+  /// Ids of the jobs that run.
+  List<JobId> running() {
+    return jobs.stream()
+        .filter(j -> j.state == Event.JobState.RUNNING)
+        .map(j -> j.spec.id())
+        .toList();
+  }
+
+  /// Whether the durable log has made this lease.
+  boolean wasMade(long lease) {
+    return leases.containsKey(lease);
+  }
+
+  /// Whether this lease has ended, or was never made.
+  boolean isOver(long lease) {
+    LeaseFile l = leases.get(lease);
+    return l == null || l.over;
+  }
+
+  /// Whether the durable log has accepted this job.
+  boolean accepted(JobId job) {
+    return jobsById.containsKey(job);
+  }
+
+  /// How a job stands; empty if it was never accepted.
+  Optional<Event.JobState> state(JobId job) {
+    return Optional.ofNullable(jobsById.get(job)).map(j -> j.state);
+  }
+
+  /// All entries, in order.
+  List<Entry> entries() {
+    return entries;
+  }
+
+  /// All signed batches, in order.
+  List<SignedBatch> batches() {
+    return batches;
+  }
+
+  long events() {
+    return events;
+  }
+
+  long refusals() {
+    return refusals;
+  }
+
+  long tasksDone() {
+    return jobs.stream().mapToLong(j -> j.done).sum();
+  }
+
+  int jobs() {
+    return jobs.size();
+  }
+
+  /// How many jobs ended like this.
+  long jobsThatAre(Event.JobState state) {
+    return jobs.stream().filter(j -> j.state == state).count();
+  }
+
+  /// How many records say this.
+  long recordsOf(Outcome outcome) {
+    return entries.stream().filter(e -> e.record().outcome() == outcome).count();
+  }
+
+  /// Who has or had this lease.
+  Optional<Address> holder(long lease) {
+    return Optional.ofNullable(leases.get(lease)).map(l -> l.made.provider());
+  }
+
+  /// The job that was accepted under this id.
+  Optional<JobSpec> spec(JobId job) {
+    return Optional.ofNullable(jobsById.get(job)).map(j -> j.spec);
+  }
+}

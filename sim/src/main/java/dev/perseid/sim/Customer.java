@@ -1,0 +1,324 @@
+package dev.perseid.sim;
+
+import dev.perseid.core.Address;
+import dev.perseid.core.Blob;
+import dev.perseid.core.Command;
+import dev.perseid.core.Event;
+import dev.perseid.core.Hash;
+import dev.perseid.core.Input;
+import dev.perseid.core.JobId;
+import dev.perseid.core.JobSpec;
+import dev.perseid.core.Rejection;
+import dev.perseid.core.TaskKind;
+import dev.perseid.core.TaskSpec;
+import dev.perseid.node.PoolLoop;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/// A consumer: it draws jobs, submits them, insists until it has an answer, changes its mind, and
+/// makes mistakes. It checks that every answer is true.
+final class Customer {
+  /// The most cores that a task needs.
+  static final int MOST_CORES = 3;
+
+  /// The most memory that a task needs.
+  static final long MOST_MEMORY_BYTES = 512L << 20;
+
+  private static final long MOST_GAS = 1_000_000_000L;
+  private static final long OUTPUT_BYTES_LIMIT = 1L << 20;
+  private static final long RICH_PER_TASK = 200_000;
+  private static final long POOR_PER_TASK = 4_000;
+  private static final long PATIENCE_US = 5_000_000;
+  private static final int KINDS_OF_WRONG = 9;
+
+  private final Address address;
+  private final Address operator;
+  private final Seals seals;
+  private final Agenda agenda;
+  private final Dice dice;
+  private final Weather weather;
+  private final PoolHost pool;
+  private final Auditor auditor;
+  private long nonce;
+  private int unanswered;
+
+  Customer(
+      Address address,
+      Address operator,
+      Seals seals,
+      Agenda agenda,
+      Dice dice,
+      Weather weather,
+      PoolHost pool,
+      Auditor auditor) {
+    this.address = address;
+    this.operator = operator;
+    this.seals = seals;
+    this.agenda = agenda;
+    this.dice = dice;
+    this.weather = weather;
+    this.pool = pool;
+    this.auditor = auditor;
+  }
+
+  /// How many of its requests wait for an answer.
+  int unanswered() {
+    return unanswered;
+  }
+
+  /// Plans to submit so many jobs during the storm.
+  void plan(int jobs) {
+    long credits = RICH_PER_TASK * weather.jobTasks() * (1 + dice.below(jobs + 1));
+    insist("grant", new Command.Grant(address, credits, "welcome"), reply -> true);
+    for (int i = 0; i < jobs; i++) {
+      agenda.after(
+          dice.between(10_000, weather.stormUs() * 3 / 4), "customer submits", i, this::submit);
+    }
+  }
+
+  private void submit() {
+    JobSpec good = draw(nonce++);
+    if (dice.chance(weather.wrongPerMyriad())) {
+      JobSpec wrong = spoil(good);
+      insist(
+          "wrong job",
+          new Command.SubmitJob(wrong, sign(wrong)),
+          reply -> {
+            if (!(reply instanceof PoolLoop.Reply.Refused r)
+                || r.rejection().code() != Rejection.Code.INVALID) {
+              throw new Violation("a wrong job was answered " + reply + ": " + wrong);
+            }
+            return true;
+          });
+      return;
+    }
+    send(good, true);
+    if (dice.chance(weather.doublePerMyriad())) {
+      agenda.after(dice.skewed(0, 10_000_000), "customer submits again", 0, () -> send(good, true));
+    }
+    if (dice.chance(weather.doublePerMyriad() / 4)) {
+      JobSpec other = renamed(good, good.name() + "-other");
+      agenda.after(
+          dice.skewed(0, 10_000_000), "customer reuses a nonce", 0, () -> send(other, false));
+    }
+    if (dice.chance(weather.cancelPerMyriad())) {
+      agenda.after(
+          dice.skewed(0, 10 * weather.taskUs()), "customer cancels", 0, () -> cancel(good.id()));
+    }
+  }
+
+  /// @param sole whether this is the only job under its nonce, so that refusing it as INVALID is
+  ///   wrong
+  private void send(JobSpec spec, boolean sole) {
+    boolean rival = !sole || reused.contains(spec.nonce());
+    if (!sole) {
+      reused.add(spec.nonce());
+    }
+    insist(
+        "job",
+        new Command.SubmitJob(spec, sign(spec)),
+        reply -> {
+          switch (reply) {
+            case PoolLoop.Reply.Done _ -> {
+              Optional<JobSpec> accepted = auditor.spec(spec.id());
+              if (!accepted.equals(Optional.of(spec))) {
+                throw new Violation(
+                    "job " + spec.id() + " was confirmed, the durable log has " + accepted);
+              }
+            }
+            case PoolLoop.Reply.Refused r -> {
+              boolean fair =
+                  switch (r.rejection().code()) {
+                    case INSUFFICIENT_CREDITS, OVERLOADED -> true;
+                    case INVALID -> rival || reused.contains(spec.nonce());
+                    case UNKNOWN, FORBIDDEN, STALE, ENDED -> false;
+                  };
+              if (!fair) {
+                throw new Violation("a good job was refused: " + r.rejection());
+              }
+            }
+          }
+          return true;
+        });
+  }
+
+  private final List<Long> reused = new ArrayList<>();
+
+  private void cancel(JobId job) {
+    boolean stranger = dice.chance(2_000);
+    boolean asOperator = !stranger && dice.chance(2_000);
+    Address by = stranger ? new Address(1, 2, 3) : asOperator ? operator : address;
+    boolean known = auditor.accepted(job);
+    insist(
+        "cancel",
+        new Command.CancelJob(job, by, asOperator),
+        reply -> {
+          boolean done = reply instanceof PoolLoop.Reply.Done;
+          if (stranger && known && done) {
+            throw new Violation("a stranger cancelled job " + job);
+          }
+          if (done && !auditor.state(job).map(s -> s != Event.JobState.RUNNING).orElse(false)) {
+            throw new Violation("the cancellation of job " + job + " was confirmed and it runs on");
+          }
+          return true;
+        });
+  }
+
+  /// Answers whether the matter is closed.
+  private interface Judge {
+    boolean closed(PoolLoop.Reply reply);
+  }
+
+  /// Sends a command again and again until one answer closes the matter.
+  private void insist(String what, Command command, Judge judge) {
+    unanswered++;
+    boolean[] closed = new boolean[1];
+    attempt(what, command, judge, closed);
+  }
+
+  private void attempt(String what, Command command, Judge judge, boolean[] closed) {
+    if (closed[0]) {
+      return;
+    }
+    Consumer<PoolLoop.Reply> done =
+        reply -> {
+          if (!closed[0] && judge.closed(reply)) {
+            closed[0] = true;
+            unanswered--;
+          }
+        };
+    agenda.after(dice.between(1, 50_000), what, nonce, () -> pool.submit(command, done));
+    agenda.after(
+        PATIENCE_US + dice.between(0, PATIENCE_US),
+        "customer is impatient",
+        nonce,
+        () -> attempt(what, command, judge, closed));
+  }
+
+  private String sign(JobSpec spec) {
+    return seals.sign(address, Hash.sha256(new byte[] {(byte) spec.nonce()}));
+  }
+
+  // ---- jobs
+
+  private JobSpec draw(long number) {
+    int count = 1 + dice.below(weather.jobTasks());
+    List<TaskKind> kinds = new ArrayList<>();
+    int kindCount = 1 + dice.below(3);
+    for (int i = 0; i < kindCount; i++) {
+      long wallMs = weather.taskUs() * 3 / 1_000 + 10;
+      kinds.add(
+          new TaskKind(
+              "k" + i,
+              new Blob(new Hash(dice.next(), dice.next(), dice.next(), dice.next()), 100),
+              dice.between(1, MOST_GAS),
+              dice.between(1, MOST_MEMORY_BYTES),
+              OUTPUT_BYTES_LIMIT,
+              dice.chance(9_000) ? wallMs : 1 + wallMs / 10,
+              1 + dice.below(dice.chance(8_000) ? 1 : MOST_CORES),
+              1 + dice.below(5)));
+    }
+    // Tasks depend on tasks that come earlier in a hidden order, which is not that of their
+    // indices.
+    int[] order = new int[count];
+    for (int i = 0; i < count; i++) {
+      order[i] = i;
+    }
+    for (int i = count - 1; i > 0; i--) {
+      int j = dice.below(i + 1);
+      int t = order[i];
+      order[i] = order[j];
+      order[j] = t;
+    }
+    int[] outputs = new int[count];
+    for (int i = 0; i < count; i++) {
+      outputs[i] = dice.below(4);
+    }
+    int dense = dice.below(4);
+    TaskSpec[] tasks = new TaskSpec[count];
+    for (int i = 0; i < count; i++) {
+      List<Input> inputs = new ArrayList<>();
+      List<Integer> after = new ArrayList<>();
+      if (dice.chance(5_000)) {
+        inputs.add(
+            new Input.Stored(
+                new Blob(new Hash(dice.next(), 0, 0, dice.next()), dice.between(1, 1 << 20))));
+      }
+      for (int k = 0; i > 0 && k < dense; k++) {
+        int on = order[dice.below(i)];
+        if (outputs[on] > 0 && dice.chance(7_000)) {
+          inputs.add(new Input.Produced(on, dice.below(outputs[on])));
+        } else if (!after.contains(on)) {
+          after.add(on);
+        }
+      }
+      boolean fails = dice.chance(weather.taskFailsPerMyriad());
+      int index = order[i];
+      tasks[index] =
+          new TaskSpec(
+              dice.chance(2_000) ? "own" + index : null,
+              dice.below(kindCount),
+              index,
+              (fails ? Work.FAILS : "run") + dice.below(1_000),
+              List.copyOf(inputs),
+              List.copyOf(after),
+              outputs[index]);
+    }
+    List<Input.Produced> results = new ArrayList<>();
+    for (int i = 0; i < count; i++) {
+      if (outputs[i] > 0 && dice.chance(2_000)) {
+        results.add(new Input.Produced(i, 0));
+      }
+    }
+    long perTask = dice.chance(weather.poorPerMyriad()) ? POOR_PER_TASK : RICH_PER_TASK;
+    return new JobSpec(
+        address,
+        number,
+        "job" + number,
+        dice.below(201) - 100,
+        dice.between(perTask / 2, perTask) * count,
+        kinds,
+        List.of(tasks),
+        results);
+  }
+
+  private static JobSpec renamed(JobSpec s, String name) {
+    return new JobSpec(
+        s.consumer(), s.nonce(), name, s.priority(), s.budget(), s.kinds(), s.tasks(), s.results());
+  }
+
+  /// One of the mistakes that people make.
+  private JobSpec spoil(JobSpec s) {
+    List<TaskSpec> tasks = new ArrayList<>(s.tasks());
+    int last = tasks.size() - 1;
+    TaskSpec t = tasks.get(last);
+    int priority = s.priority();
+    long budget = s.budget();
+    List<TaskKind> kinds = s.kinds();
+    switch (dice.below(KINDS_OF_WRONG)) {
+      case 0 -> tasks.clear();
+      case 1 -> tasks.set(last, needing(t, List.of(), List.of(last))); // itself
+      case 2 -> tasks.set(last, needing(t, List.of(), List.of(last + 1))); // nobody
+      case 3 -> tasks.set(last, needing(t, List.of(), List.of(-1)));
+      case 4 -> tasks.set(last, needing(t, List.of(new Input.Produced(last, 0)), List.of()));
+      case 5 -> { // a circle of two
+        int a = tasks.size();
+        tasks.add(new TaskSpec("left", 0, -1, "", List.of(), List.of(a + 1), 0));
+        tasks.add(new TaskSpec("right", 0, -1, "", List.of(), List.of(a), 0));
+      }
+      case 6 -> priority = 101;
+      case 7 -> budget = -budget;
+      default -> kinds = List.of();
+    }
+    return new JobSpec(
+        s.consumer(), s.nonce(), s.name(), priority, budget, kinds, tasks, List.of());
+  }
+
+  private static TaskSpec needing(TaskSpec t, List<Input> inputs, List<Integer> after) {
+    @Nullable String name = t.ownName();
+    return new TaskSpec(name, t.kind(), t.copy(), t.args(), inputs, after, t.outputs());
+  }
+}

@@ -1,0 +1,488 @@
+package dev.perseid.sim;
+
+import dev.perseid.core.Address;
+import dev.perseid.core.Blob;
+import dev.perseid.core.Capability;
+import dev.perseid.core.ExecutionRecord;
+import dev.perseid.core.FromProvider;
+import dev.perseid.core.Hash;
+import dev.perseid.core.Lease;
+import dev.perseid.core.Offer;
+import dev.perseid.core.Outcome;
+import dev.perseid.core.Price;
+import dev.perseid.core.ToProvider;
+import dev.perseid.core.Usage;
+import dev.perseid.node.Attempt;
+import dev.perseid.node.ProviderLoop;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalLong;
+import java.util.Set;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
+
+/// A provider's process: the node's real [ProviderLoop] with a simulated sandbox, clock and
+/// network. It dies, comes back without its memory, drains, or never comes back.
+final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
+  private static final long LONGEST_PROCESSING_US = 2_000;
+  private static final long LONGEST_BACKOFF_US = 5_000_000;
+  private static final long STOP_US = 20_000;
+
+  private final int number;
+  private final Address address;
+  private final Address pool;
+  private final PoolHost poolHost;
+  private final Cable.Net net;
+  private final Agenda agenda;
+  private final Dice dice;
+  private final Weather weather;
+  private final Seals seals;
+  private final Auditor auditor;
+  private final Sabotage sabotage;
+  private final @Nullable Liar liar;
+  private final int cores;
+  private final long memoryBytes;
+  private final Price price;
+  private final int slownessPercent;
+  private final long skewUs;
+  private final boolean staysForEver;
+
+  private @Nullable ProviderLoop loop;
+  private @Nullable Cable cable;
+  private int life;
+  private boolean dialling;
+  private boolean calm;
+  private boolean vanished;
+  private boolean turnDue;
+  private long wakeAtUs = Long.MAX_VALUE;
+  private final Map<Long, Run> running = new TreeMap<>();
+  private final Set<Long> startedInThisLife = new HashSet<>();
+  private final Set<Long> endedInThisLife = new HashSet<>();
+
+  /// An attempt that runs.
+  private record Run(Lease lease, long startedUs) {}
+
+  /// @param liar how it lies, or null
+  /// @param first whether it is the one that fits every task and always comes back
+  ProviderHost(
+      int number,
+      Address address,
+      Address pool,
+      PoolHost poolHost,
+      Cable.Net net,
+      Agenda agenda,
+      Dice dice,
+      Weather weather,
+      Seals seals,
+      Auditor auditor,
+      Sabotage sabotage,
+      @Nullable Liar liar,
+      boolean first) {
+    this.number = number;
+    this.address = address;
+    this.pool = pool;
+    this.poolHost = poolHost;
+    this.net = net;
+    this.agenda = agenda;
+    this.dice = dice;
+    this.weather = weather;
+    this.seals = seals;
+    this.auditor = auditor;
+    this.sabotage = sabotage;
+    this.liar = liar;
+    staysForEver = first;
+    cores = first ? Customer.MOST_CORES + dice.below(3) : 1 + dice.below(6);
+    memoryBytes = first ? Customer.MOST_MEMORY_BYTES * 2 : dice.between(1, 8) << 28;
+    price = new Price(dice.between(0, 5_000), dice.between(0, 5_000), dice.between(0, 100_000));
+    slownessPercent = (int) dice.between(50, 300);
+    skewUs = dice.between(-weather.skewUs(), weather.skewUs());
+  }
+
+  int number() {
+    return number;
+  }
+
+  Address address() {
+    return address;
+  }
+
+  /// Whether it lives and this attempt has ended in its present life. A liar's word does not count.
+  boolean hasResult(long lease) {
+    return loop != null && liar == null && endedInThisLife.contains(lease);
+  }
+
+  /// Nothing may be left when all is over.
+  void checkIdle() {
+    ProviderLoop l = loop;
+    if (l != null && !l.load().equals(new ProviderLoop.Load(0, 0, 0))) {
+      throw new Violation("everything is over and yet: " + state());
+    }
+  }
+
+  /// What it is doing, for people.
+  String state() {
+    ProviderLoop l = loop;
+    return "provider "
+        + number
+        + (l == null
+            ? vanished ? " has vanished" : " is down"
+            : (l.welcomed() ? " is in" : " is out") + ", " + l.load());
+  }
+
+  /// Starts the process with nothing in memory.
+  void start() {
+    life++;
+    running.clear();
+    startedInThisLife.clear();
+    endedInThisLife.clear();
+    Offer made =
+        new Offer(
+            address,
+            "p" + number,
+            "simulated",
+            "",
+            cores,
+            memoryBytes,
+            price,
+            Capability.UNMEASURED,
+            wallUs());
+    loop = new ProviderLoop(pool, made, new Pen(), this);
+    dialSoon();
+    scheduleCrash();
+    scheduleDrain();
+  }
+
+  /// No more faults; whoever can come back does so now.
+  void calm() {
+    calm = true;
+    if (liar != null) {
+      liar.repent();
+    }
+    if (loop == null && !vanished) {
+      start();
+    }
+  }
+
+  private void scheduleCrash() {
+    if (weather.providerCrashUs() > 0) {
+      int now = life;
+      agenda.after(
+          dice.skewed(100_000, 3 * weather.providerCrashUs()),
+          "provider crashes",
+          number,
+          () -> {
+            if (!calm && now == life && loop != null) {
+              boolean forEver = !staysForEver && dice.chance(weather.vanishPerMyriad());
+              stop(forEver);
+            }
+          });
+    }
+  }
+
+  private void scheduleDrain() {
+    if (weather.providerDrainUs() > 0) {
+      int now = life;
+      agenda.after(
+          dice.skewed(100_000, 3 * weather.providerDrainUs()),
+          "provider drains",
+          number,
+          () -> {
+            ProviderLoop l = loop;
+            if (!calm && now == life && l != null) {
+              l.drain(monotonicUs());
+              turnSoon();
+            }
+          });
+    }
+  }
+
+  /// The process ends, by a crash or after a drain.
+  private void stop(boolean forEver) {
+    life++;
+    loop = null;
+    vanished = forEver;
+    running.clear();
+    Cable c = cable;
+    if (c != null) {
+      c.cut();
+      cable = null;
+    }
+    if (!forEver) {
+      agenda.after(
+          dice.skewed(10_000, 20_000_000),
+          "provider starts",
+          number,
+          () -> {
+            if (loop == null && !vanished) {
+              start();
+            }
+          });
+    }
+  }
+
+  // ---- connection
+
+  private void dialSoon() {
+    if (dialling) {
+      return;
+    }
+    dialling = true;
+    agenda.after(dice.skewed(1_000, LONGEST_BACKOFF_US), "provider dials", number, this::dial);
+  }
+
+  private void dial() {
+    dialling = false;
+    ProviderLoop l = loop;
+    if (l == null || cable != null) {
+      return;
+    }
+    Cable c = poolHost.open(net, number, this);
+    if (c == null) {
+      dialSoon();
+      return;
+    }
+    cable = c;
+    l.connected(m -> sent(c, m), monotonicUs());
+    turnSoon();
+  }
+
+  private void sent(Cable c, FromProvider message) {
+    if (liar != null) {
+      liar.twist(c, message, poolHost, agenda);
+    } else {
+      c.toPool(message);
+    }
+    if (message instanceof FromProvider.Goodbye) {
+      int now = life;
+      agenda.after(
+          net.latencyUs() * 4,
+          "provider exits",
+          number,
+          () -> {
+            if (now == life) {
+              stop(false);
+            }
+          });
+    }
+  }
+
+  @Override
+  public void arrived(Cable from, ToProvider message) {
+    ProviderLoop l = loop;
+    if (l == null || from != cable) {
+      return;
+    }
+    if (liar != null && message instanceof ToProvider.Leases m) {
+      m.leases().forEach(liar::learn);
+    }
+    l.receive(message, monotonicUs());
+    if (l.refusal().isPresent()) {
+      from.cut();
+    }
+    turnSoon();
+  }
+
+  @Override
+  public void broken(Cable which) {
+    ProviderLoop l = loop;
+    if (l == null || which != cable) {
+      return;
+    }
+    cable = null;
+    l.disconnected(monotonicUs());
+    dialSoon();
+    turnSoon();
+  }
+
+  // ---- time
+
+  /// Microseconds since some moment of its own, never backwards.
+  private long monotonicUs() {
+    return 1_000_000L * number + agenda.nowUs();
+  }
+
+  private long wallUs() {
+    return Simulation.EPOCH_US + skewUs + agenda.nowUs();
+  }
+
+  private void turnSoon() {
+    if (!turnDue) {
+      turnDue = true;
+      agenda.after(dice.between(1, LONGEST_PROCESSING_US), "provider turns", number, this::turn);
+    }
+  }
+
+  private void turn() {
+    turnDue = false;
+    ProviderLoop l = loop;
+    if (l == null) {
+      return;
+    }
+    l.turn(monotonicUs());
+    long wakeUs = l.wakeUs(monotonicUs());
+    if (wakeUs == Long.MAX_VALUE) {
+      return;
+    }
+    long at = agenda.nowUs() + Math.max(0, wakeUs - monotonicUs());
+    if (at < wakeAtUs || wakeAtUs <= agenda.nowUs()) {
+      wakeAtUs = at;
+      agenda.after(
+          at - agenda.nowUs(),
+          "provider wakes",
+          number,
+          () -> {
+            if (wakeAtUs == at) {
+              wakeAtUs = Long.MAX_VALUE;
+              turn();
+            }
+          });
+    }
+  }
+
+  // ---- sandbox
+
+  @Override
+  public void start(Lease lease) {
+    for (int i = 0; i < sabotage.runs(lease); i++) {
+      begin(lease);
+    }
+  }
+
+  private void begin(Lease lease) {
+    if (!auditor.wasMade(lease.id())) {
+      throw new Violation("provider " + number + " runs lease " + lease.id() + ", not in the log");
+    }
+    if (!startedInThisLife.add(lease.id())) {
+      throw new Violation("provider " + number + " runs lease " + lease.id() + " twice");
+    }
+    running.put(lease.id(), new Run(lease, agenda.nowUs()));
+    int usedCores = 0;
+    long usedBytes = 0;
+    for (Run r : running.values()) {
+      usedCores += r.lease().kind().cores();
+      usedBytes += r.lease().kind().memoryBytes();
+    }
+    if (usedCores > cores || usedBytes > memoryBytes) {
+      throw new Violation(
+          "provider "
+              + number
+              + " runs "
+              + usedCores
+              + " cores and "
+              + usedBytes
+              + " bytes at once");
+    }
+    long takesUs = Math.max(1, dice.skewed(1, weather.taskUs()) * slownessPercent / 100);
+    long limitUs = lease.kind().wallLimitMs() * 1_000;
+    boolean fault = !calm && dice.chance(weather.attemptFailsPerMyriad());
+    boolean late = takesUs > limitUs;
+    long untilUs = Math.min(takesUs, limitUs);
+    if (!calm && dice.chance(weather.hangPerMyriad())) {
+      return; // until it is stopped
+    }
+    int now = life;
+    agenda.after(
+        untilUs,
+        "task ends",
+        lease.id(),
+        () -> {
+          Run run = running.get(lease.id());
+          if (now != life || run == null) {
+            return;
+          }
+          if (late) {
+            finish(run, Outcome.PROVIDER_FAILED, "it ran into its wall limit");
+          } else if (fault) {
+            finish(run, Outcome.PROVIDER_FAILED, "the engine died");
+          } else if (Work.fails(lease)) {
+            finish(run, Outcome.TASK_FAILED, "it returned exit code 3");
+          } else {
+            finish(run, Outcome.DONE, "");
+          }
+        });
+  }
+
+  @Override
+  public void stop(long lease) {
+    int now = life;
+    agenda.after(
+        dice.between(1, STOP_US),
+        "task stops",
+        lease,
+        () -> {
+          Run run = running.get(lease);
+          if (now == life && run != null) {
+            finish(run, Outcome.CANCELLED, "it was stopped");
+          }
+        });
+  }
+
+  private void finish(Run run, Outcome outcome, String reason) {
+    Lease lease = run.lease();
+    running.remove(lease.id());
+    endedInThisLife.add(lease.id());
+    long tookUs = agenda.nowUs() - run.startedUs();
+    List<Blob> outputs = outcome == Outcome.DONE ? Work.outputs(lease) : List.of();
+    outputs.forEach(poolHost::store);
+    long in = lease.args().length();
+    for (Blob b : lease.inputs()) {
+      in += b.sizeBytes();
+    }
+    long out = 0;
+    for (Blob b : outputs) {
+      out += b.sizeBytes();
+    }
+    Usage usage =
+        new Usage(
+            OptionalLong.of(Work.gas(lease)),
+            OptionalLong.empty(),
+            OptionalLong.of(tookUs * 1_000),
+            OptionalLong.of(lease.kind().memoryBytes() / 2),
+            OptionalLong.of(in),
+            OptionalLong.of(out),
+            OptionalLong.empty(),
+            OptionalLong.empty(),
+            OptionalLong.empty(),
+            "");
+    long endedWallUs = wallUs();
+    Attempt attempt =
+        new Attempt(
+            outcome,
+            reason,
+            OptionalLong.of(endedWallUs - tookUs),
+            OptionalLong.of(endedWallUs),
+            usage,
+            outputs,
+            "simulated 1",
+            "none");
+    ProviderLoop l = loop;
+    if (l != null) {
+      l.ended(lease.id(), attempt, monotonicUs());
+      turnSoon();
+    }
+  }
+
+  /// The provider's key.
+  private final class Pen implements ProviderLoop.Signer {
+    @Override
+    public Hash digest(ExecutionRecord record) {
+      return seals.record(record);
+    }
+
+    @Override
+    public Hash digest(Offer o) {
+      return seals.offer(o);
+    }
+
+    @Override
+    public String signBatch(Address forPool, Hash root, int count) {
+      return seals.sign(address, seals.batch(forPool, root, count));
+    }
+
+    @Override
+    public String signOffer(Offer o) {
+      return seals.sign(address, seals.offer(o));
+    }
+  }
+}

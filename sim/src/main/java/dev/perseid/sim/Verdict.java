@@ -1,0 +1,59 @@
+package dev.perseid.sim;
+
+import java.util.Locale;
+
+/// What became of one world in which no rule was broken.
+///
+/// @param seed its seed
+/// @param happenings how much happened
+/// @param events events in the pool's log
+/// @param records attempts that were recorded
+/// @param lost attempts that were recorded as LOST
+/// @param refused attempts that were recorded as REFUSED
+/// @param refusals commands that the pool refused
+/// @param done,failed,cancelled jobs that ended like this
+/// @param tasksDone tasks that were done
+/// @param restarts how often the pool came back from its log
+/// @param virtualUs how long it took in virtual time
+/// @param calmUs how much of that after the last fault
+/// @param digest of everything that happened, in order
+record Verdict(
+    long seed,
+    long happenings,
+    long events,
+    long records,
+    long lost,
+    long refused,
+    long refusals,
+    long done,
+    long failed,
+    long cancelled,
+    long tasksDone,
+    long restarts,
+    long virtualUs,
+    long calmUs,
+    String digest) {
+  /// One line for people.
+  String line() {
+    return String.format(
+        Locale.ROOT,
+        "seed %d: %d happenings, %d events, %d records (%d lost, %d refused), jobs %d done %d failed"
+            + " %d cancelled, %d tasks done, %d refusals, %d restarts, %.1f s of virtual time (%.1f s"
+            + " calm), trace %s",
+        seed,
+        happenings,
+        events,
+        records,
+        lost,
+        refused,
+        done,
+        failed,
+        cancelled,
+        tasksDone,
+        refusals,
+        restarts,
+        virtualUs / 1e6,
+        calmUs / 1e6,
+        digest);
+  }
+}

@@ -120,6 +120,7 @@ public final class PoolLoop {
   private final TreeMap<Address, Long> heardUs = new TreeMap<>();
   private boolean outstanding;
   private boolean started;
+  private long startedUs;
   private long nowUs;
   private long scheduledUs = Long.MIN_VALUE / 2;
   private @Nullable String failure;
@@ -360,6 +361,7 @@ public final class PoolLoop {
     }
     if (!started) {
       started = true;
+      startedUs = nowUs;
       for (ProviderView p : pool.providers()) {
         if (p.state() != ProviderView.State.GONE) {
           // After a restart everybody gets the full time to come back.
@@ -382,7 +384,10 @@ public final class PoolLoop {
     List<Answered> answers = new ArrayList<>();
     executeSome(events, effects, answers);
     int before = events.size();
-    events.addAll(pool.execute(new Command.Schedule(PoolLimits.TURN_ASSIGNMENTS), nowUs, effects));
+    // After a restart leases do not expire before their providers had the time to come back.
+    boolean expire = nowUs - startedUs > settings.silenceMs() * 1_000;
+    events.addAll(
+        pool.execute(new Command.Schedule(PoolLimits.TURN_ASSIGNMENTS, expire), nowUs, effects));
     scheduledUs = nowUs;
     boolean more = events.size() - before >= PoolLimits.TURN_ASSIGNMENTS;
     if (more) {

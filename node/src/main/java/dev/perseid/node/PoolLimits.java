@@ -23,7 +23,7 @@ public final class PoolLimits {
   /// How often the loop looks for overdue leases and silent providers when nothing else happens.
   public static final long IDLE_SCHEDULE_US = 100_000;
 
-  /// Refused commands after which a provider's stream is ended.
+  /// Refused messages after which a provider's stream is ended.
   public static final int REFUSALS_OF_ONE_STREAM = 256;
 
   // ---- the log ----
@@ -32,13 +32,11 @@ public final class PoolLimits {
   public static final int LOG_ENTRY_BYTES = 4 << 20;
 
   /// Bytes of one log segment file.
-  public static final int LOG_SEGMENT_BYTES = 64 << 20;
+  public static final int LOG_SEGMENT_BYTES = 16 << 20;
 
-  /// Bytes of log after which a snapshot is taken.
-  public static final long SNAPSHOT_LOG_BYTES = 256L << 20;
-
-  /// Records after which a snapshot is taken.
-  public static final long SNAPSHOT_RECORDS = 200_000;
+  /// Bytes of log after which a snapshot is taken: some 300,000 records, which a start replays in
+  /// about a second.
+  public static final long SNAPSHOT_LOG_BYTES = 48L << 20;
 
   /// Snapshots that are kept.
   public static final int SNAPSHOTS = 2;

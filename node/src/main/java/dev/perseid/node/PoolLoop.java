@@ -26,6 +26,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -118,6 +119,8 @@ public final class PoolLoop {
   private final TreeMap<Address, Stream> streams = new TreeMap<>();
   // When each provider that is not gone was last heard; who is silent for too long is lost.
   private final TreeMap<Address, Long> heardUs = new TreeMap<>();
+  // Who said something since the last turn.
+  private final TreeSet<Address> spoke = new TreeSet<>();
   private boolean outstanding;
   private boolean started;
   private long startedUs;
@@ -194,7 +197,7 @@ public final class PoolLoop {
           "this provider has connected again: only the newest stream counts");
       return;
     }
-    heardUs.put(provider, nowUs);
+    spoke.add(provider);
     switch (message) {
       case FromProvider.Hello _, FromProvider.Heartbeat _ -> {}
       case FromProvider.Reports r -> reports(provider, session, r);
@@ -244,7 +247,7 @@ public final class PoolLoop {
     }
     Stream fresh = new Stream(session);
     streams.put(provider, fresh);
-    heardUs.put(provider, nowUs);
+    spoke.add(provider);
     submit(
         new Command.JoinProvider(offer, hash, hello.signature(), session, hello.held()),
         reply -> {
@@ -356,6 +359,11 @@ public final class PoolLoop {
   /// @return whether there is more to do at once
   public boolean turn(long now) {
     nowUs = Math.max(nowUs, now);
+    // Even if this turn comes late, what waited for it was said before it.
+    for (Address provider : spoke) {
+      heardUs.put(provider, nowUs);
+    }
+    spoke.clear();
     if (outstanding || failure != null) {
       return false;
     }
@@ -533,6 +541,7 @@ public final class PoolLoop {
     if (stream == null || stream.session <= session) {
       streams.remove(provider);
       heardUs.remove(provider);
+      spoke.remove(provider);
     }
   }
 

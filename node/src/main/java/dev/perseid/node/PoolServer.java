@@ -162,28 +162,17 @@ final class PoolServer implements Closeable {
               .applicationProtocols(List.of("h2", "http/1.1")));
     }
     WebServer web = builder.build();
-    try {
-      web.start();
-    } catch (RuntimeException e) {
+    web.start();
+    if (!web.isRunning()) {
       throw new PoolStartException(
           "cannot listen at "
               + config.host()
               + ":"
               + config.port()
-              + " ("
-              + reason(e)
-              + "): is another program using the port?",
-          e);
+              + ": another program has the port, or the address is not this machine's; choose"
+              + " another port, or 0 for a free one");
     }
     return new PoolServer(web, streams);
-  }
-
-  private static String reason(Throwable e) {
-    Throwable t = e;
-    while (t.getCause() != null) {
-      t = t.getCause();
-    }
-    return String.valueOf(t.getMessage());
   }
 
   private static InetAddress address(String host) throws PoolStartException {

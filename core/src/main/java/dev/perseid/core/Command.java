@@ -49,5 +49,13 @@ public sealed interface Command {
       implements Command {}
 
   /// Make at most `max` assignments, expire what is overdue.
-  record Schedule(int max) implements Command {}
+  ///
+  /// @param expire whether leases may expire. A host that was down says no until its providers have
+  ///   had the time to come back: they may have the results
+  record Schedule(int max, boolean expire) implements Command {
+    /// Assigns and expires.
+    public Schedule(int max) {
+      this(max, true);
+    }
+  }
 }

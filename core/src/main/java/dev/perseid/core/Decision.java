@@ -513,15 +513,8 @@ final class Decision {
           "at most " + c.max() + " assignments were asked for: write 1 or more");
       return;
     }
-    for (int i = 0; i < Limits.EXPIRED_AT_ONCE && !state.byDeadline.isEmpty(); i++) {
-      OpenLease first = state.byDeadline.first();
-      if (first.deadlineUs > nowUs) {
-        break;
-      }
-      if (first.provider.state != ProviderView.State.GONE) {
-        effects.add(new Effect.StopLease(first.provider.address, first.id));
-      }
-      endWithout(first, Outcome.LOST, "no report came within the time that the lease allows");
+    if (c.expire()) {
+      expire();
     }
     Round round = new Round(state);
     int made = 0;
@@ -544,6 +537,19 @@ final class Decision {
           return;
         }
       }
+    }
+  }
+
+  private void expire() {
+    for (int i = 0; i < Limits.EXPIRED_AT_ONCE && !state.byDeadline.isEmpty(); i++) {
+      OpenLease first = state.byDeadline.first();
+      if (first.deadlineUs > nowUs) {
+        break;
+      }
+      if (first.provider.state != ProviderView.State.GONE) {
+        effects.add(new Effect.StopLease(first.provider.address, first.id));
+      }
+      endWithout(first, Outcome.LOST, "no report came within the time that the lease allows");
     }
   }
 }

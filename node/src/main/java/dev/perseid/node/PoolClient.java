@@ -527,6 +527,8 @@ public final class PoolClient implements AutoCloseable {
   /// for as long as the pool comes back within [#CALL_MS].
   public Proto.JobProgress watch(JobId job, Consumer<Proto.JobProgress> seen) throws PoolFailure {
     long brokenSince = -1;
+    // A pool that was started again knows no session: one new login for each time that it answers.
+    boolean loggedIn = false;
     while (true) {
       try {
         Proto.JobProgress last = null;
@@ -537,14 +539,16 @@ public final class PoolClient implements AutoCloseable {
         while (states.hasNext()) {
           last = states.next();
           brokenSince = -1;
+          loggedIn = false;
           seen.accept(last);
         }
         if (last != null && !last.getState().equals("running")) {
           return last;
         }
       } catch (StatusRuntimeException e) {
-        if (e.getStatus().getCode() == Status.Code.UNAUTHENTICATED && brokenSince < 0) {
+        if (e.getStatus().getCode() == Status.Code.UNAUTHENTICATED && !loggedIn) {
           login();
+          loggedIn = true;
         } else if (e.getStatus().getCode() != Status.Code.UNAVAILABLE) {
           throw failure(e);
         }

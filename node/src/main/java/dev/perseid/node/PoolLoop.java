@@ -123,6 +123,7 @@ public final class PoolLoop {
   private final TreeSet<Address> spoke = new TreeSet<>();
   private boolean outstanding;
   private boolean started;
+  private long startedUs;
   private long nowUs;
   private long scheduledUs = Long.MIN_VALUE / 2;
   private @Nullable String failure;
@@ -368,6 +369,7 @@ public final class PoolLoop {
     }
     if (!started) {
       started = true;
+      startedUs = nowUs;
       for (ProviderView p : pool.providers()) {
         if (p.state() != ProviderView.State.GONE) {
           // After a restart everybody gets the full time to come back.
@@ -390,7 +392,10 @@ public final class PoolLoop {
     List<Answered> answers = new ArrayList<>();
     executeSome(events, effects, answers);
     int before = events.size();
-    events.addAll(pool.execute(new Command.Schedule(PoolLimits.TURN_ASSIGNMENTS), nowUs, effects));
+    // After a restart leases do not expire before their providers had the time to come back.
+    boolean expire = nowUs - startedUs > settings.silenceMs() * 1_000;
+    events.addAll(
+        pool.execute(new Command.Schedule(PoolLimits.TURN_ASSIGNMENTS, expire), nowUs, effects));
     scheduledUs = nowUs;
     boolean more = events.size() - before >= PoolLimits.TURN_ASSIGNMENTS;
     if (more) {

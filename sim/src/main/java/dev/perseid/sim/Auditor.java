@@ -41,7 +41,8 @@ final class Auditor {
 
   /// Knows what really happened at the providers.
   interface Witness {
-    /// Whether this provider lives and has ended this attempt in its present life.
+    /// Whether this provider has ended this attempt, and the pool should know it by now or has not
+    /// given it the time to say so.
     boolean hasResult(Address provider, long lease);
   }
 
@@ -175,7 +176,10 @@ final class Auditor {
           && witness.hasResult(e.entry().record().provider(), e.entry().record().lease())) {
         ExecutionRecord r = e.entry().record();
         throw new Violation(
-            "lease " + r.lease() + " was given up while its provider had the result: " + r.reason());
+            "lease "
+                + r.lease()
+                + " was given up while its provider had the result: "
+                + r.reason());
       }
     }
   }
@@ -744,6 +748,12 @@ final class Auditor {
   /// How many records say this.
   long recordsOf(Outcome outcome) {
     return entries.stream().filter(e -> e.record().outcome() == outcome).count();
+  }
+
+  /// Whether what this provider says need not be true. Who claims to hold a lease that is made a
+  /// moment later is told to forget it, and that is all it deserves.
+  boolean isLiar(Address provider) {
+    return liars.contains(provider);
   }
 
   /// Who has or had this lease.

@@ -35,7 +35,7 @@ import org.jspecify.annotations.Nullable;
 /// comes back from its log.
 final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
   private static final long HEARTBEAT_MS = 1_000;
-  private static final long SILENCE_MS = 6_000;
+  static final long SILENCE_MS = 6_000;
   private static final long LONGEST_PROCESSING_US = 2_000;
   private static final int CONTINUATION_CHECKS_PER_MYRIAD = 3_000;
   private static final int VIEWS = 1_000;
@@ -61,6 +61,7 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
   private boolean turnDue;
   private long newestSession;
   private long stepUs;
+  private long startedUs;
   private final Map<Long, Cable> cables = new TreeMap<>();
   private long restarts;
   private final Map<Integer, Hash> prefixes = new TreeMap<>();
@@ -101,8 +102,9 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
     return restarts;
   }
 
-  boolean isUp() {
-    return loop != null;
+  /// How long it has been up since it last started.
+  long upForUs() {
+    return agenda.nowUs() - startedUs;
   }
 
   /// The live state, if the process is up and has nothing undurable.
@@ -139,6 +141,7 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
       goesOnAlike();
     }
     life++;
+    startedUs = agenda.nowUs();
     stepUs = restarts == 0 ? 0 : dice.between(-weather.stepUs(), weather.stepUs());
     newestSession = 0;
     for (ProviderView p : pool.providers()) {
@@ -214,11 +217,43 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
 
   /// Events have become durable. The auditor and the shadow see them before the pool does.
   private void durable(List<Event> events) {
+    for (Event e : events) {
+      diary.note(agenda.nowUs(), "durable " + inWords(e), 0);
+    }
     auditor.read(events);
     List<Effect> ignored = new ArrayList<>();
     for (Event e : events) {
       shadow.apply(e, ignored);
     }
+  }
+
+  private static String inWords(Event event) {
+    return switch (event) {
+      case Event.TaskAssigned e ->
+          "TaskAssigned lease "
+              + e.lease()
+              + " task "
+              + e.job()
+              + "/"
+              + e.task()
+              + " to "
+              + e.provider();
+      case Event.AttemptEnded e ->
+          "AttemptEnded lease "
+              + e.entry().record().lease()
+              + " "
+              + e.entry().record().outcome()
+              + ", next "
+              + e.next();
+      case Event.LeaseReturned e -> "LeaseReturned lease " + e.lease();
+      case Event.JobEnded e -> "JobEnded " + e.job() + " " + e.state() + " " + e.reason();
+      case Event.ProviderJoined e ->
+          "ProviderJoined " + e.offer().provider() + " session " + e.session();
+      case Event.ProviderGone e -> "ProviderGone " + e.provider() + ": " + e.reason();
+      case Event.Refused e -> "Refused " + e.what() + ": " + e.rejection();
+      case Event.Granted _, Event.JobAccepted _, Event.BatchSigned _, Event.ProviderDraining _ ->
+          event.getClass().getSimpleName();
+    };
   }
 
   /// The pool's batch is durable and nothing else is under way: its state is what the log says.
@@ -409,7 +444,8 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
 
   @Override
   public void broken(Cable cable) {
-    cables.remove(cable.session());
+    // A session that was not durable when the process died may have its number again.
+    cables.remove(cable.session(), cable);
   }
 
   @Override
@@ -426,7 +462,9 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
     }
     if (message instanceof ToProvider.Durable m) {
       for (long lease : m.leases()) {
-        if (!auditor.isOver(lease) && auditor.holder(lease).equals(Optional.of(provider))) {
+        if (!auditor.isLiar(provider)
+            && !auditor.isOver(lease)
+            && auditor.holder(lease).equals(Optional.of(provider))) {
           throw new Violation(
               "the report of lease " + lease + " was called durable and is not in the log");
         }

@@ -13,6 +13,7 @@ import dev.perseid.core.Price;
 import dev.perseid.core.ToProvider;
 import dev.perseid.core.Usage;
 import dev.perseid.node.Attempt;
+import dev.perseid.node.ProviderLimits;
 import dev.perseid.node.ProviderLoop;
 import java.util.HashSet;
 import java.util.List;
@@ -28,6 +29,10 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
   private static final long LONGEST_PROCESSING_US = 2_000;
   private static final long LONGEST_BACKOFF_US = 5_000_000;
   private static final long STOP_US = 20_000;
+
+  /// How long it takes at most to tell the pool of a result over a connection that works: a report
+  /// that went astray is sent again.
+  private static final long TELLING_US = ProviderLimits.RESEND_US + 5_000_000;
 
   private final int number;
   private final Address address;
@@ -58,7 +63,8 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
   private long wakeAtUs = Long.MAX_VALUE;
   private final Map<Long, Run> running = new TreeMap<>();
   private final Set<Long> startedInThisLife = new HashSet<>();
-  private final Set<Long> endedInThisLife = new HashSet<>();
+  private final Map<Long, Long> endedInThisLifeUs = new TreeMap<>();
+  private long welcomedUs = Long.MAX_VALUE;
 
   /// An attempt that runs.
   private record Run(Lease lease, long startedUs) {}
@@ -107,9 +113,16 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
     return address;
   }
 
-  /// Whether it lives and this attempt has ended in its present life. A liar's word does not count.
+  /// Whether the pool should know by now that this attempt has ended here, or has not yet given
+  /// this provider the time to say so. A liar's word does not count.
   boolean hasResult(long lease) {
-    return loop != null && liar == null && endedInThisLife.contains(lease);
+    long endedUs = endedInThisLifeUs.getOrDefault(lease, Long.MAX_VALUE);
+    long knownUs = Math.max(endedUs, welcomedUs);
+    boolean shouldBeKnown = agenda.nowUs() - TELLING_US >= knownUs;
+    boolean couldNotTell =
+        agenda.nowUs() - PoolHost.SILENCE_MS * 1_000 >= endedUs
+            && poolHost.upForUs() <= PoolHost.SILENCE_MS * 1_000;
+    return loop != null && liar == null && (shouldBeKnown || couldNotTell);
   }
 
   /// Nothing may be left when all is over.
@@ -135,7 +148,8 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
     life++;
     running.clear();
     startedInThisLife.clear();
-    endedInThisLife.clear();
+    endedInThisLifeUs.clear();
+    welcomedUs = Long.MAX_VALUE;
     Offer made =
         new Offer(
             address,
@@ -277,6 +291,11 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
       m.leases().forEach(liar::learn);
     }
     l.receive(message, monotonicUs());
+    if (!l.welcomed()) {
+      welcomedUs = Long.MAX_VALUE;
+    } else if (welcomedUs == Long.MAX_VALUE) {
+      welcomedUs = agenda.nowUs();
+    }
     if (l.refusal().isPresent()) {
       from.cut();
     }
@@ -290,6 +309,7 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
       return;
     }
     cable = null;
+    welcomedUs = Long.MAX_VALUE;
     l.disconnected(monotonicUs());
     dialSoon();
     turnSoon();
@@ -421,7 +441,7 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
   private void finish(Run run, Outcome outcome, String reason) {
     Lease lease = run.lease();
     running.remove(lease.id());
-    endedInThisLife.add(lease.id());
+    endedInThisLifeUs.put(lease.id(), agenda.nowUs());
     long tookUs = agenda.nowUs() - run.startedUs();
     List<Blob> outputs = outcome == Outcome.DONE ? Work.outputs(lease) : List.of();
     outputs.forEach(poolHost::store);

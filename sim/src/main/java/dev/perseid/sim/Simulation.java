@@ -85,9 +85,8 @@ final class Simulation {
               liar,
               i == 0));
     }
-    auditor.ask(
-        (who, lease) ->
-            providers.stream().anyMatch(p -> p.address().equals(who) && p.hasResult(lease)));
+    auditor.ask((who, lease) ->
+        providers.stream().anyMatch(p -> p.address().equals(who) && p.hasResult(lease)));
     pool.start();
     for (ProviderHost p : providers) {
       agenda.after(dice.skewed(0, 5_000_000), "provider starts", p.number(), p::start);

@@ -35,8 +35,11 @@ final class Serving {
 
   private static final long FAILURE_CHECK_MS = 250;
 
-  /// The logger of everything; held, because loggers that nobody holds forget their level.
+  /// The logger of everything, and one that speaks whenever the machine is busy; held, because
+  /// loggers that nobody holds forget their level.
   private static final Logger ROOT = Logger.getLogger("");
+
+  private static final Logger PAUSES = Logger.getLogger("org.apache.ratis.util.JvmPauseMonitor");
 
   private final Screen screen;
   private final boolean asJson;
@@ -50,6 +53,7 @@ final class Serving {
     this.asJson = asJson;
     // Libraries speak when something is wrong, not about their every step.
     ROOT.setLevel(Level.WARNING);
+    PAUSES.setLevel(Level.OFF);
   }
 
   /// Options of a pool.

@@ -125,6 +125,8 @@ final class PoolServer implements Closeable {
         WebServer.builder()
             .address(address(config.host()))
             .port(config.port())
+            // Else every small answer waits some 40 ms for an acknowledgement.
+            .connectionOptions(o -> o.tcpNoDelay(true))
             .shutdownHook(false)
             .shutdownGracePeriod(Duration.ofMillis(500))
             .maxTcpConnections(PoolLimits.CONNECTIONS)

@@ -34,14 +34,13 @@ final class AccountCommand implements Callable<Integer> {
     }
     if (shared.json) {
       main.screen()
-          .json(
-              json -> {
-                json.writeStartObject();
-                json.writeStringField("account", account.address().toString());
-                json.writeNumberField("balance_microcredits", account.balance());
-                json.writeNumberField("reserved_microcredits", account.reserved());
-                json.writeEndObject();
-              });
+          .json(json -> {
+            json.writeStartObject();
+            json.writeStringField("account", account.address().toString());
+            json.writeNumberField("balance_microcredits", account.balance());
+            json.writeNumberField("reserved_microcredits", account.reserved());
+            json.writeEndObject();
+          });
     } else {
       main.screen()
           .say(
@@ -91,14 +90,13 @@ final class AccountCommand implements Callable<Integer> {
         account
             .main()
             .screen()
-            .json(
-                json -> {
-                  json.writeStartObject();
-                  json.writeStringField("account", address.toString());
-                  json.writeNumberField("granted_microcredits", amount);
-                  json.writeNumberField("balance_microcredits", after.balance());
-                  json.writeEndObject();
-                });
+            .json(json -> {
+              json.writeStartObject();
+              json.writeStringField("account", address.toString());
+              json.writeNumberField("granted_microcredits", amount);
+              json.writeNumberField("balance_microcredits", after.balance());
+              json.writeEndObject();
+            });
       } else {
         account
             .main()

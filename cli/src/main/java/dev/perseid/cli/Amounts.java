@@ -104,5 +104,4 @@ final class Amounts {
     int scale = value < 10 ? 2 : value < 100 ? 1 : 0;
     return BigDecimal.valueOf(value).setScale(scale, RoundingMode.HALF_UP).toPlainString();
   }
-
 }

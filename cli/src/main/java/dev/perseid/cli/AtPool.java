@@ -48,7 +48,9 @@ final class AtPool {
     }
     if (text != null && !text.matches("[0-9a-f]{4,31}")) {
       throw new BadInput(
-          "'" + text + "' is no job; write its id, at least its first 4 digits (see: perseid jobs)");
+          "'"
+              + text
+              + "' is no job; write its id, at least its first 4 digits (see: perseid jobs)");
     }
     List<JobId> found = new ArrayList<>();
     for (Proto.JobProgress job : client.list(false, NEWEST_JOBS)) {

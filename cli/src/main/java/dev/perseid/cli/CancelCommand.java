@@ -26,12 +26,11 @@ final class CancelCommand implements Callable<Integer> {
       client.cancel(id);
       if (shared.json) {
         main.screen()
-            .json(
-                json -> {
-                  json.writeStartObject();
-                  json.writeStringField("cancelled", id.toString());
-                  json.writeEndObject();
-                });
+            .json(json -> {
+              json.writeStartObject();
+              json.writeStringField("cancelled", id.toString());
+              json.writeEndObject();
+            });
       } else {
         main.screen().say("cancelled " + id);
       }

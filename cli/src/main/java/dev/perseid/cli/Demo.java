@@ -17,6 +17,7 @@ import dev.perseid.node.Receipt;
 import dev.perseid.settle.Key;
 import dev.perseid.wire.v1.Proto;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -59,8 +60,7 @@ final class Demo {
   /// @param example the folder `examples/genomics`
   /// @param reads what to map
   /// @param out where the results go
-  Demo(
-      Screen screen, Serving serving, Path example, DemoReads reads, Path out, boolean asJson) {
+  Demo(Screen screen, Serving serving, Path example, DemoReads reads, Path out, boolean asJson) {
     this.screen = screen;
     this.serving = serving;
     this.example = example;
@@ -110,13 +110,13 @@ final class Demo {
     }
   }
 
-  // ---- processes ------------------------------------------------------------------------------------
+  // ---- processes
+  // ------------------------------------------------------------------------------------
 
   private static Process start(Lender lender, PoolClient.Target target, Path folder, Path log)
       throws IOException {
     int cores =
-        (int)
-            Math.max(1, Math.round(Runtime.getRuntime().availableProcessors() * lender.share));
+        (int) Math.max(1, Math.round(Runtime.getRuntime().availableProcessors() * lender.share));
     List<String> command =
         List.of(
             Path.of(System.getProperty("java.home"), "bin", "java").toString(),
@@ -217,12 +217,13 @@ final class Demo {
       for (Path file : files.sorted((a, b) -> b.compareTo(a)).toList()) {
         Files.deleteIfExists(file);
       }
-    } catch (IOException | java.io.UncheckedIOException e) {
+    } catch (IOException | UncheckedIOException e) {
       screen.note(folder + " could not be removed: " + e.getMessage());
     }
   }
 
-  // ---- the job --------------------------------------------------------------------------------------
+  // ---- the job
+  // --------------------------------------------------------------------------------------
 
   private boolean job(
       PoolClient client,
@@ -287,17 +288,16 @@ final class Demo {
             + Amounts.duration(System.nanoTime() - begun));
     boolean good = same && balanced && verified;
     if (asJson) {
-      screen.json(
-          json -> {
-            json.writeStartObject();
-            Progress.fields(json, end);
-            json.writeBooleanField("equal_to_single_process", same);
-            json.writeBooleanField("bill_balances", balanced);
-            json.writeBooleanField("receipts_verified", verified);
-            json.writeNumberField("records", entries.size());
-            json.writeStringField("results", out.toString());
-            json.writeEndObject();
-          });
+      screen.json(json -> {
+        json.writeStartObject();
+        Progress.fields(json, end);
+        json.writeBooleanField("equal_to_single_process", same);
+        json.writeBooleanField("bill_balances", balanced);
+        json.writeBooleanField("receipts_verified", verified);
+        json.writeNumberField("records", entries.size());
+        json.writeStringField("results", out.toString());
+        json.writeEndObject();
+      });
     }
     return good;
   }
@@ -332,13 +332,12 @@ final class Demo {
       expected.put(names.get(i).task() + ":" + names.get(i).output(), texts.get(i));
     }
     List<String> different = new ArrayList<>();
-    expected.forEach(
-        (name, text) -> {
-          if (!Arrays.equals(
-              text.getBytes(StandardCharsets.US_ASCII), results.getOrDefault(name, new byte[0]))) {
-            different.add(name);
-          }
-        });
+    expected.forEach((name, text) -> {
+      if (!Arrays.equals(
+          text.getBytes(StandardCharsets.US_ASCII), results.getOrDefault(name, new byte[0]))) {
+        different.add(name);
+      }
+    });
     if (different.isEmpty()) {
       say(
           "all "
@@ -392,8 +391,7 @@ final class Demo {
     say(table.lines());
   }
 
-  private boolean bill(
-      PoolClient client, Proto.JobProgress end, List<Proto.ProviderView> providers)
+  private boolean bill(PoolClient client, Proto.JobProgress end, List<Proto.ProviderView> providers)
       throws PoolFailure {
     heading("bill");
     long earned = 0;
@@ -421,8 +419,7 @@ final class Demo {
     return balanced;
   }
 
-  private boolean receipts(
-      PoolClient client, JobId id, PoolClient.Target target, int records)
+  private boolean receipts(PoolClient client, JobId id, PoolClient.Target target, int records)
       throws PoolFailure, IOException {
     List<String> receipts = new ArrayList<>();
     client.receipts(id, receipts::add);
@@ -444,7 +441,8 @@ final class Demo {
     return offer == null ? address.toString() : offer.name();
   }
 
-  // ---- output ---------------------------------------------------------------------------------------
+  // ---- output
+  // ---------------------------------------------------------------------------------------
 
   private void heading(String text) {
     say("");

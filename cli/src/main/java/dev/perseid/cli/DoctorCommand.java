@@ -6,6 +6,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.FileStore;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -59,18 +60,17 @@ final class DoctorCommand implements Callable<Integer> {
     boolean wrong = findings.stream().anyMatch(f -> f.state == State.wrong);
     if (shared.json) {
       main.screen()
-          .json(
-              json -> {
-                json.writeStartArray();
-                for (Finding finding : findings) {
-                  json.writeStartObject();
-                  json.writeStringField("what", finding.what);
-                  json.writeStringField("state", finding.state.name());
-                  json.writeStringField("text", finding.text);
-                  json.writeEndObject();
-                }
-                json.writeEndArray();
-              });
+          .json(json -> {
+            json.writeStartArray();
+            for (Finding finding : findings) {
+              json.writeStartObject();
+              json.writeStringField("what", finding.what);
+              json.writeStringField("state", finding.state.name());
+              json.writeStringField("text", finding.text);
+              json.writeEndObject();
+            }
+            json.writeEndArray();
+          });
     } else {
       Table table = new Table("what", "state", "");
       for (Finding finding : findings) {
@@ -106,7 +106,7 @@ final class DoctorCommand implements Callable<Integer> {
               .redirectErrorStream(true)
               .start();
       probe.getOutputStream().close();
-      String said = new String(probe.getInputStream().readNBytes(500), java.nio.charset.StandardCharsets.UTF_8);
+      String said = new String(probe.getInputStream().readNBytes(500), StandardCharsets.UTF_8);
       if (!probe.waitFor(10, TimeUnit.SECONDS)) {
         probe.destroyForcibly();
         return new Finding("bubblewrap", State.lost, "it hangs here; " + lost);
@@ -114,9 +114,7 @@ final class DoctorCommand implements Callable<Integer> {
       return probe.exitValue() == 0
           ? new Finding("bubblewrap", State.ok, "works")
           : new Finding(
-              "bubblewrap",
-              State.lost,
-              "does not work here (" + said.strip() + "); " + lost);
+              "bubblewrap", State.lost, "does not work here (" + said.strip() + "); " + lost);
     } catch (IOException e) {
       return new Finding(
           "bubblewrap", State.lost, "missing: apt-get install bubblewrap; without it " + lost);

@@ -43,8 +43,7 @@ final class Fields {
       }
       if (!allowed.contains(key.getValue())) {
         throw at.wrong(
-            what + " has no key '" + key.getValue() + "'",
-            Nearest.advice(key.getValue(), allowed));
+            what + " has no key '" + key.getValue() + "'", Nearest.advice(key.getValue(), allowed));
       }
       if (fields.values.put(key.getValue(), pair.getValueNode()) != null) {
         throw at.wrong("'" + key.getValue() + "' is written twice", "keep one of them");
@@ -143,7 +142,8 @@ final class Fields {
         // an infinity or no number at all: said below
       }
     }
-    throw at.wrong("'" + key + "' must be a number, not " + describe(node), "write for example 1.5");
+    throw at.wrong(
+        "'" + key + "' must be a number, not " + describe(node), "write for example 1.5");
   }
 
   /// A mapping that must be there, with any keys.

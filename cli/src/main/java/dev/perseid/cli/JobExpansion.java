@@ -21,8 +21,8 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
 
-/// Makes the graph from a job file: copies, references, kinds, files. Linear in what it makes, which
-/// is bounded by core's [Limits] before it is made.
+/// Makes the graph from a job file: copies, references, kinds, files. Linear in what it makes,
+/// which is bounded by core's [Limits] before it is made.
 final class JobExpansion {
   private final JobText job;
   private final LocalFiles files;
@@ -102,7 +102,8 @@ final class JobExpansion {
     return plan;
   }
 
-  // ---- kinds and modules ----------------------------------------------------------------------------
+  // ---- kinds and modules
+  // ----------------------------------------------------------------------------
 
   private int kind(TaskEntry entry) throws BadInput {
     String name = entry.kind().value();
@@ -142,7 +143,8 @@ final class JobExpansion {
         try {
           refusal = Profile.refusal(Files.readAllBytes(path));
         } catch (IOException e) {
-          throw module.wrong("'" + path + "' cannot be read: " + e.getMessage(), "make it readable");
+          throw module.wrong(
+              "'" + path + "' cannot be read: " + e.getMessage(), "make it readable");
         }
         if (refusal.isPresent()) {
           throw module.wrong(
@@ -154,7 +156,8 @@ final class JobExpansion {
     return blob;
   }
 
-  // ---- one task -------------------------------------------------------------------------------------
+  // ---- one task
+  // -------------------------------------------------------------------------------------
 
   private static String args(TaskEntry entry, OptionalLong i) throws BadInput {
     String args = entry.args().text(i);
@@ -173,7 +176,10 @@ final class JobExpansion {
     List<Input> all = new ArrayList<>();
     for (Template template : entry.inputs()) {
       Placed<String> text = new Placed<>(template.text(i), template.source().place());
-      Optional<Reference> reference = Reference.parse(text.value()).filter(r -> r.output() >= 0);
+      Optional<Reference> reference =
+          text.value().startsWith("sha256:")
+              ? Optional.empty()
+              : Reference.parse(text.value()).filter(r -> r.output() >= 0);
       if (reference.isEmpty()) {
         refuseForgottenOutput(text);
         all.add(files.input(text));
@@ -315,7 +321,8 @@ final class JobExpansion {
     }
   }
 
-  // ---- cycles ---------------------------------------------------------------------------------------
+  // ---- cycles
+  // ---------------------------------------------------------------------------------------
 
   private void refuseCycles(List<TaskSpec> tasks) throws BadInput {
     Optional<List<Integer>> cycle = cycle(tasks);
@@ -342,7 +349,8 @@ final class JobExpansion {
   /// Tasks each of which waits for the next, and the last for the first. O(tasks + edges).
   static Optional<List<Integer>> cycle(List<TaskSpec> tasks) {
     int n = tasks.size();
-    // 0: not seen, 1: on the path, 2: leads to no cycle. An own stack, as paths may be 200,000 long.
+    // 0: not seen, 1: on the path, 2: leads to no cycle. An own stack, as paths may be 200,000
+    // long.
     byte[] state = new byte[n];
     int[] path = new int[n];
     int[] next = new int[n];
@@ -364,8 +372,7 @@ final class JobExpansion {
           while (path[from] != successor) {
             from--;
           }
-          return Optional.of(
-              Arrays.stream(path, from, depth + 1).boxed().toList());
+          return Optional.of(Arrays.stream(path, from, depth + 1).boxed().toList());
         } else if (successor >= 0 && state[successor] == 0) {
           state[successor] = 1;
           path[++depth] = successor;
@@ -402,6 +409,8 @@ final class JobExpansion {
   private String name(int task) {
     TaskEntry entry = entryOf(task);
     int copy = task - first.getOrDefault(entry.name().value(), 0);
-    return entry.count().isPresent() ? entry.name().value() + "[" + copy + "]" : entry.name().value();
+    return entry.count().isPresent()
+        ? entry.name().value() + "[" + copy + "]"
+        : entry.name().value();
   }
 }

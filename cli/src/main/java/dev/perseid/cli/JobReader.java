@@ -44,8 +44,7 @@ final class JobReader {
   private static final long MIB = 1 << 20;
 
   /// What an attempt may use.
-  record TaskLimits(
-      long gas, long memoryBytes, long outputBytes, long wallMs, int attempts) {
+  record TaskLimits(long gas, long memoryBytes, long outputBytes, long wallMs, int attempts) {
     static final TaskLimits DEFAULT =
         new TaskLimits(
             JobLimits.DEFAULT_GAS,
@@ -70,7 +69,12 @@ final class JobReader {
       TaskLimits limits) {
     /// The names by which this entry's copies may be meant, for messages.
     String copiesText() {
-      return "'" + name.value() + "' has " + count.orElse(1) + " copies, 0 to " + (count.orElse(1) - 1);
+      return "'"
+          + name.value()
+          + "' has "
+          + count.orElse(1)
+          + " copies, 0 to "
+          + (count.orElse(1) - 1);
     }
   }
 
@@ -97,8 +101,7 @@ final class JobReader {
   }
 
   /// As above, from text that was read already.
-  static JobPlan read(
-      Path path, String text, Map<String, Path> replaced, LocalFiles.Stored stored)
+  static JobPlan read(Path path, String text, Map<String, Path> replaced, LocalFiles.Stored stored)
       throws BadInput {
     JobText job = parse(path.toString(), text);
     Path folder = path.toAbsolutePath().getParent();
@@ -174,7 +177,8 @@ final class JobReader {
     int priority = job.number("priority", -100, 100).map(p -> p.value().intValue()).orElse(0);
     TaskLimits limits = TaskLimits.DEFAULT;
     if (job.node("defaults").isPresent()) {
-      limits = limits(Fields.of(file, job.node("defaults").get(), "'defaults'", LIMIT_KEYS), limits);
+      limits =
+          limits(Fields.of(file, job.node("defaults").get(), "'defaults'", LIMIT_KEYS), limits);
     }
     List<Node> nodes = job.nodes("tasks", "[{name: hello, module: hello.wasm}]");
     if (job.node("tasks").isEmpty()) {
@@ -208,9 +212,7 @@ final class JobReader {
     return new TaskEntry(
         name,
         kind.isPresent() ? checked(kind.get()) : name,
-        count.isPresent()
-            ? OptionalInt.of(count.get().value().intValue())
-            : OptionalInt.empty(),
+        count.isPresent() ? OptionalInt.of(count.get().value().intValue()) : OptionalInt.empty(),
         task.needText("module", "a task", name.value() + ".wasm"),
         Template.parse(task.textOrNumber("args").orElse(none)),
         inputs,

@@ -17,7 +17,10 @@ final class JobsCommand implements Callable<Integer> {
   @Mixin private Shared shared = new Shared();
   @Mixin private AtPool at = new AtPool();
 
-  @Option(names = "--limit", defaultValue = "20", description = "How many; default ${DEFAULT-VALUE}.")
+  @Option(
+      names = "--limit",
+      defaultValue = "20",
+      description = "How many; default ${DEFAULT-VALUE}.")
   private int limit = 20;
 
   @Option(names = "--all", description = "Everybody's jobs, with the operator's key.")
@@ -34,16 +37,15 @@ final class JobsCommand implements Callable<Integer> {
     }
     if (shared.json) {
       main.screen()
-          .json(
-              json -> {
-                json.writeStartArray();
-                for (Proto.JobProgress job : jobs) {
-                  json.writeStartObject();
-                  Progress.fields(json, job);
-                  json.writeEndObject();
-                }
-                json.writeEndArray();
-              });
+          .json(json -> {
+            json.writeStartArray();
+            for (Proto.JobProgress job : jobs) {
+              json.writeStartObject();
+              Progress.fields(json, job);
+              json.writeEndObject();
+            }
+            json.writeEndArray();
+          });
       return Exit.OK;
     }
     if (jobs.isEmpty()) {

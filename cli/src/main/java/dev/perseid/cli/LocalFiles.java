@@ -142,7 +142,6 @@ final class LocalFiles {
       return Optional.empty(); // only advice is lost
     }
     names.sort(null);
-    return Nearest.to(name.toString(), names)
-        .map(near -> path.resolveSibling(near).toString());
+    return Nearest.to(name.toString(), names).map(near -> path.resolveSibling(near).toString());
   }
 }

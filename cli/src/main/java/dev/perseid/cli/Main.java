@@ -2,7 +2,10 @@ package dev.perseid.cli;
 
 import dev.perseid.node.PoolFailure;
 import java.io.IOException;
+import java.io.PrintWriter;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.Map;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -69,26 +72,25 @@ public final class Main implements Runnable {
     line.setCaseInsensitiveEnumValuesAllowed(true);
     line.setUsageHelpAutoWidth(true);
     line.setExecutionExceptionHandler((e, at, parsed) -> failed(screen, e, args));
-    line.setParameterExceptionHandler(
-        (e, parsed) -> {
-          CommandLine at = e.getCommandLine();
-          screen.note("perseid: " + e.getMessage());
-          if (!CommandLine.UnmatchedArgumentException.printSuggestions(e, lineErr(screen))) {
-            screen.note("see: " + at.getCommandSpec().qualifiedName() + " --help");
-          }
-          return Exit.USAGE;
-        });
-    line.setOut(new java.io.PrintWriter(screen.out(), true, java.nio.charset.StandardCharsets.UTF_8));
+    line.setParameterExceptionHandler((e, parsed) -> {
+      CommandLine at = e.getCommandLine();
+      screen.note("perseid: " + e.getMessage());
+      if (!CommandLine.UnmatchedArgumentException.printSuggestions(e, lineErr(screen))) {
+        screen.note("see: " + at.getCommandSpec().qualifiedName() + " --help");
+      }
+      return Exit.USAGE;
+    });
+    line.setOut(new PrintWriter(screen.out(), true, StandardCharsets.UTF_8));
     return line.execute(args);
   }
 
-  private static java.io.PrintWriter lineErr(Screen screen) {
-    return new java.io.PrintWriter(screen.err(), true, java.nio.charset.StandardCharsets.UTF_8);
+  private static PrintWriter lineErr(Screen screen) {
+    return new PrintWriter(screen.err(), true, StandardCharsets.UTF_8);
   }
 
   /// One or two lines for people; a stack trace only for those who ask.
   private static int failed(Screen screen, Exception e, String[] args) {
-    boolean debug = java.util.Arrays.asList(args).contains("--debug");
+    boolean debug = Arrays.asList(args).contains("--debug");
     if (debug) {
       e.printStackTrace(screen.err());
     }

@@ -7,10 +7,18 @@ import java.util.Optional;
 final class Nearest {
   private Nearest() {}
 
-  /// The candidate with the fewest insertions, deletions, replacements and swaps of neighbours
-  /// (optimal string alignment distance) from `word`, if that is at most a third of its length; the
-  /// first of several. O(candidates * length^2).
+  /// The first candidate that begins with `word` (of at least 3 characters); else the one with the
+  /// fewest insertions, deletions, replacements and swaps of neighbours (optimal string alignment
+  /// distance) from `word`, if that is at most a third of its length; the first of several.
+  /// O(candidates * length^2).
   static Optional<String> to(String word, Collection<String> candidates) {
+    if (word.length() >= 3) {
+      for (String candidate : candidates) {
+        if (candidate.startsWith(word)) {
+          return Optional.of(candidate);
+        }
+      }
+    }
     int limit = Math.max(1, word.length() / 3);
     String best = null;
     int least = limit + 1;
@@ -42,8 +50,7 @@ final class Nearest {
           continue;
         }
         int change = a.charAt(i - 1) == b.charAt(j - 1) ? 0 : 1;
-        d[i][j] =
-            Math.min(d[i - 1][j - 1] + change, Math.min(d[i - 1][j] + 1, d[i][j - 1] + 1));
+        d[i][j] = Math.min(d[i - 1][j - 1] + change, Math.min(d[i - 1][j] + 1, d[i][j - 1] + 1));
         if (i > 1
             && j > 1
             && a.charAt(i - 1) == b.charAt(j - 2)

@@ -41,7 +41,8 @@ final class Progress {
 
   /// `[######........] 120/225 tasks, 6 running, 3 s left, 0.0123 credits`
   static String line(Proto.JobProgress job) {
-    int filled = job.getTasks() == 0 ? 0 : (int) ((long) BAR_CHARS * job.getDone() / job.getTasks());
+    int filled =
+        job.getTasks() == 0 ? 0 : (int) ((long) BAR_CHARS * job.getDone() / job.getTasks());
     StringBuilder line =
         new StringBuilder("[")
             .append("#".repeat(filled))

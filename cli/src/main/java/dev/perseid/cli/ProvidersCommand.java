@@ -16,7 +16,9 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.ParentCommand;
 
 /// `perseid providers`.
-@Command(name = "providers", description = "List the pool's providers: what they lend, cost and did.")
+@Command(
+    name = "providers",
+    description = "List the pool's providers: what they lend, cost and did.")
 final class ProvidersCommand implements Callable<Integer> {
   @ParentCommand private Main main = Unset.main();
   @Mixin private Shared shared = new Shared();
@@ -30,14 +32,13 @@ final class ProvidersCommand implements Callable<Integer> {
     }
     if (shared.json) {
       main.screen()
-          .json(
-              json -> {
-                json.writeStartArray();
-                for (Proto.ProviderView view : providers) {
-                  write(json, view);
-                }
-                json.writeEndArray();
-              });
+          .json(json -> {
+            json.writeStartArray();
+            for (Proto.ProviderView view : providers) {
+              write(json, view);
+            }
+            json.writeEndArray();
+          });
       return Exit.OK;
     }
     if (providers.isEmpty()) {

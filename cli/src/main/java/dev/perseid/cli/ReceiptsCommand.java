@@ -3,6 +3,7 @@ package dev.perseid.cli;
 import dev.perseid.core.JobId;
 import dev.perseid.node.PoolClient;
 import dev.perseid.node.PoolFailure;
+import java.io.BufferedOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
@@ -45,11 +46,12 @@ final class ReceiptsCommand implements Callable<Integer> {
         client.receipts(id, receipt -> main.screen().out().println(receipt));
         return Exit.OK;
       }
-      Path file = Path.of(out == null ? "receipts-" + id.toString().substring(0, 8) + ".jsonl" : out);
+      Path file =
+          Path.of(out == null ? "receipts-" + id.toString().substring(0, 8) + ".jsonl" : out);
       AtomicLong count = new AtomicLong();
       try (PrintStream lines =
           new PrintStream(
-              new java.io.BufferedOutputStream(Files.newOutputStream(file)),
+              new BufferedOutputStream(Files.newOutputStream(file)),
               false,
               StandardCharsets.UTF_8)) {
         client.receipts(
@@ -64,13 +66,12 @@ final class ReceiptsCommand implements Callable<Integer> {
       }
       if (shared.json) {
         main.screen()
-            .json(
-                json -> {
-                  json.writeStartObject();
-                  json.writeStringField("file", file.toString());
-                  json.writeNumberField("receipts", count.get());
-                  json.writeEndObject();
-                });
+            .json(json -> {
+              json.writeStartObject();
+              json.writeStringField("file", file.toString());
+              json.writeNumberField("receipts", count.get());
+              json.writeEndObject();
+            });
       } else {
         main.screen().say(count + " receipts in " + file + "; check them: perseid verify " + file);
       }

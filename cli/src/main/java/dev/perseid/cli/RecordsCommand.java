@@ -95,14 +95,13 @@ final class RecordsCommand implements Callable<Integer> {
       write(export, entries, name, names);
     } else if (shared.json) {
       main.screen()
-          .json(
-              json -> {
-                json.writeStartArray();
-                for (Entry entry : entries) {
-                  RecordJson.write(json, entry);
-                }
-                json.writeEndArray();
-              });
+          .json(json -> {
+            json.writeStartArray();
+            for (Entry entry : entries) {
+              RecordJson.write(json, entry);
+            }
+            json.writeEndArray();
+          });
     } else {
       print(entries, names);
     }
@@ -139,8 +138,7 @@ final class RecordsCommand implements Callable<Integer> {
       OutputStream to)
       throws IOException {
     switch (format) {
-      case wfformat ->
-          Exports.wfformat(entries, name, names, VersionCommand.version(), to);
+      case wfformat -> Exports.wfformat(entries, name, names, VersionCommand.version(), to);
       case chrome -> Exports.chrome(entries, names, to);
       case csv -> Exports.csv(entries, to);
       case jsonl -> Exports.jsonl(entries, to);
@@ -161,8 +159,17 @@ final class RecordsCommand implements Callable<Integer> {
     }
     Table table =
         new Table(
-            "task", ">attempt", "provider", "outcome", ">waited", ">wall", ">cpu", ">gas",
-            ">memory", ">cost", "reason");
+            "task",
+            ">attempt",
+            "provider",
+            "outcome",
+            ">waited",
+            ">wall",
+            ">cpu",
+            ">gas",
+            ">memory",
+            ">cost",
+            "reason");
     for (Entry entry : entries) {
       ExecutionRecord r = entry.record();
       table.row(
@@ -185,8 +192,18 @@ final class RecordsCommand implements Callable<Integer> {
   static List<String> byKind(List<Entry> entries) {
     Table table =
         new Table(
-            "kind", ">tasks", ">attempts", ">failed", ">median", ">p95", ">max", ">cpu", ">gas",
-            ">in", ">out", ">cost");
+            "kind",
+            ">tasks",
+            ">attempts",
+            ">failed",
+            ">median",
+            ">p95",
+            ">max",
+            ">cpu",
+            ">gas",
+            ">in",
+            ">out",
+            ">cost");
     for (Analysis.KindRow row : Analysis.byKind(entries)) {
       table.row(
           row.kind(),
@@ -204,5 +221,4 @@ final class RecordsCommand implements Callable<Integer> {
     }
     return table.lines();
   }
-
 }

@@ -1,6 +1,7 @@
 package dev.perseid.cli;
 
 import dev.perseid.core.Blob;
+import dev.perseid.core.Hash;
 import dev.perseid.core.JobId;
 import dev.perseid.core.JobSpec;
 import dev.perseid.node.PoolClient;
@@ -90,7 +91,7 @@ final class RunCommand implements Callable<Integer> {
       return client;
     }
 
-    OptionalLong sizeOf(dev.perseid.core.Hash hash) throws BadInput {
+    OptionalLong sizeOf(Hash hash) throws BadInput {
       try {
         return client().sizeOf(hash);
       } catch (PoolFailure e) {
@@ -121,12 +122,11 @@ final class RunCommand implements Callable<Integer> {
       JobId job = submit(client, spec);
       if (detach) {
         if (shared.json) {
-          screen.json(
-              json -> {
-                json.writeStartObject();
-                json.writeStringField("job", job.toString());
-                json.writeEndObject();
-              });
+          screen.json(json -> {
+            json.writeStartObject();
+            json.writeStringField("job", job.toString());
+            json.writeEndObject();
+          });
         } else {
           screen.say("job " + job);
         }
@@ -152,26 +152,23 @@ final class RunCommand implements Callable<Integer> {
     }
     LocalFiles.Stored stored = check ? LocalFiles.Stored.NONE : connection::sizeOf;
     JobPlan plan = JobReader.read(file, text, files, stored);
-    return budget == null
-        ? plan
-        : plan.withBudget(Amounts.microcredits(budget, "--budget"));
+    return budget == null ? plan : plan.withBudget(Amounts.microcredits(budget, "--budget"));
   }
 
   private void report(JobPlan plan) {
     long bytes = plan.uploads().stream().mapToLong(u -> u.blob().sizeBytes()).sum();
     if (shared.json) {
       main.screen()
-          .json(
-              json -> {
-                json.writeStartObject();
-                json.writeStringField("name", plan.name());
-                json.writeNumberField("tasks", plan.tasks().size());
-                json.writeNumberField("kinds", plan.kinds().size());
-                json.writeNumberField("files", plan.uploads().size());
-                json.writeNumberField("file_bytes", bytes);
-                json.writeNumberField("budget_microcredits", plan.budget());
-                json.writeEndObject();
-              });
+          .json(json -> {
+            json.writeStartObject();
+            json.writeStringField("name", plan.name());
+            json.writeNumberField("tasks", plan.tasks().size());
+            json.writeNumberField("kinds", plan.kinds().size());
+            json.writeNumberField("files", plan.uploads().size());
+            json.writeNumberField("file_bytes", bytes);
+            json.writeNumberField("budget_microcredits", plan.budget());
+            json.writeEndObject();
+          });
     } else {
       main.screen()
           .say(
@@ -201,8 +198,7 @@ final class RunCommand implements Callable<Integer> {
       if (upload == null) {
         continue;
       }
-      String what =
-          "uploading " + (i + 1) + "/" + missing.size() + " " + upload.name() + " ";
+      String what = "uploading " + (i + 1) + "/" + missing.size() + " " + upload.name() + " ";
       client.upload(
           upload.blob(),
           upload.content(),
@@ -229,16 +225,15 @@ final class RunCommand implements Callable<Integer> {
     Screen screen = main.screen();
     AtomicBoolean following = new AtomicBoolean(true);
     Thread goodbye =
-        new Thread(
-            () -> {
-              if (following.get()) {
-                screen.note(
-                    "the job goes on in the pool; watch it: perseid watch "
-                        + job
-                        + "; cancel it: perseid cancel "
-                        + job);
-              }
-            });
+        new Thread(() -> {
+          if (following.get()) {
+            screen.note(
+                "the job goes on in the pool; watch it: perseid watch "
+                    + job
+                    + "; cancel it: perseid cancel "
+                    + job);
+          }
+        });
     Runtime.getRuntime().addShutdownHook(goodbye);
     Proto.JobProgress end;
     List<PoolClient.Output> outputs = new ArrayList<>();
@@ -258,23 +253,22 @@ final class RunCommand implements Callable<Integer> {
     }
     List<PoolClient.Output> fetched = outputs;
     if (shared.json) {
-      screen.json(
-          json -> {
-            json.writeStartObject();
-            Progress.fields(json, end);
-            json.writeArrayFieldStart("results");
-            for (PoolClient.Output output : fetched) {
-              json.writeStartObject();
-              json.writeStringField("task", output.taskName());
-              json.writeNumberField("output", output.output());
-              json.writeStringField("file", folder.resolve(fileName(output)).toString());
-              json.writeStringField("sha256", output.blob().hash().hex());
-              json.writeNumberField("bytes", output.blob().sizeBytes());
-              json.writeEndObject();
-            }
-            json.writeEndArray();
-            json.writeEndObject();
-          });
+      screen.json(json -> {
+        json.writeStartObject();
+        Progress.fields(json, end);
+        json.writeArrayFieldStart("results");
+        for (PoolClient.Output output : fetched) {
+          json.writeStartObject();
+          json.writeStringField("task", output.taskName());
+          json.writeNumberField("output", output.output());
+          json.writeStringField("file", folder.resolve(fileName(output)).toString());
+          json.writeStringField("sha256", output.blob().hash().hex());
+          json.writeNumberField("bytes", output.blob().sizeBytes());
+          json.writeEndObject();
+        }
+        json.writeEndArray();
+        json.writeEndObject();
+      });
     } else {
       screen.say(Progress.ending(end));
       for (PoolClient.Output output : fetched) {

@@ -35,8 +35,11 @@ final class Serving {
 
   private static final long FAILURE_CHECK_MS = 250;
 
-  /// The logger of everything; held, because loggers that nobody holds forget their level.
+  /// The logger of everything, and one that speaks whenever the machine is busy; held, because
+  /// loggers that nobody holds forget their level.
   private static final Logger ROOT = Logger.getLogger("");
+
+  private static final Logger PAUSES = Logger.getLogger("org.apache.ratis.util.JvmPauseMonitor");
 
   private final Screen screen;
   private final boolean asJson;
@@ -50,23 +53,39 @@ final class Serving {
     this.asJson = asJson;
     // Libraries speak when something is wrong, not about their every step.
     ROOT.setLevel(Level.WARNING);
+    PAUSES.setLevel(Level.OFF);
   }
 
   /// Options of a pool.
   static final class PoolOptions {
-    @Option(names = "--host", defaultValue = "127.0.0.1", description = "Where to listen; ${DEFAULT-VALUE}. Anything but loopback gets TLS.")
+    @Option(
+        names = "--host",
+        defaultValue = "127.0.0.1",
+        description = "Where to listen; ${DEFAULT-VALUE}. Anything but loopback gets TLS.")
     String host = "127.0.0.1";
 
-    @Option(names = "--port", defaultValue = "" + USUAL_PORT, description = "The port, 0 for a free one; ${DEFAULT-VALUE}.")
+    @Option(
+        names = "--port",
+        defaultValue = "" + USUAL_PORT,
+        description = "The port, 0 for a free one; ${DEFAULT-VALUE}.")
     int port = USUAL_PORT;
 
-    @Option(names = "--dir", paramLabel = "FOLDER", description = "Log, records and blobs; default: ~/.perseid/pool.")
+    @Option(
+        names = "--dir",
+        paramLabel = "FOLDER",
+        description = "Log, records and blobs; default: ~/.perseid/pool.")
     @Nullable Path dir;
 
-    @Option(names = "--welcome", paramLabel = "CREDITS", description = "Given once to each new consumer.")
+    @Option(
+        names = "--welcome",
+        paramLabel = "CREDITS",
+        description = "Given once to each new consumer.")
     @Nullable String welcome;
 
-    @Option(names = "--tls-cert", paramLabel = "PEM", description = "Your own certificate chain; default: one bound to the pool's key.")
+    @Option(
+        names = "--tls-cert",
+        paramLabel = "PEM",
+        description = "Your own certificate chain; default: one bound to the pool's key.")
     @Nullable Path certificate;
 
     @Option(names = "--tls-key", paramLabel = "PEM", description = "The certificate's private key.")
@@ -84,25 +103,41 @@ final class Serving {
     @Option(names = "--cores", description = "Tasks at once; default: all processors.")
     @Nullable Integer cores;
 
-    @Option(names = "--memory-mib", description = "Memory of all tasks; default: half of the machine's.")
+    @Option(
+        names = "--memory-mib",
+        description = "Memory of all tasks; default: half of the machine's.")
     @Nullable Long memoryMib;
 
     @Option(names = "--cache-mib", description = "Disk for the cache; default: 4096.")
     @Nullable Long cacheMib;
 
-    @Option(names = "--price-gas", paramLabel = "CREDITS", description = "For 10^9 gas; default: 0.001.")
+    @Option(
+        names = "--price-gas",
+        paramLabel = "CREDITS",
+        description = "For 10^9 gas; default: 0.001.")
     @Nullable String perBillionGas;
 
-    @Option(names = "--price-memory", paramLabel = "CREDITS", description = "For a GB-second; default: 0.000278.")
+    @Option(
+        names = "--price-memory",
+        paramLabel = "CREDITS",
+        description = "For a GB-second; default: 0.000278.")
     @Nullable String perGbSecond;
 
-    @Option(names = "--price-data", paramLabel = "CREDITS", description = "For a GB moved; default: 0.01.")
+    @Option(
+        names = "--price-data",
+        paramLabel = "CREDITS",
+        description = "For a GB moved; default: 0.01.")
     @Nullable String perGb;
 
-    @Option(names = "--without-isolation", description = "Run tasks also where bubblewrap does not work.")
+    @Option(
+        names = "--without-isolation",
+        description = "Run tasks also where bubblewrap does not work.")
     boolean withoutIsolation;
 
-    @Option(names = "--drain-s", defaultValue = "30", description = "Seconds that running tasks get when it stops; ${DEFAULT-VALUE}.")
+    @Option(
+        names = "--drain-s",
+        defaultValue = "30",
+        description = "Seconds that running tasks get when it stops; ${DEFAULT-VALUE}.")
     int drainS = 30;
   }
 
@@ -134,21 +169,19 @@ final class Serving {
     PoolClient.Target target =
         new PoolClient.Target(options.host, pool.port(), Optional.of(key.address()));
     Path announced = home.runningPool();
-    onStop(
-        () -> {
-          remove(announced);
-          close(pool, screen);
-          screen.note("the pool has stopped; its log is in " + dir);
-        });
+    onStop(() -> {
+      remove(announced);
+      close(pool, screen);
+      screen.note("the pool has stopped; its log is in " + dir);
+    });
     announce(announced, target);
     if (asJson) {
-      screen.json(
-          json -> {
-            json.writeStartObject();
-            json.writeStringField("pool", target.toString());
-            json.writeStringField("directory", dir.toString());
-            json.writeEndObject();
-          });
+      screen.json(json -> {
+        json.writeStartObject();
+        json.writeStringField("pool", target.toString());
+        json.writeStringField("directory", dir.toString());
+        json.writeEndObject();
+      });
     } else {
       screen.say("pool " + target);
     }
@@ -160,12 +193,17 @@ final class Serving {
       Home home, PoolClient.Target pool, Path dir, ProviderOptions options, boolean isolation)
       throws BadInput, IOException, InterruptedException {
     Key key = home.key(home.keyFolder("provider"));
-    Address address = pool.address().orElseThrow(() -> new BadInput("the pool's address is missing: write " + pool + "@0x..., as `perseid pool` printed it"));
+    Address address =
+        pool.address()
+            .orElseThrow(() ->
+                new BadInput(
+                    "the pool's address is missing: write "
+                        + pool
+                        + "@0x..., as `perseid pool` printed it"));
     ProviderConfig config;
     try {
       config =
-          ProviderConfig.of(
-              key, ProviderConfig.PoolAt.of(pool.host(), pool.port(), address), dir);
+          ProviderConfig.of(key, ProviderConfig.PoolAt.of(pool.host(), pool.port(), address), dir);
       config = config.with(terms(options, config.terms())).with(lent(options, config.lent()));
     } catch (IllegalArgumentException e) {
       throw new BadInput(String.valueOf(e.getMessage()));
@@ -174,18 +212,17 @@ final class Serving {
       config = config.isolationPreferred();
     }
     ProviderNode provider = ProviderNode.start(config, screen::note);
-    onStop(
-        () -> {
-          screen.note("draining; what runs gets " + options.drainS + " s");
-          try {
-            boolean all = provider.drain(Duration.ofSeconds(options.drainS));
-            screen.note(all ? "the provider has stopped" : "stopped before the pool had everything");
-          } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-          } finally {
-            provider.close();
-          }
-        });
+    onStop(() -> {
+      screen.note("draining; what runs gets " + options.drainS + " s");
+      try {
+        boolean all = provider.drain(Duration.ofSeconds(options.drainS));
+        screen.note(all ? "the provider has stopped" : "stopped before the pool had everything");
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      } finally {
+        provider.close();
+      }
+    });
     started(provider, config);
     if (provider.isolation().kind() == Isolation.Kind.NONE) {
       screen.note("no isolation by the kernel: " + provider.isolation().reason());
@@ -195,16 +232,15 @@ final class Serving {
 
   private void started(ProviderNode provider, ProviderConfig config) {
     if (asJson) {
-      screen.json(
-          json -> {
-            json.writeStartObject();
-            json.writeStringField("provider", provider.address().toString());
-            json.writeStringField("name", config.terms().name());
-            json.writeNumberField("cores", config.lent().cores());
-            json.writeNumberField("memory_bytes", config.lent().memoryBytes());
-            json.writeStringField("isolation", provider.isolation().kind().name());
-            json.writeEndObject();
-          });
+      screen.json(json -> {
+        json.writeStartObject();
+        json.writeStringField("provider", provider.address().toString());
+        json.writeStringField("name", config.terms().name());
+        json.writeNumberField("cores", config.lent().cores());
+        json.writeNumberField("memory_bytes", config.lent().memoryBytes());
+        json.writeStringField("isolation", provider.isolation().kind().name());
+        json.writeEndObject();
+      });
       return;
     }
     screen.say(
@@ -321,5 +357,4 @@ final class Serving {
       screen.note(file + " could not be removed: " + e.getMessage());
     }
   }
-
 }

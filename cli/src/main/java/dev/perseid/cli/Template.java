@@ -4,11 +4,11 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalLong;
 
-/// Text with `${...}` in it: integer arithmetic (`+ - * / %`, parentheses) over numbers and `i`, the
-/// number of the copy. `$${` stands for a plain `${`.
+/// Text with `${...}` in it: integer arithmetic (`+ - * / %`, parentheses) over numbers and `i`,
+/// the number of the copy. `$${` stands for a plain `${`.
 ///
-/// Grammar: `sum = product (('+'|'-') product)*`, `product = unary (('*'|'/'|'%') unary)*`,
-/// `unary = '-' unary | atom`, `atom = digits | 'i' | '(' sum ')'`. Division truncates.
+/// Grammar: `sum = product (('+'|'-') product)*`, `product = unary (('*'|'/'|'%') unary)*`, `unary
+/// = '-' unary | atom`, `atom = digits | 'i' | '(' sum ')'`. Division truncates.
 final class Template {
   private static final String EXAMPLE = "write for example ${i} or ${i*20+19}";
 
@@ -152,10 +152,9 @@ final class Template {
         return value;
       }
       if (take('i')) {
-        return i.orElseThrow(
-            () ->
-                source.wrong(
-                    "'i' is known only in a task with 'count'", "add count, or write a number"));
+        return i.orElseThrow(() ->
+            source.wrong(
+                "'i' is known only in a task with 'count'", "add count, or write a number"));
       }
       int start = at;
       while (at < text.length() && text.charAt(at) >= '0' && text.charAt(at) <= '9') {

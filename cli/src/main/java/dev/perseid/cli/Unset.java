@@ -8,7 +8,6 @@ final class Unset {
   private Unset() {}
 
   static Main main() {
-    return new Main(
-        new Screen(System.out, System.err, false), Map.of(), CommandSpec.create());
+    return new Main(new Screen(System.out, System.err, false), Map.of(), CommandSpec.create());
   }
 }

@@ -34,12 +34,12 @@ final class UpCommand implements Callable<Integer> {
     PoolNode pool = serving.pool(home, poolOptions, loopback ? WELCOME : 0);
     ProviderNode provider =
         serving.provider(
-        home,
-        new PoolClient.Target(
-            poolOptions.host, pool.port(), Optional.of(home.key("pool").address())),
-        home.folder().resolve("provider"),
-        providerOptions,
-        !loopback);
+            home,
+            new PoolClient.Target(
+                poolOptions.host, pool.port(), Optional.of(home.key("pool").address())),
+            home.folder().resolve("provider"),
+            providerOptions,
+            !loopback);
     main.screen().note("ready; in another terminal: perseid run JOB");
     return serving.await(List.of(pool::failure, () -> Serving.failure(provider)));
   }

@@ -76,21 +76,20 @@ final class VerifyCommand implements Callable<Integer> {
   private void report(int verified, List<Wrong> wrong) {
     Screen screen = main.screen();
     if (shared.json) {
-      screen.json(
-          json -> {
-            json.writeStartObject();
-            json.writeNumberField("verified", verified);
-            json.writeArrayFieldStart("wrong");
-            for (Wrong one : wrong) {
-              json.writeStartObject();
-              json.writeStringField("file", one.file.toString());
-              json.writeNumberField("number", one.number);
-              json.writeStringField("reason", one.reason);
-              json.writeEndObject();
-            }
-            json.writeEndArray();
-            json.writeEndObject();
-          });
+      screen.json(json -> {
+        json.writeStartObject();
+        json.writeNumberField("verified", verified);
+        json.writeArrayFieldStart("wrong");
+        for (Wrong one : wrong) {
+          json.writeStartObject();
+          json.writeStringField("file", one.file.toString());
+          json.writeNumberField("number", one.number);
+          json.writeStringField("reason", one.reason);
+          json.writeEndObject();
+        }
+        json.writeEndArray();
+        json.writeEndObject();
+      });
       return;
     }
     for (Wrong one : wrong) {

@@ -23,14 +23,13 @@ final class VersionCommand implements Callable<Integer> {
     String os = System.getProperty("os.name") + " " + System.getProperty("os.arch");
     if (shared.json) {
       main.screen()
-          .json(
-              json -> {
-                json.writeStartObject();
-                json.writeStringField("version", version());
-                json.writeStringField("java", java);
-                json.writeStringField("os", os);
-                json.writeEndObject();
-              });
+          .json(json -> {
+            json.writeStartObject();
+            json.writeStringField("version", version());
+            json.writeStringField("java", java);
+            json.writeStringField("os", os);
+            json.writeEndObject();
+          });
     } else {
       main.screen().say("perseid " + version() + " on " + java + ", " + os);
     }

@@ -39,11 +39,10 @@ final class WatchCommand implements Callable<Integer> {
 
   private void print(Proto.JobProgress state) {
     main.screen()
-        .json(
-            json -> {
-              json.writeStartObject();
-              Progress.fields(json, state);
-              json.writeEndObject();
-            });
+        .json(json -> {
+          json.writeStartObject();
+          Progress.fields(json, state);
+          json.writeEndObject();
+        });
   }
 }

@@ -28,15 +28,15 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// files of the recorded sizes, both scaled. The tasks keep their ids as names.
 ///
 /// The run time is turned into a number of loop iterations by a constant, so that the same file
-/// always makes the same job; on a machine that is faster or slower than
-/// [#ITERATIONS_PER_SECOND] says, tasks end sooner or later than recorded.
+/// always makes the same job; on a machine that is faster or slower than [#ITERATIONS_PER_SECOND]
+/// says, tasks end sooner or later than recorded.
 final class WfFormat {
   /// Iterations of `burn.wasm` that count as one recorded second: about what one core of a 2020s
   /// server does in the sandbox.
-  static final long ITERATIONS_PER_SECOND = 250_000_000;
+  static final long ITERATIONS_PER_SECOND = 500_000_000;
 
   /// An upper bound of the gas of one iteration, and of one byte read or written.
-  private static final long GAS_PER_ITERATION = 64;
+  private static final long GAS_PER_ITERATION = 32;
 
   private static final long GAS_PER_BYTE = 64;
   private static final long GAS_AT_LEAST = 10_000_000;
@@ -108,8 +108,7 @@ final class WfFormat {
   /// @param scale factor of the recorded run times, more than 0
   /// @param dataScale factor of the recorded file sizes, 0 or more
   /// @param budget in microcredits; the format has none
-  static JobPlan read(
-      Path path, String text, BigDecimal scale, BigDecimal dataScale, long budget)
+  static JobPlan read(Path path, String text, BigDecimal scale, BigDecimal dataScale, long budget)
       throws BadInput {
     return new WfFormat(path.toString(), scale, dataScale).plan(text, budget);
   }
@@ -161,7 +160,9 @@ final class WfFormat {
     Optional<Placed<String>> name = root.text("name");
     JobPlan plan =
         new JobPlan(
-            name.map(Placed::value).filter(n -> !n.isEmpty() && n.length() <= 128).orElse("workflow"),
+            name.map(Placed::value)
+                .filter(n -> !n.isEmpty() && n.length() <= 128)
+                .orElse("workflow"),
             0,
             budget,
             kinds,
@@ -259,8 +260,7 @@ final class WfFormat {
                 .multiply(BigInteger.valueOf(GAS_PER_ITERATION))
                 .add(BigInteger.valueOf(moved).multiply(BigInteger.valueOf(GAS_PER_BYTE)))
                 .add(BigInteger.valueOf(GAS_AT_LEAST));
-        if (need.compareTo(BigInteger.valueOf(Limits.GAS)) > 0
-            || written > Limits.OUTPUT_BYTES) {
+        if (need.compareTo(BigInteger.valueOf(Limits.GAS)) > 0 || written > Limits.OUTPUT_BYTES) {
           throw task.id.wrong(
               "'" + task.id.value() + "' is larger than one task may be",
               "use a smaller --scale or --data-scale");
@@ -279,8 +279,7 @@ final class WfFormat {
         gas,
         MIB,
         Math.max(MIB, output),
-        Math.min(
-            Limits.WALL_LIMIT_MS, Math.max(WALL_AT_LEAST_MS, seconds * 1_000 * WALL_FACTOR)),
+        Math.min(Limits.WALL_LIMIT_MS, Math.max(WALL_AT_LEAST_MS, seconds * 1_000 * WALL_FACTOR)),
         1,
         JobLimits.DEFAULT_ATTEMPTS);
   }

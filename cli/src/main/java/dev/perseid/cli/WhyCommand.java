@@ -36,18 +36,17 @@ final class WhyCommand implements Callable<Integer> {
       JobId id = AtPool.job(client, job);
       PoolClient.Why why = client.why(id, task == null ? "" : task);
       if (shared.json) {
-        screen.json(
-            json -> {
-              json.writeStartObject();
-              json.writeStringField("job", id.toString());
-              json.writeStringField("sentence", why.sentence());
-              json.writeArrayFieldStart("would_help");
-              for (String help : why.wouldHelp()) {
-                json.writeString(help);
-              }
-              json.writeEndArray();
-              json.writeEndObject();
-            });
+        screen.json(json -> {
+          json.writeStartObject();
+          json.writeStringField("job", id.toString());
+          json.writeStringField("sentence", why.sentence());
+          json.writeArrayFieldStart("would_help");
+          for (String help : why.wouldHelp()) {
+            json.writeString(help);
+          }
+          json.writeEndArray();
+          json.writeEndObject();
+        });
       } else {
         screen.say(why.sentence());
         for (String help : why.wouldHelp()) {

@@ -41,8 +41,7 @@ class DemoTest {
     Serving serving = new Serving(screen, false);
     boolean good;
     try {
-      good =
-          new Demo(screen, serving, example, reads, folder.resolve("results"), false).run();
+      good = new Demo(screen, serving, example, reads, folder.resolve("results"), false).run();
     } finally {
       serving.stop();
     }

@@ -25,57 +25,57 @@ import org.junit.jupiter.params.provider.MethodSource;
 class JobReaderTest {
   private static final String WRONG_LINES =
       """
-          nmae: x                                  | 1:1 | did you mean 'name'?
-          name: 5                                  | 1:7 | put it in quotes: "5"
-          name: ''                                 | 1:7 | 1 to 128 characters
-          name: [a]                                | 1:7 | must be text, not a list
-          name:                                    | 1:6 | not nothing
-          budget_microcredits: 0                   | 1:22 | from 1 to
-          budget_microcredits: 1.5                 | 1:22 | must be a whole number, not the number 1.5
-          budget_microcredits: 99999999999999999999 | 1:22 | out of range
-          priority: 101                            | 1:11 | from -100 to 100
-          priority: high                           | 1:11 | not the text 'high'
-          defaults: {gas: 5}                       | 1:12 | did you mean
-          defaults: 5                              | 1:11 | must be a mapping
-          tasks: []                                | 1:8 | the job has no tasks
-          tasks: {a: b}                            | 1:8 | must be a list
-          tasks: [a]                               | 1:9 | a task must be a mapping, not the text 'a'
-          tasks: [{name: a}]                       | 1:9 | a task needs 'module'
-          tasks: [{module: m.wasm}]                | 1:9 | a task needs 'name'
-          tasks: [{name: 'a b', module: m.wasm}]   | 1:16 | is no name for a task
-          tasks: [{name: a, modul: m.wasm}]        | 1:19 | did you mean 'module'?
-          tasks: [{name: a, module: n.wasm}]       | 1:27 | m.wasm'?
-          tasks: [{name: a, module: .}]            | 1:27 | is a folder
-          tasks: [{name: a, module: data.txt}]     | 1:27 | is no portable task
-          tasks: [{name: a, module: m.wasm, count: 0}] | 1:42 | from 1 to 200000
-          tasks: [{name: a, module: m.wasm, args: true}] | 1:41 | put it in quotes
-          tasks: [{name: a, module: m.wasm, inputs: x}] | 1:43 | must be a list
-          tasks: [{name: a, module: m.wasm, inputs: ['dat.txt']}] | 1:44 | data.txt'?
-          tasks: [{name: a, module: m.wasm, inputs: ['sha256:12']}] | 1:44 | 64 hexadecimal digits
-          tasks: [{name: a, module: m.wasm, inputs: ['b:0']}] | 1:44 | there is no task 'b'
-          tasks: [{name: a, module: m.wasm, inputs: ['a:0']}] | 1:16 | 'a' waits for itself
-          tasks: [{name: a, module: m.wasm, inputs: ['a:1']}] | 1:44 | 'a' has no output 1
-          tasks: [{name: a, module: m.wasm, inputs: ['a']}] | 1:44 | write a:0
-          tasks: [{name: a, module: m.wasm, inputs: ['a[0]:0']}] | 1:44 | has no copies
-          tasks: [{name: a, module: m.wasm, args: '${i}'}] | 1:41 | 'i' is known only
-          tasks: [{name: a, module: m.wasm, count: 2, args: '${1/(i-1)}'}] | 1:51 | cannot be computed
-          tasks: [{name: a, module: m.wasm, args: '${9223372036854775807+1}'}] | 1:41 | overflow
-          tasks: [{name: a, module: m.wasm, args: '${99999999999999999999}'}] | 1:41 | too large
-          tasks: [{name: a, module: m.wasm, args: '${1'}] | 1:41 | without '}'
-          tasks: [{name: a, module: m.wasm, args: '${1+}'}] | 1:41 | missing at its end
-          tasks: [{name: a, module: m.wasm, args: '${x}'}] | 1:41 | 'x' is not expected
-          tasks: [{name: a, module: m.wasm, after: ['a:0']}] | 1:43 | names no task
-          tasks: [{name: a, module: m.wasm, name: b}] | 1:35 | written twice
-          tasks: [{name: a, module: m.wasm}, {name: a, module: m.wasm}] | 1:43 | two tasks 'a'
-          tasks: [{name: a, module: m.wasm}, {name: b, kind: a, module: m.wasm, gas_limit: 3}] | 1:52 | differ in module or limits
-          tasks: [{name: a, module: m.wasm, count: 3}, {name: b, module: m.wasm, inputs: ['a:0']}] | 1:81 | write a[0]:0 for one or a[*]:0 for all
-          tasks: [{name: a, module: m.wasm, count: 3}, {name: b, module: m.wasm, inputs: ['a[3]:0']}] | 1:81 | goes beyond
-          tasks: [{name: a, module: m.wasm, count: 3}, {name: b, module: m.wasm, inputs: ['a[2..1]:0']}] | 1:81 | empty
-          tasks: [{name: a, module: m.wasm, count: 200000}, {name: b, module: m.wasm}] | 1:59 | more than 200000 tasks
-          tasks: [{name: a, module: m.wasm, count: 5000}, {name: b, module: m.wasm, inputs: ['a[*]:0']}] | 1:84 | more than 4096
-          results: ['x']                           | 1:11 | names no output
-          results: ['x:0']                         | 1:11 | there is no task 'x'
-          """;
+      nmae: x                                  | 1:1 | did you mean 'name'?
+      name: 5                                  | 1:7 | put it in quotes: "5"
+      name: ''                                 | 1:7 | 1 to 128 characters
+      name: [a]                                | 1:7 | must be text, not a list
+      name:                                    | 1:6 | not nothing
+      budget_microcredits: 0                   | 1:22 | from 1 to
+      budget_microcredits: 1.5                 | 1:22 | must be a whole number, not the number 1.5
+      budget_microcredits: 99999999999999999999 | 1:22 | out of range
+      priority: 101                            | 1:11 | from -100 to 100
+      priority: high                           | 1:11 | not the text 'high'
+      defaults: {gas: 5}                       | 1:12 | did you mean
+      defaults: 5                              | 1:11 | must be a mapping
+      tasks: []                                | 1:8 | the job has no tasks
+      tasks: {a: b}                            | 1:8 | must be a list
+      tasks: [a]                               | 1:9 | a task must be a mapping, not the text 'a'
+      tasks: [{name: a}]                       | 1:9 | a task needs 'module'
+      tasks: [{module: m.wasm}]                | 1:9 | a task needs 'name'
+      tasks: [{name: 'a b', module: m.wasm}]   | 1:16 | is no name for a task
+      tasks: [{name: a, modul: m.wasm}]        | 1:19 | did you mean 'module'?
+      tasks: [{name: a, module: n.wasm}]       | 1:27 | m.wasm'?
+      tasks: [{name: a, module: .}]            | 1:27 | is a folder
+      tasks: [{name: a, module: data.txt}]     | 1:27 | is no portable task
+      tasks: [{name: a, module: m.wasm, count: 0}] | 1:42 | from 1 to 200000
+      tasks: [{name: a, module: m.wasm, args: true}] | 1:41 | put it in quotes
+      tasks: [{name: a, module: m.wasm, inputs: x}] | 1:43 | must be a list
+      tasks: [{name: a, module: m.wasm, inputs: ['dat.txt']}] | 1:44 | data.txt'?
+      tasks: [{name: a, module: m.wasm, inputs: ['sha256:12']}] | 1:44 | 64 hexadecimal digits
+      tasks: [{name: a, module: m.wasm, inputs: ['b:0']}] | 1:44 | there is no task 'b'
+      tasks: [{name: a, module: m.wasm, inputs: ['a:0']}] | 1:16 | 'a' waits for itself
+      tasks: [{name: a, module: m.wasm, inputs: ['a:1']}] | 1:44 | 'a' has no output 1
+      tasks: [{name: a, module: m.wasm, inputs: ['a']}] | 1:44 | write a:0
+      tasks: [{name: a, module: m.wasm, inputs: ['a[0]:0']}] | 1:44 | has no copies
+      tasks: [{name: a, module: m.wasm, args: '${i}'}] | 1:41 | 'i' is known only
+      tasks: [{name: a, module: m.wasm, count: 2, args: '${1/(i-1)}'}] | 1:51 | cannot be computed
+      tasks: [{name: a, module: m.wasm, args: '${9223372036854775807+1}'}] | 1:41 | overflow
+      tasks: [{name: a, module: m.wasm, args: '${99999999999999999999}'}] | 1:41 | too large
+      tasks: [{name: a, module: m.wasm, args: '${1'}] | 1:41 | without '}'
+      tasks: [{name: a, module: m.wasm, args: '${1+}'}] | 1:41 | missing at its end
+      tasks: [{name: a, module: m.wasm, args: '${x}'}] | 1:41 | 'x' is not expected
+      tasks: [{name: a, module: m.wasm, after: ['a:0']}] | 1:43 | names no task
+      tasks: [{name: a, module: m.wasm, name: b}] | 1:35 | written twice
+      tasks: [{name: a, module: m.wasm}, {name: a, module: m.wasm}] | 1:43 | two tasks 'a'
+      tasks: [{name: a, module: m.wasm}, {name: b, kind: a, module: m.wasm, gas_limit: 3}] | 1:52 | differ in module or limits
+      tasks: [{name: a, module: m.wasm, count: 3}, {name: b, module: m.wasm, inputs: ['a:0']}] | 1:81 | write a[0]:0 for one or a[*]:0 for all
+      tasks: [{name: a, module: m.wasm, count: 3}, {name: b, module: m.wasm, inputs: ['a[3]:0']}] | 1:81 | goes beyond
+      tasks: [{name: a, module: m.wasm, count: 3}, {name: b, module: m.wasm, inputs: ['a[2..1]:0']}] | 1:81 | empty
+      tasks: [{name: a, module: m.wasm, count: 200000}, {name: b, module: m.wasm}] | 1:58 | more than 200000 tasks
+      tasks: [{name: a, module: m.wasm, count: 5000}, {name: b, module: m.wasm, inputs: ['a[*]:0']}] | 1:84 | more than 4096
+      results: ['x']                           | 1:11 | names no output
+      results: ['x:0']                         | 1:11 | there is no task 'x'
+      """;
 
   @TempDir Path folder;
 
@@ -133,7 +133,9 @@ class JobReaderTest {
     assertThat(plan.name()).isEqualTo("whole");
     assertThat(plan.priority()).isEqualTo(-3);
     assertThat(plan.budget()).isEqualTo(5_000_000);
-    assertThat(plan.kinds()).extracting(k -> k.name()).containsExactly("split", "slow", "merge", "all");
+    assertThat(plan.kinds())
+        .extracting(k -> k.name())
+        .containsExactly("split", "slow", "merge", "all");
     assertThat(plan.kinds()).extracting(k -> k.gasLimit()).containsExactly(7L, 9L, 7L, 7L);
     assertThat(plan.kinds().getFirst().memoryBytes()).isEqualTo(2 << 20);
     assertThat(plan.kinds().getFirst().outputBytesLimit()).isEqualTo(1 << 20);
@@ -153,8 +155,7 @@ class JobReaderTest {
     assertThat(plan.tasks().get(6).after()).containsExactly(0, 1, 2, 3, 4);
     assertThat(plan.tasks().get(6).ownName()).isNull();
     assertThat(plan.spec(dev.perseid.core.Address.ZERO, 1).taskName(6)).isEqualTo("merge[1]");
-    assertThat(plan.results())
-        .containsExactly(new Input.Produced(6, 0), new Input.Produced(0, 3));
+    assertThat(plan.results()).containsExactly(new Input.Produced(6, 0), new Input.Produced(0, 3));
     // The module and the data, each once; the empty file is never uploaded.
     assertThat(plan.uploads()).extracting(u -> u.blob().sizeBytes()).hasSize(2).contains(4L);
   }
@@ -214,12 +215,11 @@ class JobReaderTest {
                 "name", "x",
                 "budget_microcredits", "1",
                 "tasks", "[{name: zz, module: m.wasm}]"));
-    rest.forEach(
-        (key, value) -> {
-          if (!line.startsWith(key)) {
-            text.append(key).append(": ").append(value).append('\n');
-          }
-        });
+    rest.forEach((key, value) -> {
+      if (!line.startsWith(key)) {
+        text.append(key).append(": ").append(value).append('\n');
+      }
+    });
     assertThat(refusal(text.toString())).startsWith("job.yaml:" + place + ": ").contains(part);
   }
 
@@ -255,7 +255,8 @@ class JobReaderTest {
     assertThat(plan.tasks()).hasSize(100_001);
     List<TaskSpec> chain = new java.util.ArrayList<>();
     for (int i = 0; i < 200_000; i++) {
-      chain.add(new TaskSpec("t" + i, 0, -1, "", List.of(), i == 0 ? List.of() : List.of(i - 1), 0));
+      chain.add(
+          new TaskSpec("t" + i, 0, -1, "", List.of(), i == 0 ? List.of() : List.of(i - 1), 0));
     }
     assertThat(JobExpansion.cycle(chain)).isEmpty();
     chain.set(0, new TaskSpec("t0", 0, -1, "", List.of(), List.of(199_999), 0));
@@ -298,8 +299,7 @@ class JobReaderTest {
   void emptyAndMissingFiles() {
     assertThat(refusal("")).startsWith("job.yaml:1:1: the file is empty");
     assertThatThrownBy(
-            () ->
-                JobReader.read(folder.resolve("none.yaml"), Map.of(), LocalFiles.Stored.NONE))
+            () -> JobReader.read(folder.resolve("none.yaml"), Map.of(), LocalFiles.Stored.NONE))
         .hasMessageContaining("there is no file");
     assertThatThrownBy(() -> JobReader.read(folder, Map.of(), LocalFiles.Stored.NONE))
         .hasMessageContaining("is a folder");
@@ -331,7 +331,9 @@ class JobReaderTest {
       try {
         read(text.toString());
       } catch (BadInput e) {
-        assertThat(e).as("seed %d round %d: %s", seed, round, text).hasMessageContaining("job.yaml:");
+        assertThat(e)
+            .as("seed %d round %d: %s", seed, round, text)
+            .hasMessageContaining("job.yaml:");
       } catch (RuntimeException | StackOverflowError e) {
         throw new AssertionError("seed " + seed + " round " + round + ": " + text, e);
       }

@@ -44,7 +44,8 @@ class JobSchemaTest {
   @Test
   void itKnowsTheKeysThatTheReaderKnows() throws IOException {
     var root = new com.fasterxml.jackson.databind.ObjectMapper().readTree(SCHEMA.toFile());
-    assertThat(names(root.get("properties"))).containsExactlyInAnyOrderElementsOf(JobReader.JOB_KEYS);
+    assertThat(names(root.get("properties")))
+        .containsExactlyInAnyOrderElementsOf(JobReader.JOB_KEYS);
     assertThat(names(root.at("/$defs/task/properties")))
         .containsExactlyInAnyOrderElementsOf(JobReader.TASK_KEYS);
     assertThat(names(root.at("/properties/defaults/properties")))
@@ -68,8 +69,7 @@ class JobSchemaTest {
     assertThat(valid("{name: a, budget_microcredits: 1, tasks: [{name: a}]}")).isFalse();
     assertThat(valid("{name: a, budget_microcredits: 1, tasks: [{name: a, modul: b}]}")).isFalse();
     assertThat(
-            valid(
-                "{name: a, budget_microcredits: 1, tasks: [{name: a, module: b}], results: [a]}"))
+            valid("{name: a, budget_microcredits: 1, tasks: [{name: a, module: b}], results: [a]}"))
         .isFalse();
   }
 

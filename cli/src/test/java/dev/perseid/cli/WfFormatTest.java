@@ -69,8 +69,7 @@ class WfFormatTest {
     long second = WfFormat.ITERATIONS_PER_SECOND / 10;
     assertThat(plan.tasks())
         .extracting(TaskSpec::args)
-        .containsExactly(
-            2 * second + " 5 10", second / 2 + " 8", second + second / 4 + "", "0");
+        .containsExactly(2 * second + " 5 10", second / 2 + " 8", second + second / 4 + "", "0");
     assertThat(plan.tasks()).extracting(TaskSpec::outputs).containsExactly(2, 1, 0, 0);
     assertThat(plan.tasks().get(1).inputs())
         .hasSize(3)
@@ -96,15 +95,15 @@ class WfFormatTest {
   @Test
   void whatCannotBeReplayedIsRefusedWithItsPlace() {
     assertThatThrownBy(() -> read(WORKFLOW.replace("\"in\", \"empty\"", "\"inn\""), "1", "1"))
-        .hasMessageStartingWith("w.json:9:33: the file 'inn' is not among 'files'")
+        .hasMessageStartingWith("w.json:9:30: the file 'inn' is not among 'files'")
         .hasMessageContaining("did you mean 'in'?");
-    assertThatThrownBy(
-            () -> read(WORKFLOW.replace("\"parents\": [], ", "\"parents\": [\"join\"], "), "1", "1"))
+    assertThatThrownBy(() ->
+            read(WORKFLOW.replace("\"parents\": [], ", "\"parents\": [\"join\"], "), "1", "1"))
         .hasMessageContaining("in a circle");
-    assertThatThrownBy(
-            () -> read(WORKFLOW.replace("\"specification\"", "\"tasks_of\""), "1", "1"))
+    assertThatThrownBy(() -> read(WORKFLOW.replace("\"specification\"", "\"tasks_of\""), "1", "1"))
         .hasMessageContaining("before 1.5");
-    assertThatThrownBy(() -> read(WORKFLOW.replace("\"c\"]}", "\"c\"], \"outputFiles\": [\"c\"]}"), "1", "1"))
+    assertThatThrownBy(
+            () -> read(WORKFLOW.replace("\"c\"]}", "\"c\"], \"outputFiles\": [\"c\"]}"), "1", "1"))
         .hasMessageContaining("two tasks write");
     assertThatThrownBy(() -> read(WORKFLOW.replace("0.5}", "-0.5}"), "1", "1"))
         .hasMessageContaining("cannot be negative");

@@ -1,6 +1,6 @@
 package dev.perseid.core;
 
-import java.util.Map;
+import java.util.SortedMap;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
@@ -25,7 +25,7 @@ final class Ledger {
   }
 
   /// All accounts, ordered by address.
-  Map<Address, Account> accounts() {
+  SortedMap<Address, Account> accounts() {
     return accounts;
   }
 

@@ -20,10 +20,12 @@ import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Function;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/// One export of a job to WfFormat 1.5. A task's id is its kind and number (`align#17`), because
-/// the format allows no brackets in ids; its name is its own.
+/// One export of a job to WfFormat 1.5. A task's id is its name, so that an imported workflow keeps
+/// its ids; a name with brackets, which the format does not allow, becomes its kind and number
+/// (`align#17`).
 final class WfFormat {
   private final Iterable<Entry> entries;
   private final String jobName;
@@ -39,15 +41,17 @@ final class WfFormat {
   private long recordedUs = Long.MIN_VALUE;
   private boolean anyRan;
 
+  private static final Pattern PLAIN_ID = Pattern.compile("[0-9a-zA-Z._-]+");
+
   private static final class Told {
     final long index;
-    final String kind;
+    final String id;
     final boolean done;
     final List<Integer> children = new ArrayList<>();
 
-    Told(long index, String kind, boolean done) {
+    Told(long index, String id, boolean done) {
       this.index = index;
-      this.kind = kind;
+      this.id = id;
       this.done = done;
     }
   }
@@ -69,7 +73,7 @@ final class WfFormat {
       job = r.job();
       Told before = tasks.get(r.task());
       if (before == null || !before.done) {
-        tasks.put(r.task(), new Told(entry.index(), r.kind(), r.outcome() == Outcome.DONE));
+        tasks.put(r.task(), new Told(entry.index(), id(r), r.outcome() == Outcome.DONE));
       }
       dependsOn.put(r.task(), r.dependsOn());
       for (Blob b : r.inputs()) {
@@ -205,7 +209,14 @@ final class WfFormat {
   }
 
   private String id(int task) {
-    return told(task).kind + "#" + task;
+    return told(task).id;
+  }
+
+  /// Task names are unique in their job, and no allowed name contains the `#` of the other form.
+  private static String id(ExecutionRecord record) {
+    return PLAIN_ID.matcher(record.taskName()).matches()
+        ? record.taskName()
+        : record.kind() + "#" + record.task();
   }
 
   private void ids(JsonGenerator json, String name, List<Integer> tasks) throws IOException {

@@ -156,8 +156,7 @@ public final class PoolClient implements AutoCloseable {
 
     /// These bytes.
     static Content of(byte[] bytes) {
-      return offset ->
-          new ByteArrayInputStream(bytes, (int) offset, bytes.length - (int) offset);
+      return offset -> new ByteArrayInputStream(bytes, (int) offset, bytes.length - (int) offset);
     }
   }
 
@@ -321,7 +320,9 @@ public final class PoolClient implements AutoCloseable {
         }
         if (reply.statusCode() == 401) {
           login();
-        } else if (reply.statusCode() < 500 && reply.statusCode() != 409 && reply.statusCode() != 416) {
+        } else if (reply.statusCode() < 500
+            && reply.statusCode() != 409
+            && reply.statusCode() != 416) {
           throw new PoolFailure(
               PoolFailure.Kind.REFUSED, "HTTP_" + reply.statusCode(), shortened(reply.body()));
         }
@@ -398,11 +399,7 @@ public final class PoolClient implements AutoCloseable {
     Path part = to.resolveSibling(to.getFileName() + ".part");
     try {
       fetch(blob, part);
-      Files.move(
-          part,
-          to,
-          StandardCopyOption.ATOMIC_MOVE,
-          StandardCopyOption.REPLACE_EXISTING);
+      Files.move(part, to, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     } finally {
       Files.deleteIfExists(part);
     }
@@ -472,8 +469,7 @@ public final class PoolClient implements AutoCloseable {
   private HttpRequest.Builder blobRequest(Hash hash) {
     String host = target.host().contains(":") ? "[" + target.host() + "]" : target.host();
     return HttpRequest.newBuilder(
-            URI.create(
-                scheme + "://" + host + ":" + target.port() + "/v1/blobs/" + hash.hex()))
+            URI.create(scheme + "://" + host + ":" + target.port() + "/v1/blobs/" + hash.hex()))
         .timeout(BLOB_IDLE)
         .header("Authorization", "Bearer " + token);
   }
@@ -485,28 +481,26 @@ public final class PoolClient implements AutoCloseable {
   public JobId submit(JobSpec job) throws PoolFailure {
     String signature =
         key.sign(
-            Digests.order(
-                pool, key.address(), job.nonce(), job.budget(), JobCodec.specHash(job)));
+            Digests.order(pool, key.address(), job.nonce(), job.budget(), JobCodec.specHash(job)));
     Proto.SubmitReply reply =
-        call(
-            () -> {
-              CompletableFuture<Proto.SubmitReply> answer = new CompletableFuture<>();
-              StreamObserver<Proto.SubmitPart> parts =
-                  JobsGrpc.newStub(channel)
-                      .withCallCredentials(bearer())
-                      .withDeadlineAfter(SUBMIT_MS, TimeUnit.MILLISECONDS)
-                      .submit(new OneAnswer<>(answer));
-              for (Proto.SubmitPart part : Translation.write(job, signature)) {
-                if (answer.isDone()) {
-                  break;
-                }
-                parts.onNext(part);
-              }
-              if (!answer.isDone()) {
-                parts.onCompleted();
-              }
-              return awaited(answer);
-            });
+        call(() -> {
+          CompletableFuture<Proto.SubmitReply> answer = new CompletableFuture<>();
+          StreamObserver<Proto.SubmitPart> parts =
+              JobsGrpc.newStub(channel)
+                  .withCallCredentials(bearer())
+                  .withDeadlineAfter(SUBMIT_MS, TimeUnit.MILLISECONDS)
+                  .submit(new OneAnswer<>(answer));
+          for (Proto.SubmitPart part : Translation.write(job, signature)) {
+            if (answer.isDone()) {
+              break;
+            }
+            parts.onNext(part);
+          }
+          if (!answer.isDone()) {
+            parts.onCompleted();
+          }
+          return awaited(answer);
+        });
     refuse(reply.hasRefusal(), reply.getRefusal());
     return read(() -> Translation.job(reply.getJob(), "job"));
   }
@@ -514,11 +508,9 @@ public final class PoolClient implements AutoCloseable {
   /// Cancels a job of the caller's; the operator may cancel any.
   public void cancel(JobId job) throws PoolFailure {
     Proto.CancelReply reply =
-        call(
-            () ->
-                jobs(CALL_MS)
-                    .cancel(
-                        Proto.CancelRequest.newBuilder().setJob(Translation.bytes(job)).build()));
+        call(() ->
+            jobs(CALL_MS)
+                .cancel(Proto.CancelRequest.newBuilder().setJob(Translation.bytes(job)).build()));
     refuse(reply.hasRefusal(), reply.getRefusal());
   }
 
@@ -526,10 +518,8 @@ public final class PoolClient implements AutoCloseable {
   ///
   /// @param all everybody's, for the operator
   public List<Proto.JobProgress> list(boolean all, int limit) throws PoolFailure {
-    return call(
-            () ->
-                jobs(CALL_MS)
-                    .list(Proto.ListRequest.newBuilder().setAll(all).setLimit(limit).build()))
+    return call(() ->
+            jobs(CALL_MS).list(Proto.ListRequest.newBuilder().setAll(all).setLimit(limit).build()))
         .getJobsList();
   }
 
@@ -537,6 +527,8 @@ public final class PoolClient implements AutoCloseable {
   /// for as long as the pool comes back within [#CALL_MS].
   public Proto.JobProgress watch(JobId job, Consumer<Proto.JobProgress> seen) throws PoolFailure {
     long brokenSince = -1;
+    // A pool that was started again knows no session: one new login for each time that it answers.
+    boolean loggedIn = false;
     while (true) {
       try {
         Proto.JobProgress last = null;
@@ -547,14 +539,16 @@ public final class PoolClient implements AutoCloseable {
         while (states.hasNext()) {
           last = states.next();
           brokenSince = -1;
+          loggedIn = false;
           seen.accept(last);
         }
         if (last != null && !last.getState().equals("running")) {
           return last;
         }
       } catch (StatusRuntimeException e) {
-        if (e.getStatus().getCode() == Status.Code.UNAUTHENTICATED && brokenSince < 0) {
+        if (e.getStatus().getCode() == Status.Code.UNAUTHENTICATED && !loggedIn) {
           login();
+          loggedIn = true;
         } else if (e.getStatus().getCode() != Status.Code.UNAVAILABLE) {
           throw failure(e);
         }
@@ -572,11 +566,9 @@ public final class PoolClient implements AutoCloseable {
   /// The outputs that the job file names as results.
   public List<Output> results(JobId job) throws PoolFailure {
     Proto.ResultsReply reply =
-        call(
-            () ->
-                jobs(CALL_MS)
-                    .results(
-                        Proto.ResultsRequest.newBuilder().setJob(Translation.bytes(job)).build()));
+        call(() ->
+            jobs(CALL_MS)
+                .results(Proto.ResultsRequest.newBuilder().setJob(Translation.bytes(job)).build()));
     refuse(reply.hasRefusal(), reply.getRefusal());
     List<Output> all = new ArrayList<>();
     for (Proto.NamedOutput one : reply.getOutputsList()) {
@@ -591,14 +583,13 @@ public final class PoolClient implements AutoCloseable {
   /// @param task a task's name; empty for the job as a whole
   public Why why(JobId job, String task) throws PoolFailure {
     Proto.WhyReply reply =
-        call(
-            () ->
-                jobs(CALL_MS)
-                    .why(
-                        Proto.WhyRequest.newBuilder()
-                            .setJob(Translation.bytes(job))
-                            .setTaskName(task)
-                            .build()));
+        call(() ->
+            jobs(CALL_MS)
+                .why(
+                    Proto.WhyRequest.newBuilder()
+                        .setJob(Translation.bytes(job))
+                        .setTaskName(task)
+                        .build()));
     refuse(reply.hasRefusal(), reply.getRefusal());
     return new Why(reply.getSentence(), reply.getWouldHelpList());
   }
@@ -606,8 +597,7 @@ public final class PoolClient implements AutoCloseable {
   /// The records of a job, or of all of the caller's jobs, in the order of the log.
   ///
   /// @param limit at most so many; 0 for all
-  public void records(
-      Optional<JobId> job, long fromIndex, int limit, Consumer<LoggedEntry> taker)
+  public void records(Optional<JobId> job, long fromIndex, int limit, Consumer<LoggedEntry> taker)
       throws PoolFailure {
     Proto.RecordsRequest.Builder request =
         Proto.RecordsRequest.newBuilder().setFromIndex(fromIndex).setLimit(limit);
@@ -660,15 +650,14 @@ public final class PoolClient implements AutoCloseable {
   /// Gives credits to an account; for the operator.
   public void grant(Address to, long amount, String memo) throws PoolFailure {
     Proto.GrantReply reply =
-        call(
-            () ->
-                jobs(CALL_MS)
-                    .grant(
-                        Proto.GrantRequest.newBuilder()
-                            .setTo(Translation.bytes(to))
-                            .setAmount(amount)
-                            .setMemo(memo)
-                            .build()));
+        call(() ->
+            jobs(CALL_MS)
+                .grant(
+                    Proto.GrantRequest.newBuilder()
+                        .setTo(Translation.bytes(to))
+                        .setAmount(amount)
+                        .setMemo(memo)
+                        .build()));
     refuse(reply.hasRefusal(), reply.getRefusal());
   }
 
@@ -693,8 +682,7 @@ public final class PoolClient implements AutoCloseable {
   }
 
   private IdentityGrpc.IdentityBlockingStub identity() {
-    return IdentityGrpc.newBlockingStub(channel)
-        .withDeadlineAfter(CALL_MS, TimeUnit.MILLISECONDS);
+    return IdentityGrpc.newBlockingStub(channel).withDeadlineAfter(CALL_MS, TimeUnit.MILLISECONDS);
   }
 
   private JobsGrpc.JobsBlockingStub jobs(long ms) {
@@ -706,26 +694,24 @@ public final class PoolClient implements AutoCloseable {
 
   private void login() throws PoolFailure {
     Proto.ChallengeReply challenge =
-        once(
-            () ->
-                identity()
-                    .challenge(
-                        Proto.ChallengeRequest.newBuilder()
-                            .setCaller(Translation.bytes(key.address()))
-                            .build()));
+        once(() ->
+            identity()
+                .challenge(
+                    Proto.ChallengeRequest.newBuilder()
+                        .setCaller(Translation.bytes(key.address()))
+                        .build()));
     Hash nonce = read(() -> Translation.hash(challenge.getNonce(), "nonce"));
     String signature = key.sign(Digests.login(pool, key.address(), role.word(), nonce));
     token =
-        once(
-                () ->
-                    identity()
-                        .login(
-                            Proto.LoginRequest.newBuilder()
-                                .setCaller(Translation.bytes(key.address()))
-                                .setNonce(challenge.getNonce())
-                                .setRole(role.word())
-                                .setSignature(Translation.signature(signature))
-                                .build()))
+        once(() ->
+                identity()
+                    .login(
+                        Proto.LoginRequest.newBuilder()
+                            .setCaller(Translation.bytes(key.address()))
+                            .setNonce(challenge.getNonce())
+                            .setRole(role.word())
+                            .setSignature(Translation.signature(signature))
+                            .build()))
             .getToken();
   }
 
@@ -838,17 +824,18 @@ public final class PoolClient implements AutoCloseable {
 
   private PoolFailure unreachable(Function<String, String> why) {
     return new PoolFailure(
-        PoolFailure.Kind.UNREACHABLE, "UNREACHABLE", why.apply(target.host() + ":" + target.port()));
+        PoolFailure.Kind.UNREACHABLE,
+        "UNREACHABLE",
+        why.apply(target.host() + ":" + target.port()));
   }
 
   private PoolFailure unreachable(String why) {
-    return unreachable(
-        place ->
-            "the pool at "
-                + place
-                + " cannot be reached"
-                + (why.isEmpty() ? "" : " (" + shortened(why) + ")")
-                + ": is it running, and is --pool right?");
+    return unreachable(place ->
+        "the pool at "
+            + place
+            + " cannot be reached"
+            + (why.isEmpty() ? "" : " (" + shortened(why) + ")")
+            + ": is it running, and is --pool right?");
   }
 
   private static String broken(IOException e) {

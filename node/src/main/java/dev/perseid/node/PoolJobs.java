@@ -8,6 +8,7 @@ import dev.perseid.core.Command;
 import dev.perseid.core.Entry;
 import dev.perseid.core.EntryCodec;
 import dev.perseid.core.Event;
+import dev.perseid.core.ExecutionRecord;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Input;
 import dev.perseid.core.JobCodec;
@@ -457,10 +458,21 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
         refusal -> reply(out, Proto.WhyReply.newBuilder().setRefusal(refusal).build()),
         () -> {
           JobId job = Translation.job(request.getJob(), "job");
-          visible(caller, job);
-          String task = request.getTaskName().isEmpty() ? null : request.getTaskName();
-          long now = nowUs();
-          Answer a = mill.ask(pool -> pool.why(job, task, now));
+          String task = request.getTaskName();
+          PrimitiveIterator.OfLong recorded = recordsOf(caller, job);
+          Optional<JobView> view = mill.ask(pool -> pool.job(job));
+          boolean running = view.isPresent() && view.get().state() == Event.JobState.RUNNING;
+          Answer a;
+          if (running || task.isEmpty()) {
+            long now = nowUs();
+            a = mill.ask(pool -> pool.why(job, task.isEmpty() ? null : task, now));
+          } else {
+            a =
+                PoolHindsight.of(
+                    task,
+                    attempts(recorded, task),
+                    view.map(PoolJobs::ending).orElse("long ago: only its records are left"));
+          }
           reply(
               out,
               Proto.WhyReply.newBuilder()
@@ -468,6 +480,23 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
                   .addAllWouldHelp(a.wouldHelp())
                   .build());
         });
+  }
+
+  private List<ExecutionRecord> attempts(PrimitiveIterator.OfLong indices, String task)
+      throws PoolMill.Unavailable {
+    RecordStore records = mill.records();
+    List<ExecutionRecord> found = new ArrayList<>();
+    while (indices.hasNext() && found.size() < Limits.ATTEMPTS_IN_ALL) {
+      ExecutionRecord r = EntryCodec.decode(records.entry(indices.nextLong())).record();
+      if (r.taskName().equals(task)) {
+        found.add(r);
+      }
+    }
+    return found;
+  }
+
+  private static String ending(JobView job) {
+    return job.state() == Event.JobState.DONE ? "all of its tasks are done" : job.reason();
   }
 
   // ---- records ----

@@ -6,6 +6,7 @@ import java.io.InputStream;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.net.SocketException;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 
@@ -25,13 +26,19 @@ final class LoopbackProxy implements Closeable {
   }
 
   /// Resets all connections; new ones are passed on again.
+  ///
+  /// @return how many sockets that were
   int cut() throws IOException {
     int n = 0;
     for (Socket s : open) {
-      s.setSoLinger(true, 0); // a reset, so that what was under way is lost
-      s.close();
       open.remove(s);
-      n++;
+      try {
+        s.setSoLinger(true, 0); // a reset, so that what was under way is lost
+        n++;
+      } catch (SocketException e) {
+        continue; // it ended by itself just now
+      }
+      s.close();
     }
     return n;
   }

@@ -105,7 +105,7 @@ final class Shopper implements AutoCloseable {
   }
 
   static TaskKind kind(String name, Blob module) {
-    return new TaskKind(name, module, 1L << 45, 16L << 20, 16L << 20, 60_000, 1, 5);
+    return new TaskKind(name, module, 1L << 36, 16L << 20, 16L << 20, 60_000, 1, 5);
   }
 
   static TaskSpec task(int kind, int copy, String args, List<Input> inputs, int outputs) {

@@ -1,0 +1,84 @@
+package dev.perseid.node;
+
+import dev.perseid.core.Answer;
+import dev.perseid.core.ExecutionRecord;
+import dev.perseid.core.Outcome;
+import java.math.BigDecimal;
+import java.util.ArrayList;
+import java.util.List;
+
+/// Answers why a task ended as it did, and whether it was paid, from the records of its attempts:
+/// what is left when the job's graph is gone.
+final class PoolHindsight {
+  private PoolHindsight() {}
+
+  /// The answer from a task's records, in the order of their attempts.
+  ///
+  /// @param ending how the job ended, as a clause
+  static Answer of(String taskName, List<ExecutionRecord> attempts, String ending) {
+    if (attempts.isEmpty()) {
+      return new Answer(
+          "The job has ended ("
+              + ending
+              + ") and no attempt of a task named '"
+              + taskName
+              + "' is recorded: either it was never started, or the job had no such task.",
+          List.of("look at the names in the job's records: perseid records JOB"));
+    }
+    ExecutionRecord last = attempts.getLast();
+    StringBuilder said = new StringBuilder("Task '").append(last.taskName()).append("' ");
+    List<String> help = new ArrayList<>();
+    switch (last.outcome()) {
+      case DONE -> said.append("is done");
+      case TASK_FAILED -> {
+        said.append("failed by its own fault: ").append(last.reason());
+        help.add("mend the module, its arguments, inputs or limits: any provider would fail it");
+      }
+      case PROVIDER_FAILED, LOST, REFUSED -> {
+        said.append("was given up after its provider failed it: ").append(last.reason());
+        help.add("raise max_attempts, or submit the job again when other providers serve");
+      }
+      case CANCELLED -> said.append("was stopped: ").append(last.reason());
+    }
+    said.append(" (attempt ")
+        .append(last.attempt())
+        .append(" by ")
+        .append(last.provider())
+        .append(", record of lease ")
+        .append(last.lease())
+        .append("); ");
+    long paid = attempts.stream().mapToLong(ExecutionRecord::charge).sum();
+    List<ExecutionRecord> unpaid =
+        attempts.stream().filter(r -> r.charge() == 0 && r.outcome() != Outcome.DONE).toList();
+    if (paid > 0) {
+      said.append("its providers were paid ").append(credits(paid));
+    } else if (last.outcome() == Outcome.DONE) {
+      said.append("its recorded work came to nothing at the offer's price, so nothing was paid");
+    } else {
+      said.append("nothing was paid");
+    }
+    if (!unpaid.isEmpty()) {
+      ExecutionRecord r = unpaid.getLast();
+      said.append(", ")
+          .append(unpaid.size())
+          .append(unpaid.size() == 1 ? " attempt was" : " attempts were")
+          .append(" not paid because ")
+          .append(whyUnpaid(r));
+    }
+    return new Answer(said.append('.').toString(), help);
+  }
+
+  private static String whyUnpaid(ExecutionRecord r) {
+    return switch (r.outcome()) {
+      case PROVIDER_FAILED -> "the provider could not finish it (" + r.reason() + ")";
+      case LOST -> "the provider was lost (" + r.reason() + ")";
+      case REFUSED -> "its report was refused (" + r.reason() + ")";
+      case CANCELLED -> "it was stopped before it ended";
+      case DONE, TASK_FAILED -> "its recorded work came to nothing at the offer's price";
+    };
+  }
+
+  private static String credits(long microcredits) {
+    return BigDecimal.valueOf(microcredits, 6).stripTrailingZeros().toPlainString() + " credits";
+  }
+}

@@ -34,11 +34,9 @@ public final class PoolLimits {
   /// Bytes of one log segment file.
   public static final int LOG_SEGMENT_BYTES = 64 << 20;
 
-  /// Bytes of log after which a snapshot is taken.
-  public static final long SNAPSHOT_LOG_BYTES = 256L << 20;
-
-  /// Records after which a snapshot is taken.
-  public static final long SNAPSHOT_RECORDS = 200_000;
+  /// Bytes of log after which a snapshot is taken: some 100,000 records, whose replay takes a
+  /// second.
+  public static final long SNAPSHOT_LOG_BYTES = 24L << 20;
 
   /// Snapshots that are kept.
   public static final int SNAPSHOTS = 2;

@@ -39,7 +39,12 @@ final class Baselines {
     double one = calls(1, Math.max(1_000, calls / 10));
     row(table, "gRPC call, one at a time", one, perseidPerS, "everything but the call");
     double many = calls(IN_FLIGHT, calls);
-    row(table, "gRPC call, " + IN_FLIGHT + " at once", many, perseidPerS, "everything but the call");
+    row(
+        table,
+        "gRPC call, " + IN_FLIGHT + " at once",
+        many,
+        perseidPerS,
+        "everything but the call");
     for (String peer : PEERS) {
       Optional<Double> rate = peer(home, peer);
       if (rate.isPresent()) {
@@ -72,8 +77,7 @@ final class Baselines {
       if (port == null) {
         throw new IOException("the answering process did not start");
       }
-      ManagedChannel channel =
-          Channels.open("127.0.0.1", Integer.parseInt(port), Optional.empty());
+      ManagedChannel channel = Channels.open("127.0.0.1", Integer.parseInt(port), Optional.empty());
       try {
         call(channel, inFlight, Math.max(1_000, count / 10));
         long begun = System.nanoTime();

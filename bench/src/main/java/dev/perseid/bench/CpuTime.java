@@ -45,7 +45,8 @@ record CpuTime(double own, double children) {
     } catch (IOException e) {
       return; // it has ended
     }
-    // The name in brackets may contain anything; what follows is: state ppid ... utime(14) stime(15)
+    // The name in brackets may contain anything; what follows is: state ppid ... utime(14)
+    // stime(15)
     String[] fields = text.substring(text.lastIndexOf(')') + 2).split(" ");
     childrenOf.computeIfAbsent(Long.parseLong(fields[1]), _ -> new ArrayList<>()).add(pid);
     long ticks = Long.parseLong(fields[11]) + Long.parseLong(fields[12]);

@@ -3,7 +3,6 @@ package dev.perseid.bench;
 import dev.perseid.core.Address;
 import dev.perseid.core.Capability;
 import dev.perseid.core.ExecutionRecord;
-import dev.perseid.core.FromProvider;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Lease;
 import dev.perseid.core.Offer;

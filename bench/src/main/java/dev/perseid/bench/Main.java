@@ -87,7 +87,8 @@ public final class Main {
   }
 
   private static Map<String, String> options(String[] args) {
-    if (args.length == 0 || !List.of("throughput", "latency", "restart", "micro").contains(args[0])) {
+    if (args.length == 0
+        || !List.of("throughput", "latency", "restart", "micro").contains(args[0])) {
       throw new IllegalArgumentException("which benchmark?");
     }
     Map<String, String> options = new LinkedHashMap<>();

@@ -179,15 +179,14 @@ final class Micro {
   private static long[] through(Key provider, Address self, List<Event> kept) {
     Pool pool = Pool.empty(self);
     List<Effect> effects = new ArrayList<>();
-    Address consumer = Address.of(new byte[] {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1});
+    Address consumer =
+        Address.of(new byte[] {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1});
     Offer offer =
-        new Offer(
-            provider.address(), "p", "m", "", 64, 1L << 40, PRICE, Capability.UNMEASURED, 0);
+        new Offer(provider.address(), "p", "m", "", 64, 1L << 40, PRICE, Capability.UNMEASURED, 0);
     pool.execute(new Command.Grant(consumer, EmptyTask.BUDGET, "bench"), 1, effects);
     pool.execute(
         new Command.JoinProvider(offer, Digests.offer(offer), "", 1, List.of()), 2, effects);
-    pool.execute(
-        new Command.SubmitJob(EmptyTask.job(consumer, 1, JOB_TASKS), ""), 3, effects);
+    pool.execute(new Command.SubmitJob(EmptyTask.job(consumer, 1, JOB_TASKS), ""), 3, effects);
     long assignNs = 0;
     long reportNs = 0;
     long nowUs = 4;
@@ -248,21 +247,23 @@ final class Micro {
             for (int i = 0; i < MANY; i++) {
               Entry next =
                   new Entry(
-                      store.count(),
-                      sample.recordedUs(),
-                      sample.record(),
-                      sample.attestation());
+                      store.count(), sample.recordedUs(), sample.record(), sample.attestation());
               store.appendEntry(next, canonical);
             }
             return store.count();
           });
-      measure("synced", 1, "the record store once", () -> {
-        Entry next =
-            new Entry(store.count(), sample.recordedUs(), sample.record(), sample.attestation());
-        store.appendEntry(next, canonical);
-        store.sync();
-        return store.count();
-      });
+      measure(
+          "synced",
+          1,
+          "the record store once",
+          () -> {
+            Entry next =
+                new Entry(
+                    store.count(), sample.recordedUs(), sample.record(), sample.attestation());
+            store.appendEntry(next, canonical);
+            store.sync();
+            return store.count();
+          });
     }
   }
 
@@ -287,7 +288,8 @@ final class Micro {
         () -> tree.path(at[0]++ * 7_919 % tree.size(), tree.size()).size());
   }
 
-  // ---- metering -------------------------------------------------------------------------------------
+  // ---- metering
+  // -------------------------------------------------------------------------------------
 
   private static final int ITERATIONS = 300_000_000;
 
@@ -304,8 +306,7 @@ final class Micro {
     double[] plain = new double[ROUNDS];
     WasmModule parsed = Parser.parse(module);
     var machines = MachineFactoryCompiler.compile(parsed);
-    try (Sandbox sandbox =
-        Sandbox.open(SandboxConfig.in(folder.resolve("sandbox")).withSlots(1))) {
+    try (Sandbox sandbox = Sandbox.open(SandboxConfig.in(folder.resolve("sandbox")).withSlots(1))) {
       for (int round = -1; round < ROUNDS; round++) { // one to warm up
         Execution ran =
             sandbox
@@ -323,8 +324,7 @@ final class Micro {
         double meteredNs = ran.usage().cpuNs().orElse(0);
         Instance instance =
             Instance.builder(parsed)
-                .withImportValues(
-                    ImportValues.builder().addFunction(host(args)).build())
+                .withImportValues(ImportValues.builder().addFunction(host(args)).build())
                 .withMachineFactory(machines)
                 .build();
         long before = ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime();

@@ -135,8 +135,12 @@ final class Throughput {
     }
     double submitS = (System.nanoTime() - begun) / 1e9;
     report.progress(
-        setting.queued() + " tasks queued in " + Figures.of(submitS) + " s, meanwhile "
-            + (fleet.done() - before) + " were done");
+        setting.queued()
+            + " tasks queued in "
+            + Figures.of(submitS)
+            + " s, meanwhile "
+            + (fleet.done() - before)
+            + " were done");
     List<Stretch> stretches = new ArrayList<>();
     while (stretches.size() < setting.repetitions()
         && fleet.done() - before < setting.queued() / 2) {
@@ -149,8 +153,11 @@ final class Throughput {
       }
       stretches.add(meter.stretch(now - from));
       report.progress(
-          "with " + (setting.queued() - (now - before)) + " waiting: "
-              + Figures.of(stretches.getLast().perSecond()) + "/s");
+          "with "
+              + (setting.queued() - (now - before))
+              + " waiting: "
+              + Figures.of(stretches.getLast().perSecond())
+              + "/s");
     }
     for (JobId job : jobs.reversed()) {
       try {

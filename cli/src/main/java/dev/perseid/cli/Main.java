@@ -58,6 +58,7 @@ public final class Main implements Runnable {
       names = {"-h", "--help"},
       usageHelp = true,
       description = "Show this help.")
+  @SuppressWarnings("UnusedVariable") // picocli acts on it
   private boolean help;
 
   Main(Screen screen, Map<String, String> environment, CommandSpec spec) {

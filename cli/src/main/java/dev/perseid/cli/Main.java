@@ -10,6 +10,7 @@ import java.util.Map;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
 /// `perseid`: the command line.
@@ -45,13 +46,19 @@ import picocli.CommandLine.Spec;
       "",
       "Exit codes: 0 ok, 1 job failed or receipt wrong, 2 wrong usage or input, 3 pool unreachable"
           + " or something missing here, 4 refused by the pool, 70 a bug."
-    },
-    mixinStandardHelpOptions = false)
+    })
 public final class Main implements Runnable {
   private final Screen screen;
   private final Map<String, String> environment;
 
   @Spec private CommandSpec spec;
+
+  // Not by the standard mixin, whose --version would answer twice what the command answers.
+  @Option(
+      names = {"-h", "--help"},
+      usageHelp = true,
+      description = "Show this help.")
+  private boolean help;
 
   Main(Screen screen, Map<String, String> environment, CommandSpec spec) {
     this.screen = screen;

@@ -380,6 +380,14 @@ class CommandsTest {
   }
 
   @Test
+  void theWholeExplainsItself() {
+    Ran asked = bare(Map.of(), "--help");
+    assertThat(asked.exit).isZero();
+    assertThat(asked.out).contains("Usage: perseid").contains("Exit codes");
+    assertThat(bare(Map.of(), "-h").out).isEqualTo(asked.out);
+  }
+
+  @Test
   void version() throws Exception {
     assertThat(bare(Map.of(), "version").out).startsWith("perseid ");
     assertThat(bare(Map.of(), "version", "--json").json().get("version").asText()).isNotEmpty();

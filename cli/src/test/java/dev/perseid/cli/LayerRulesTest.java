@@ -185,10 +185,9 @@ class LayerRulesTest {
         && one.getMethodCallsFromSelf().stream()
             .filter(call -> call.getOrigin().equals(walk.getOrigin()))
             .filter(call -> call.getLineNumber() == walk.getLineNumber())
-            .anyMatch(
-                call ->
-                    ordered.contains(call.getTargetOwner().getName())
-                        && List.of("keySet", "entrySet").contains(call.getTarget().getName()));
+            .anyMatch(call ->
+                ordered.contains(call.getTargetOwner().getName())
+                    && List.of("keySet", "entrySet").contains(call.getTarget().getName()));
   }
 
   private static DescribedPredicate<JavaClass> named(String what, Pattern names) {

@@ -49,12 +49,17 @@ import java.util.Optional;
 import java.util.PrimitiveIterator;
 import java.util.Set;
 import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 
 /// What consumers and the operator ask. A consumer sees its own jobs only: another's are as unknown
 /// to it as those that do not exist.
 final class PoolJobs extends JobsGrpc.JobsImplBase {
+  /// A job is looked at this often in the time that it has been watched, until the pause between
+  /// two looks is the longest.
+  private static final int WATCH_PAUSES = 8;
+
   private final PoolConfig config;
   private final PoolMill mill;
   private final WatchHub watchers;
@@ -381,25 +386,18 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
                 new Rejection(
                     Rejection.Code.OVERLOADED, "too many watch jobs: try again in a minute"));
           }
-          boolean following = false;
-          try {
-            JobView first = visible(caller, job);
-            // On a thread of its own, so that this one can hear of the call's end.
-            Thread.ofVirtual()
-                .name("watch-" + job)
-                .start(() -> follow(job, first, watcher.get(), out));
-            following = true;
-          } finally {
-            if (!following) {
-              watcher.get().close();
-            }
+          // On this thread: Helidon forgets a call, which counts against its connection's limit,
+          // only if its answer was complete when its own thread ended.
+          try (WatchHub.Watcher bell = watcher.get()) {
+            follow(job, visible(caller, job), bell, out);
           }
         });
   }
 
   private void follow(
       JobId job, JobView first, WatchHub.Watcher watcher, StreamObserver<Proto.JobProgress> out) {
-    try (watcher) {
+    try {
+      long begunNs = System.nanoTime();
       JobView view = first;
       JobView told = null;
       while (true) {
@@ -411,7 +409,9 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
           out.onCompleted();
           return;
         }
-        Thread.sleep(PoolLimits.WATCH_PAUSE_MS);
+        // A short job's end is told soon, a long one's progress not too often.
+        long ageMs = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - begunNs);
+        Thread.sleep(Math.min(PoolLimits.WATCH_PAUSE_MS, ageMs / WATCH_PAUSES));
         watcher.await(PoolLimits.WATCH_LOOK_MS);
         if (out instanceof io.grpc.stub.ServerCallStreamObserver<?> call && call.isCancelled()) {
           return;

@@ -34,9 +34,9 @@ public final class PoolLimits {
   /// Bytes of one log segment file.
   public static final int LOG_SEGMENT_BYTES = 16 << 20;
 
-  /// Bytes of log after which a snapshot is taken: some 300,000 records, which a start replays in
-  /// about a second.
-  public static final long SNAPSHOT_LOG_BYTES = 48L << 20;
+  /// Bytes of log after which a snapshot is taken: some 100,000 records, whose replay takes a
+  /// second.
+  public static final long SNAPSHOT_LOG_BYTES = 24L << 20;
 
   /// Snapshots that are kept.
   public static final int SNAPSHOTS = 2;

@@ -125,11 +125,11 @@ final class PoolServer implements Closeable {
         WebServer.builder()
             .address(address(config.host()))
             .port(config.port())
-            // Else every small answer waits some 40 ms for an acknowledgement.
-            .connectionOptions(o -> o.tcpNoDelay(true))
             .shutdownHook(false)
             .shutdownGracePeriod(Duration.ofMillis(500))
             .maxTcpConnections(PoolLimits.CONNECTIONS)
+            // An answer is several small writes; Nagle's algorithm would hold each one up 40 ms.
+            .connectionOptions(o -> o.tcpNoDelay(true))
             .maxPayloadSize(-1)
             .idleConnectionTimeout(Duration.ofMinutes(10))
             .protocolsDiscoverServices(true)

@@ -98,7 +98,9 @@ final class RatisLog implements PoolLoop.Log, Closeable {
   private final AtomicLong calls = new AtomicLong();
   private final long process = new SecureRandom().nextLong();
   private long batch;
+  // Of the loop's thread; at the start, until the log is ready, of the replaying one.
   private long bytesSinceSnapshot;
+  private long snapshotBytes;
   private boolean snapshotting;
   private volatile boolean closing;
 
@@ -265,9 +267,11 @@ final class RatisLog implements PoolLoop.Log, Closeable {
     }
   }
 
-  /// Whether enough was logged since the last snapshot for another to be worth it.
+  /// Whether enough was logged since the last snapshot for another to be worth it: so much that
+  /// replaying it would take a moment, and more than a snapshot of the present size costs to write.
   boolean wantsSnapshot() {
-    return bytesSinceSnapshot >= PoolLimits.SNAPSHOT_LOG_BYTES && !snapshotting;
+    return bytesSinceSnapshot >= Math.max(PoolLimits.SNAPSHOT_LOG_BYTES, snapshotBytes)
+        && !snapshotting;
   }
 
   /// Writes a snapshot of the present state; on the loop's thread, while nothing is outstanding.
@@ -290,6 +294,8 @@ final class RatisLog implements PoolLoop.Log, Closeable {
       out.writeLong(SNAPSHOT_MAGIC);
       writer.write(out);
       out.writeLong(crc.getValue());
+      out.flush();
+      snapshotBytes = channel.size();
     } catch (IOException e) {
       // The log is still whole: it only gets longer. Writing to it will fail by itself if the disk
       // is full.
@@ -345,6 +351,7 @@ final class RatisLog implements PoolLoop.Log, Closeable {
       }
       Path file = latest.getFile().getPath();
       read(file);
+      snapshotBytes = Files.size(file);
       setLastAppliedTermIndex(
           SimpleStateMachineStorage.getTermIndexFromSnapshotFile(file.toFile()));
     }
@@ -392,6 +399,7 @@ final class RatisLog implements PoolLoop.Log, Closeable {
       if (of == process) {
         return; // The state had it before the log.
       }
+      bytesSinceSnapshot += data.size();
       if (of != piecesOfProcess || number != piecesOfBatch) {
         pieces.clear();
         piecesOfProcess = of;

@@ -41,9 +41,8 @@ final class Auditor {
 
   /// Knows what really happened at the providers.
   interface Witness {
-    /// Whether this provider has ended this attempt, and the pool should know it by now or has not
-    /// given it the time to say so.
-    boolean hasResult(Address provider, long lease);
+    /// Whether it is wrong to give up this lease of this provider, which is not gone.
+    boolean wronged(Address provider, long lease);
   }
 
   private static final class JobFile {
@@ -166,19 +165,20 @@ final class Auditor {
     audit();
   }
 
-  /// A lost connection or a restart loses no result: unless its provider counts as gone, an attempt
-  /// that has ended there does not end as LOST here.
+  /// A lost connection or a restart loses no result and no lease: unless its provider counts as
+  /// gone, an attempt that has ended there, or that it was never told of, does not end as LOST
+  /// here.
   private void lost(List<Event> durable) {
     for (Event event : durable) {
       if (event instanceof Event.AttemptEnded e
           && e.entry().record().outcome() == Outcome.LOST
           && !provider(e.entry().record().provider()).gone
-          && witness.hasResult(e.entry().record().provider(), e.entry().record().lease())) {
+          && witness.wronged(e.entry().record().provider(), e.entry().record().lease())) {
         ExecutionRecord r = e.entry().record();
         throw new Violation(
             "lease "
                 + r.lease()
-                + " was given up while its provider had the result: "
+                + " was given up though its provider had the result or never had the lease: "
                 + r.reason());
       }
     }
@@ -329,7 +329,10 @@ final class Auditor {
     JobFile j = jobs.get(made.job());
     j.records++;
     String task = j.name(made.task());
-    if (l.settled && (r.outcome() == Outcome.LOST || r.outcome() == Outcome.REFUSED)) {
+    if (r.outcome() == Outcome.REFUSED && !liars.contains(r.provider())) {
+      throw new Violation(task + ": an honest provider's report was refused: " + r.reason());
+    }
+    if (l.settled && r.outcome() == Outcome.LOST && !liars.contains(r.provider())) {
       throw new Violation(task + " ended as " + r.outcome() + " without any fault: " + r.reason());
     }
     recordFollows(j, made, r, task);

@@ -94,7 +94,7 @@ final class Liar {
   private void reports(Cable cable, FromProvider.Reports m, PoolHost poolHost, Agenda agenda) {
     List<Report> reports = new ArrayList<>(m.reports());
     int which = dice.below(reports.size());
-    switch (dice.below(6)) {
+    switch (dice.below(12)) {
       case 0 -> // not signed by it
           cable.toPool(new FromProvider.Reports(m.reports(), m.root(), "00".repeat(65)));
       case 1 -> // another root
@@ -129,9 +129,13 @@ final class Liar {
   private Report twisted(Report r) {
     Usage u = r.usage();
     List<Blob> more = new ArrayList<>(r.outputs());
-    more.add(new Blob(Hash.sha256(new byte[] {2}), 5));
+    // One too many: one that is stored, or one that is not.
+    more.add(
+        more.isEmpty() || dice.chance(5_000)
+            ? new Blob(Hash.sha256(new byte[] {2}), 5)
+            : more.getFirst());
     Report lie =
-        switch (dice.below(11)) {
+        switch (dice.below(14)) {
           case 0 -> with(r, r.outcome(), r.reason(), u, more);
           case 1 -> with(r, r.outcome(), r.reason(), u, List.of());
           case 2 -> with(r, r.outcome(), r.reason(), u, resized(r.outputs(), -1));
@@ -141,7 +145,7 @@ final class Liar {
           case 6 -> with(r, Outcome.LOST, "I lost it", u, List.of());
           case 7 -> with(r, r.outcome(), "x".repeat(Limits.REASON_CHARS + 1), u, r.outputs());
           case 8 -> timed(r, /* startedUs= */ r.endedUs(), /* endedUs= */ r.startedUs());
-          case 9 -> lease(r, r.lease() + dice.between(-3, 3));
+          case 9, 10, 11, 12 -> lease(r, r.lease() + dice.between(-3, 3));
           default -> r;
         };
     // A careless liar leaves the digest as it was.

@@ -62,6 +62,9 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
   private long newestSession;
   private long stepUs;
   private long startedUs;
+  private final List<JobId> accepted = new ArrayList<>();
+  private final Map<JobId, Long> overSinceUs = new TreeMap<>();
+  private final Map<Long, Long> assignedUs = new TreeMap<>();
   private final Map<Long, Cable> cables = new TreeMap<>();
   private long restarts;
   private final Map<Integer, Hash> prefixes = new TreeMap<>();
@@ -100,6 +103,16 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
 
   long restarts() {
     return restarts;
+  }
+
+  /// Since when a job is over; never, if it is not.
+  long overSinceUs(JobId job) {
+    return overSinceUs.getOrDefault(job, Long.MAX_VALUE);
+  }
+
+  /// Since when the log has this lease.
+  long assignedUs(long lease) {
+    return assignedUs.getOrDefault(lease, Long.MAX_VALUE);
   }
 
   /// How long it has been up since it last started.
@@ -219,6 +232,19 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
   private void durable(List<Event> events) {
     for (Event e : events) {
       diary.note(agenda.nowUs(), "durable " + inWords(e), 0);
+      switch (e) {
+        case Event.JobAccepted a -> accepted.add(a.spec().id());
+        case Event.JobEnded ended -> overSinceUs.put(accepted.get(ended.job()), agenda.nowUs());
+        case Event.TaskAssigned a -> assignedUs.put(a.lease(), agenda.nowUs());
+        case Event.Granted _,
+            Event.BatchSigned _,
+            Event.AttemptEnded _,
+            Event.LeaseReturned _,
+            Event.ProviderJoined _,
+            Event.ProviderDraining _,
+            Event.ProviderGone _,
+            Event.Refused _ -> {}
+      }
     }
     auditor.read(events);
     List<Effect> ignored = new ArrayList<>();

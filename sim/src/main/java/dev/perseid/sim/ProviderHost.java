@@ -30,6 +30,9 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
   private static final long LONGEST_BACKOFF_US = 5_000_000;
   private static final long STOP_US = 20_000;
 
+  /// How long it takes at most until a provider hears that a job is over.
+  private static final long STOPPING_US = 5_000_000;
+
   /// How long it takes at most to tell the pool of a result over a connection that works: a report
   /// that went astray is sent again.
   private static final long TELLING_US = ProviderLimits.RESEND_US + 5_000_000;
@@ -63,6 +66,7 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
   private long wakeAtUs = Long.MAX_VALUE;
   private final Map<Long, Run> running = new TreeMap<>();
   private final Set<Long> startedInThisLife = new HashSet<>();
+  private final Set<Long> receivedInThisLife = new HashSet<>();
   private final Map<Long, Long> endedInThisLifeUs = new TreeMap<>();
   private long welcomedUs = Long.MAX_VALUE;
 
@@ -113,16 +117,38 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
     return address;
   }
 
-  /// Whether the pool should know by now that this attempt has ended here, or has not yet given
-  /// this provider the time to say so. A liar's word does not count.
-  boolean hasResult(long lease) {
+  /// Whether it is wrong to give this lease up: its attempt has ended here, and the pool should
+  /// know that by now or has not yet given this provider the time to say so; or the lease was never
+  /// sent. A liar's word does not count.
+  boolean isWronged(long lease, long assignedUs) {
+    long nowUs = agenda.nowUs();
+    if (loop == null || liar != null) {
+      return false;
+    }
+    if (nowUs - TELLING_US >= Math.max(assignedUs, welcomedUs)
+        && !receivedInThisLife.contains(lease)) {
+      return true;
+    }
     long endedUs = endedInThisLifeUs.getOrDefault(lease, Long.MAX_VALUE);
-    long knownUs = Math.max(endedUs, welcomedUs);
-    boolean shouldBeKnown = agenda.nowUs() - TELLING_US >= knownUs;
     boolean couldNotTell =
-        agenda.nowUs() - PoolHost.SILENCE_MS * 1_000 >= endedUs
+        nowUs - PoolHost.SILENCE_MS * 1_000 >= endedUs
             && poolHost.upForUs() <= PoolHost.SILENCE_MS * 1_000;
-    return loop != null && liar == null && (shouldBeKnown || couldNotTell);
+    return couldNotTell || nowUs - TELLING_US >= Math.max(endedUs, welcomedUs);
+  }
+
+  /// A provider that can be told does not go on with a job that is over.
+  void checkStopped() {
+    for (Run run : running.values()) {
+      long overUs = poolHost.overSinceUs(run.lease().job());
+      if (agenda.nowUs() - STOPPING_US >= Math.max(overUs, welcomedUs)) {
+        throw new Violation(
+            "provider "
+                + number
+                + " still runs lease "
+                + run.lease().id()
+                + ", whose job was over long ago");
+      }
+    }
   }
 
   /// Nothing may be left when all is over.
@@ -148,6 +174,7 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
     life++;
     running.clear();
     startedInThisLife.clear();
+    receivedInThisLife.clear();
     endedInThisLifeUs.clear();
     welcomedUs = Long.MAX_VALUE;
     Offer made =
@@ -287,8 +314,13 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
     if (l == null || from != cable) {
       return;
     }
-    if (liar != null && message instanceof ToProvider.Leases m) {
-      m.leases().forEach(liar::learn);
+    if (message instanceof ToProvider.Leases m) {
+      for (Lease lease : m.leases()) {
+        receivedInThisLife.add(lease.id());
+        if (liar != null) {
+          liar.learn(lease);
+        }
+      }
     }
     l.receive(message, monotonicUs());
     if (!l.welcomed()) {

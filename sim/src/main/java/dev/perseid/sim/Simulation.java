@@ -86,7 +86,8 @@ final class Simulation {
               i == 0));
     }
     auditor.ask((who, lease) ->
-        providers.stream().anyMatch(p -> p.address().equals(who) && p.hasResult(lease)));
+        providers.stream()
+            .anyMatch(p -> p.address().equals(who) && p.isWronged(lease, pool.assignedUs(lease))));
     pool.start();
     for (ProviderHost p : providers) {
       agenda.after(dice.skewed(0, 5_000_000), "provider starts", p.number(), p::start);
@@ -194,6 +195,7 @@ final class Simulation {
         }
       }
     }
+    providers.forEach(ProviderHost::checkStopped);
     boolean finished =
         !storm
             && quiet != null

@@ -1,0 +1,111 @@
+package dev.perseid.bench;
+
+import dev.perseid.node.PoolFailure;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.logging.Level;
+import java.util.logging.Logger;
+
+/// `perseid bench`: each command runs one benchmark and prints its table.
+public final class Main {
+  private static final String USAGE =
+      """
+      perseid bench throughput [--tasks 100000] [--providers 3] [--cores N] [--repetitions 3]
+                               [--queued 1000000] [--baselines yes|no]
+      perseid bench latency [--jobs 500]
+      perseid bench restart [--records 1000000] [--repetitions 3]
+      perseid bench micro
+
+      --pool-flags and --provider-flags hand JVM options, separated by spaces, to those processes.
+      """;
+
+  private static final Logger ROOT = Logger.getLogger("");
+
+  private Main() {}
+
+  /// Runs one benchmark.
+  public static void main(String[] args) throws IOException, PoolFailure, InterruptedException {
+    ROOT.setLevel(Level.WARNING);
+    Printout report = new Printout(System.out, System.err);
+    Map<String, String> options;
+    try {
+      options = options(args);
+    } catch (IllegalArgumentException e) {
+      System.err.println("perseid bench: " + e.getMessage() + "\n\n" + USAGE);
+      System.exit(2);
+      return;
+    }
+    Path home = Path.of(System.getProperty("perseid.home", ".")).toAbsolutePath();
+    Path folder = Files.createTempDirectory("perseid-bench-");
+    try {
+      run(args[0], options, report, folder, home);
+    } finally {
+      if (Files.exists(folder)) {
+        Fleet.remove(folder);
+      }
+    }
+    System.exit(0);
+  }
+
+  private static void run(
+      String command, Map<String, String> options, Printout report, Path folder, Path home)
+      throws IOException, PoolFailure, InterruptedException {
+    List<String> poolFlags = words(options.getOrDefault("pool-flags", "-Xmx2g"));
+    List<String> providerFlags = words(options.getOrDefault("provider-flags", "-Xmx1g"));
+    int providers = number(options, "providers", 3);
+    int processors = Runtime.getRuntime().availableProcessors();
+    switch (command) {
+      case "throughput" ->
+          new Throughput(
+                  report,
+                  new Throughput.Setting(
+                      number(options, "tasks", 100_000),
+                      providers,
+                      number(options, "cores", Math.max(1, processors / providers)),
+                      number(options, "repetitions", 3),
+                      number(options, "queued", 1_000_000),
+                      options.getOrDefault("baselines", "yes").equals("yes"),
+                      poolFlags,
+                      providerFlags))
+              .run(folder, home);
+      case "latency" ->
+          new Latency(report, number(options, "jobs", 500), poolFlags).run(folder, home);
+      case "restart" ->
+          new Restart(
+                  report,
+                  number(options, "records", 1_000_000),
+                  number(options, "repetitions", 3),
+                  poolFlags)
+              .run(folder, home);
+      case "micro" -> new Micro(report).run(folder, home);
+      default -> throw new IllegalStateException("options() let '" + command + "' through");
+    }
+  }
+
+  private static Map<String, String> options(String[] args) {
+    if (args.length == 0
+        || !List.of("throughput", "latency", "restart", "micro").contains(args[0])) {
+      throw new IllegalArgumentException("which benchmark?");
+    }
+    Map<String, String> options = new LinkedHashMap<>();
+    for (int i = 1; i < args.length; i += 2) {
+      if (!args[i].startsWith("--") || i + 1 == args.length) {
+        throw new IllegalArgumentException("write --option value, not '" + args[i] + "'");
+      }
+      options.put(args[i].substring(2), args[i + 1]);
+    }
+    return options;
+  }
+
+  private static int number(Map<String, String> options, String name, int usual) {
+    return Integer.parseInt(options.getOrDefault(name, Integer.toString(usual)));
+  }
+
+  private static List<String> words(String text) {
+    return text.isBlank() ? List.of() : List.of(text.strip().split(" +"));
+  }
+}

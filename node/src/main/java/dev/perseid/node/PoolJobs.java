@@ -23,6 +23,7 @@ import dev.perseid.core.SignedBatch;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
 import dev.perseid.journal.Merkle;
+import dev.perseid.journal.MerkleTree;
 import dev.perseid.journal.RecordStore;
 import dev.perseid.settle.Digests;
 import dev.perseid.settle.Key;
@@ -578,7 +579,7 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
           Receipt.TreeHead head = head(records, size);
           long lastBatch = -1;
           SignedBatch batch = null;
-          List<Hash> leaves = List.of();
+          MerkleTree leaves = new MerkleTree();
           Proto.ReceiptsPart.Builder part = Proto.ReceiptsPart.newBuilder();
           long bytes = 0;
           while (indices.hasNext()) {
@@ -591,7 +592,8 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
             if (entry.attestation() instanceof Entry.Attestation.Signed s
                 && s.batch() != lastBatch) {
               batch = records.batch(s.batch());
-              leaves = Merkle.leafHashes(batch.digests());
+              leaves = new MerkleTree();
+              Merkle.leafHashes(batch.digests()).forEach(leaves::append);
               lastBatch = s.batch();
             }
             String receipt =

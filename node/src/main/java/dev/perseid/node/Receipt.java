@@ -15,6 +15,7 @@ import dev.perseid.core.Hash;
 import dev.perseid.core.MalformedException;
 import dev.perseid.core.SignedBatch;
 import dev.perseid.journal.Merkle;
+import dev.perseid.journal.MerkleTree;
 import dev.perseid.journal.RecordJson;
 import dev.perseid.settle.Digests;
 import dev.perseid.settle.Key;
@@ -74,14 +75,14 @@ public final class Receipt {
   ///
   /// @param canonical the entry's canonical bytes
   /// @param batch the batch that the entry names, if a provider signed it
-  /// @param leaves the batch's leaf hashes, empty without a batch
+  /// @param leaves the tree over the batch's digests, empty without a batch
   /// @param head the pool's signature of its log
   /// @param path from the entry to the head's root
   static String write(
       Entry entry,
       byte[] canonical,
       Optional<SignedBatch> batch,
-      List<Hash> leaves,
+      MerkleTree leaves,
       TreeHead head,
       List<Hash> path) {
     StringWriter text = new StringWriter();
@@ -97,8 +98,8 @@ public final class Receipt {
         out.writeNumberField("number", number);
         out.writeNumberField("position", position);
         out.writeNumberField("count", b.digests().size());
-        out.writeStringField("root", Merkle.root(leaves).hex());
-        hashes(out, "path", Merkle.path(leaves, position));
+        out.writeStringField("root", leaves.root().hex());
+        hashes(out, "path", leaves.path(position, leaves.size()));
         out.writeStringField("signature", b.signature());
         out.writeEndObject();
       }

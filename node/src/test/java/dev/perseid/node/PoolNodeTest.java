@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.perseid.core.Blob;
 import dev.perseid.core.EntryCodec;
 import dev.perseid.core.ExecutionRecord;
-import dev.perseid.core.FromProvider;
 import dev.perseid.core.Hash;
 import dev.perseid.core.JobId;
 import dev.perseid.core.Lease;
@@ -41,7 +40,7 @@ class PoolNodeTest {
   private final Key poolKey = Key.generate();
 
   private PoolConfig config() {
-    return PoolConfig.usual(dir, poolKey).withWelcome(10_000_000).withTimes(200, 2_000);
+    return PoolConfig.usual(dir, poolKey).withWelcome(10_000_000).withTimes(500, 20_000);
   }
 
   @Test
@@ -135,7 +134,7 @@ class PoolNodeTest {
   @Test
   void AProviderThatComesBackKeepsItsLeasesAndOneThatDoesNotLosesThem() throws Exception {
     Key key = Key.generate();
-    try (PoolNode node = PoolNode.start(config());
+    try (PoolNode node = PoolNode.start(config().withTimes(200, 3_000));
         PoolCaller consumer = new PoolCaller(node.port(), Key.generate(), "consumer")) {
       Blob module = consumer.put(MODULE);
       JobId job;
@@ -150,11 +149,8 @@ class PoolNodeTest {
         again.hearAmong(ToProvider.Leases.class); // the last task; and now it vanishes
       }
       try (PuppetProvider other = new PuppetProvider(node.port(), Key.generate())) {
-        other.joined();
-        Thread beat = beating(other);
-        other.working();
+        other.joined().working();
         assertThat(consumer.finished(job).getState()).isEqualTo("done");
-        beat.interrupt();
       }
       List<String> outcomes =
           receipts(consumer, job).stream()
@@ -163,20 +159,6 @@ class PoolNodeTest {
               .toList();
       assertThat(outcomes).containsExactly("each[0] DONE", "last LOST", "last DONE");
     }
-  }
-
-  private static Thread beating(PuppetProvider provider) {
-    return Thread.ofVirtual()
-        .start(() -> {
-          try {
-            while (true) {
-              provider.say(new FromProvider.Heartbeat());
-              java.util.concurrent.TimeUnit.MILLISECONDS.sleep(200);
-            }
-          } catch (InterruptedException | RuntimeException e) {
-            // the test is over
-          }
-        });
   }
 
   @Test

@@ -37,6 +37,7 @@ final class PuppetProvider implements AutoCloseable {
   final LinkedBlockingQueue<ToProvider> heard = new LinkedBlockingQueue<>();
   final LinkedBlockingQueue<Throwable> broken = new LinkedBlockingQueue<>();
   private final StreamObserver<Proto.FromProvider> out;
+  private volatile boolean closed;
 
   PuppetProvider(int port, Key key) throws Exception {
     this(port, key, 4, 8L << 30);
@@ -201,8 +202,9 @@ final class PuppetProvider implements AutoCloseable {
     }
   }
 
-  /// Does every lease well, on a thread of its own, until closed.
+  /// Does every lease well and shows that it is alive, on threads of its own, until closed.
   PuppetProvider working() {
+    Thread.ofVirtual().start(this::beat);
     Thread.ofVirtual()
         .start(() -> {
           try {
@@ -222,6 +224,7 @@ final class PuppetProvider implements AutoCloseable {
 
   /// Says goodbye and waits until the pool has heard it.
   void leave() throws Exception {
+    closed = true;
     say(new FromProvider.Goodbye("the test is over"));
     out.onCompleted();
     if (broken.poll(20, TimeUnit.SECONDS) == null) {
@@ -229,8 +232,20 @@ final class PuppetProvider implements AutoCloseable {
     }
   }
 
+  private void beat() {
+    try {
+      while (!closed) {
+        say(new FromProvider.Heartbeat());
+        TimeUnit.MILLISECONDS.sleep(200);
+      }
+    } catch (InterruptedException | RuntimeException e) {
+      broken.add(e);
+    }
+  }
+
   @Override
   public void close() {
+    closed = true;
     caller.close();
   }
 }

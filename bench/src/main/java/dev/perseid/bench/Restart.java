@@ -37,8 +37,20 @@ final class Restart {
     double[] welcomed = new double[repetitions];
     double[] leased = new double[repetitions];
     double[] read = new double[repetitions];
+    double[] cpu = new double[repetitions];
+    double[] empty = new double[repetitions];
+    double[] emptyCpu = new double[repetitions];
+    try (Fleet fleet = Fleet.start(folder.resolve("empty"), poolFlags)) {
+      for (int i = 0; i < repetitions; i++) {
+        fleet.killPool();
+        long begun = System.nanoTime();
+        fleet.restartPool();
+        empty[i] = (System.nanoTime() - begun) / 1e9;
+        emptyCpu[i] = fleet.poolCpu().own();
+      }
+    }
     String sizes;
-    try (Fleet fleet = Fleet.start(folder, poolFlags)) {
+    try (Fleet fleet = Fleet.start(folder.resolve("full"), poolFlags)) {
       fill(fleet);
       fleet.submit(WAITING_TASKS);
       sizes = fleet.sizes();
@@ -51,6 +63,7 @@ final class Restart {
         try (HollowProvider provider = hollow(fleet, Key.generate())) {
           welcomed[i] = (await(provider, provider.welcomed()) - begun) / 1e9;
           leased[i] = (await(provider, provider.leased()) - begun) / 1e9;
+          cpu[i] = fleet.poolCpu().own();
         }
         report.progress("restart " + (i + 1) + ": " + Figures.of(leased[i]) + " s");
       }
@@ -59,6 +72,9 @@ final class Restart {
     row(table, "kill -9 -> the port is open (JVM, records, snapshot, log)", listening);
     row(table, "        -> a provider is welcome", welcomed);
     row(table, "        -> it has its first lease", leased);
+    row(table, "        -> CPU time that the pool has used by then", cpu);
+    row(table, "baseline: a pool without records -> the port is open", empty);
+    row(table, "        -> CPU time that it has used by then", emptyCpu);
     row(table, "baseline: reading the same files once", read);
     report.table(table);
     report.say("on disk: " + sizes);

@@ -43,6 +43,7 @@ import picocli.CommandLine.Spec;
       "  fmt                 format the sources",
       "  examples build      rebuild the examples' modules (--check: only compare)",
       "  sim --seed N        a simulated network",
+      "  bench WHAT          throughput, latency, restart or micro: measures this machine",
       "",
       "Exit codes: 0 ok, 1 job failed or receipt wrong, 2 wrong usage or input, 3 pool unreachable"
           + " or something missing here, 4 refused by the pool, 70 a bug."

@@ -25,6 +25,13 @@ public final class ProviderLimits {
   /// The longest that a report waits for others to share its signature while tasks still run.
   public static final long BATCH_WAIT_US = 5_000;
 
+  /// The same when so many wait already that signing and checking each few of them would be a good
+  /// part of all the work: a signature costs as much as several empty tasks.
+  public static final long BUSY_BATCH_WAIT_US = 20_000;
+
+  /// Reports that are too few for the longer wait.
+  public static final int FEW_REPORTS = 8;
+
   /// A report that was sent this long ago and is not durable is sent again.
   public static final long RESEND_US = 10_000_000;
 

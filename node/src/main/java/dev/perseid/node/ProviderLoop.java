@@ -477,9 +477,12 @@ public final class ProviderLoop {
       return Long.MAX_VALUE;
     }
     boolean nothingFollowsSoon = running == 0 && queue.isEmpty();
-    return nothingFollowsSoon || unsent.size() >= ProviderLimits.BATCH_REPORTS
-        ? nowUs
-        : unsentSinceUs + ProviderLimits.BATCH_WAIT_US;
+    if (nothingFollowsSoon || unsent.size() >= ProviderLimits.BATCH_REPORTS) {
+      return nowUs;
+    }
+    boolean few = unsent.size() < ProviderLimits.FEW_REPORTS;
+    return unsentSinceUs
+        + (few ? ProviderLimits.BATCH_WAIT_US : ProviderLimits.BUSY_BATCH_WAIT_US);
   }
 
   private void sendBatch(Link out, long nowUs) {

@@ -481,8 +481,7 @@ public final class ProviderLoop {
       return nowUs;
     }
     boolean few = unsent.size() < ProviderLimits.FEW_REPORTS;
-    return unsentSinceUs
-        + (few ? ProviderLimits.BATCH_WAIT_US : ProviderLimits.BUSY_BATCH_WAIT_US);
+    return unsentSinceUs + (few ? ProviderLimits.BATCH_WAIT_US : ProviderLimits.BUSY_BATCH_WAIT_US);
   }
 
   private void sendBatch(Link out, long nowUs) {

@@ -47,7 +47,7 @@ record CpuTime(double own, double children) {
     }
     // The name in brackets may contain anything; what follows is: state ppid ... utime(14)
     // stime(15)
-    String[] fields = text.substring(text.lastIndexOf(')') + 2).split(" ");
+    String[] fields = text.substring(text.lastIndexOf(')') + 2).split(" ", -1);
     childrenOf.computeIfAbsent(Long.parseLong(fields[1]), _ -> new ArrayList<>()).add(pid);
     long ticks = Long.parseLong(fields[11]) + Long.parseLong(fields[12]);
     used.put(pid, ticks * Host.TICK_MS / 1_000.0);

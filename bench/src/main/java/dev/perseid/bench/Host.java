@@ -1,6 +1,7 @@
 package dev.perseid.bench;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -48,7 +49,7 @@ final class Host {
 
   private static Ticks ticks() throws IOException {
     // cpu user nice system idle iowait irq softirq steal
-    String[] f = Files.readAllLines(Path.of("/proc/stat")).getFirst().split(" +");
+    String[] f = Files.readAllLines(Path.of("/proc/stat")).getFirst().split(" +", -1);
     long all = 0;
     for (int i = 1; i <= 8; i++) {
       all += Long.parseLong(f[i]);
@@ -59,7 +60,7 @@ final class Host {
   }
 
   private static String load() throws IOException {
-    return Files.readString(Path.of("/proc/loadavg")).split(" ")[0];
+    return Files.readString(Path.of("/proc/loadavg")).split(" ", -1)[0];
   }
 
   private static String processor() throws IOException {
@@ -77,7 +78,7 @@ final class Host {
         new ProcessBuilder("git", "-C", home.toString(), "describe", "--always", "--dirty")
             .redirectErrorStream(true)
             .start();
-    String said = new String(git.getInputStream().readAllBytes()).strip();
+    String said = new String(git.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
     try {
       return git.waitFor(5, TimeUnit.SECONDS) && git.exitValue() == 0 ? said : "unknown";
     } catch (InterruptedException e) {

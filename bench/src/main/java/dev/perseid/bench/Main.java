@@ -106,6 +106,6 @@ public final class Main {
   }
 
   private static List<String> words(String text) {
-    return text.isBlank() ? List.of() : List.of(text.strip().split(" +"));
+    return text.isBlank() ? List.of() : List.of(text.strip().split(" +", -1));
   }
 }

@@ -44,6 +44,21 @@ class PoolNodeTest {
   }
 
   @Test
+  void CallsThatHaveEndedDoNotCountAgainstTheirConnection() throws Exception {
+    int moreThanMayBeOpen = 2 * 256;
+    try (PoolNode node = PoolNode.start(config());
+        PoolCaller consumer = new PoolCaller(node.port(), Key.generate(), "consumer");
+        PuppetProvider provider = new PuppetProvider(node.port(), Key.generate())) {
+      provider.joined().working();
+      Blob module = consumer.put(MODULE);
+      JobId job = consumer.accepted(Given.fan(consumer.key.address(), 1, module, 1));
+      for (int i = 0; i < moreThanMayBeOpen; i++) {
+        assertThat(consumer.finished(job).getState()).as("watch %d", i).isEqualTo("done");
+      }
+    }
+  }
+
+  @Test
   void RunsAJobAndProvesEveryRecord() throws Exception {
     try (PoolNode node = PoolNode.start(config());
         PoolCaller consumer = new PoolCaller(node.port(), Key.generate(), "consumer");

@@ -225,6 +225,22 @@ final class ProviderLoopTest {
   }
 
   @Test
+  void manyReportsWaitLongerForAStillLargerBatch() {
+    connect();
+    int many = ProviderLimits.FEW_REPORTS;
+    give(LongStream.rangeClosed(1, many + 1).mapToObj(id -> lease(id)).toArray(Lease[]::new));
+    for (long id = 1; id <= many; id++) {
+      end(id);
+    }
+    pass(ProviderLimits.BUSY_BATCH_WAIT_US - 1);
+    assertThat(reported()).isEmpty();
+    assertThat(loop.wakeUs(nowUs)).isEqualTo(nowUs + 1);
+    pass(1);
+    assertThat(said(FromProvider.Reports.class)).hasSize(1);
+    assertThat(reported()).hasSize(many);
+  }
+
+  @Test
   void noBatchIsLargerThanTheLimit() {
     int many = Limits.BATCH_REPORTS + 10;
     connect();

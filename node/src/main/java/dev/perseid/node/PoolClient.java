@@ -198,7 +198,7 @@ public final class PoolClient implements AutoCloseable {
                 + "@0x... (the operator's `perseid pool` prints it), so that its certificate can be"
                 + " checked");
       }
-      trust = Optional.of(NodeCertificate.pinned(target.address().get()));
+      trust = Optional.of(NodeCertificate.pinnedOrAuthority(target.address().get()));
     }
     this.scheme = trust.isPresent() ? "https" : "http";
     this.channel = Channels.open(target.host(), target.port(), trust.map(t -> t));

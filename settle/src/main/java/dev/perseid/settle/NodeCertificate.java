@@ -8,6 +8,7 @@ import java.net.Socket;
 import java.security.GeneralSecurityException;
 import java.security.KeyPair;
 import java.security.KeyPairGenerator;
+import java.security.KeyStore;
 import java.security.SecureRandom;
 import java.security.cert.CertificateException;
 import java.security.cert.X509Certificate;
@@ -20,6 +21,10 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
 import javax.net.ssl.SSLEngine;
+import javax.net.ssl.SSLParameters;
+import javax.net.ssl.SSLSocket;
+import javax.net.ssl.TrustManager;
+import javax.net.ssl.TrustManagerFactory;
 import javax.net.ssl.X509ExtendedTrustManager;
 import org.bouncycastle.asn1.ASN1ObjectIdentifier;
 import org.bouncycastle.asn1.ASN1OctetString;
@@ -31,6 +36,7 @@ import org.bouncycastle.operator.ContentSigner;
 import org.bouncycastle.operator.OperatorCreationException;
 import org.bouncycastle.operator.jcajce.JcaContentSignerBuilder;
 import org.bouncycastle.util.BigIntegers;
+import org.jspecify.annotations.Nullable;
 
 /// TLS without an authority: a self-made certificate whose key the node's secp256k1 key vouches
 /// for. TLS stacks do not speak secp256k1, so the certificate has a fresh P-256 key and carries, in
@@ -134,31 +140,83 @@ public final class NodeCertificate {
     return pinned(expected, InstantSource.system());
   }
 
+  /// Trusts the node of the given address as [#pinned] does, and also whoever shows a certificate
+  /// that is bound to no node but that an authority known to this JVM made for the host name that
+  /// the connection asked for: the operator's own. Then the authority vouches for the host, not for
+  /// the address.
+  public static X509ExtendedTrustManager pinnedOrAuthority(Address expected) {
+    return new Pinned(expected, InstantSource.system(), Optional.of(authorities(null)));
+  }
+
   static X509ExtendedTrustManager pinned(Address expected, InstantSource clock) {
-    return new Pinned(expected, clock);
+    return new Pinned(expected, clock, Optional.empty());
+  }
+
+  static X509ExtendedTrustManager pinnedOrAuthority(Address expected, KeyStore roots) {
+    return new Pinned(expected, InstantSource.system(), Optional.of(authorities(roots)));
+  }
+
+  /// Checks chains and names as the JDK does.
+  ///
+  /// @param roots the authorities; null for those that this JVM knows
+  private static X509ExtendedTrustManager authorities(@Nullable KeyStore roots) {
+    try {
+      TrustManagerFactory factory =
+          TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+      factory.init(roots);
+      for (TrustManager manager : factory.getTrustManagers()) {
+        if (manager instanceof X509ExtendedTrustManager extended) {
+          return extended;
+        }
+      }
+    } catch (GeneralSecurityException e) {
+      throw new IllegalStateException("this JVM's trusted authorities cannot be read", e);
+    }
+    throw new IllegalStateException("this JVM checks no certificates of authorities");
   }
 
   private static final class Pinned extends X509ExtendedTrustManager {
     private final Address expected;
     private final InstantSource clock;
+    private final Optional<X509ExtendedTrustManager> authorities;
 
-    Pinned(Address expected, InstantSource clock) {
+    Pinned(Address expected, InstantSource clock, Optional<X509ExtendedTrustManager> authorities) {
       this.expected = expected;
       this.clock = clock;
+      this.authorities = authorities;
     }
 
-    private void check(X509Certificate[] chain) throws CertificateException {
+    /// What an authority has to say about a chain.
+    private interface Verdict {
+      void of(X509ExtendedTrustManager authorities) throws CertificateException;
+    }
+
+    private void check(X509Certificate[] chain, @Nullable SSLParameters asked, Verdict verdict)
+        throws CertificateException {
       if (chain.length == 0) {
         throw new CertificateException("the peer showed no certificate");
       }
       X509Certificate own = chain[0];
       own.checkValidity(Date.from(clock.instant()));
+      if (own.getExtensionValue(EXTENSION) == null && authorities.isPresent()) {
+        // Without the check of names any certificate of any authority would do.
+        String names = asked == null ? null : asked.getEndpointIdentificationAlgorithm();
+        if (names == null || names.isEmpty()) {
+          throw new CertificateException(
+              "the peer's certificate is of an authority, and this connection checks no names");
+        }
+        verdict.of(authorities.get());
+        return;
+      }
+      check(own);
+    }
+
+    private void check(X509Certificate own) throws CertificateException {
       Optional<Address> node = nodeOf(own);
       if (node.isEmpty()) {
         throw new CertificateException(
             "the peer's certificate is bound to no node: expected the self-made one of "
-                + expected
-                + "; if the operator has a certificate of an authority, connect without a pin");
+                + expected);
       }
       if (!node.get().equals(expected)) {
         throw new CertificateException("the peer is node " + node.get() + ", expected " + expected);
@@ -168,37 +226,41 @@ public final class NodeCertificate {
     @Override
     public void checkServerTrusted(X509Certificate[] chain, String authType)
         throws CertificateException {
-      check(chain);
+      check(chain, null, a -> a.checkServerTrusted(chain, authType));
     }
 
     @Override
     public void checkServerTrusted(X509Certificate[] chain, String authType, Socket socket)
         throws CertificateException {
-      check(chain);
+      check(chain, asked(socket), a -> a.checkServerTrusted(chain, authType, socket));
     }
 
     @Override
     public void checkServerTrusted(X509Certificate[] chain, String authType, SSLEngine engine)
         throws CertificateException {
-      check(chain);
+      check(chain, engine.getSSLParameters(), a -> a.checkServerTrusted(chain, authType, engine));
     }
 
     @Override
     public void checkClientTrusted(X509Certificate[] chain, String authType)
         throws CertificateException {
-      check(chain);
+      check(chain, null, a -> a.checkClientTrusted(chain, authType));
     }
 
     @Override
     public void checkClientTrusted(X509Certificate[] chain, String authType, Socket socket)
         throws CertificateException {
-      check(chain);
+      check(chain, asked(socket), a -> a.checkClientTrusted(chain, authType, socket));
     }
 
     @Override
     public void checkClientTrusted(X509Certificate[] chain, String authType, SSLEngine engine)
         throws CertificateException {
-      check(chain);
+      check(chain, engine.getSSLParameters(), a -> a.checkClientTrusted(chain, authType, engine));
+    }
+
+    private static @Nullable SSLParameters asked(Socket socket) {
+      return socket instanceof SSLSocket tls ? tls.getSSLParameters() : null;
     }
 
     @Override

@@ -4,15 +4,20 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.perseid.core.Hash;
+import java.io.ByteArrayInputStream;
+import java.math.BigInteger;
 import java.net.InetAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.KeyPair;
+import java.security.KeyStore;
 import java.security.cert.CertificateException;
+import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Base64;
+import java.util.Date;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -23,6 +28,13 @@ import javax.net.ssl.SSLParameters;
 import javax.net.ssl.SSLServerSocket;
 import javax.net.ssl.SSLSocket;
 import javax.net.ssl.X509ExtendedTrustManager;
+import org.bouncycastle.asn1.x500.X500Name;
+import org.bouncycastle.asn1.x509.Extension;
+import org.bouncycastle.asn1.x509.GeneralName;
+import org.bouncycastle.asn1.x509.GeneralNames;
+import org.bouncycastle.asn1.x509.SubjectPublicKeyInfo;
+import org.bouncycastle.cert.X509v3CertificateBuilder;
+import org.bouncycastle.operator.jcajce.JcaContentSignerBuilder;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -114,6 +126,66 @@ class NodeCertificateTest {
     assertThat(made.toString()).doesNotContain("PRIVATE");
   }
 
+  @Test
+  void anAuthoritysCertificateCountsForItsNameOnly() throws Exception {
+    KeyPair pair = NodeCertificate.freshPair();
+    Tls authoritys = hosted(pair, "localhost");
+    KeyStore roots = KeyStore.getInstance("PKCS12");
+    roots.load(null, null);
+    roots.setCertificateEntry("root", authoritys.chain().getFirst());
+    X509ExtendedTrustManager either = NodeCertificate.pinnedOrAuthority(NODE.address(), roots);
+    assertThat(talk(authoritys, either)).isEqualTo(42);
+    assertThat(talk(NodeCertificate.make(NODE, Instant.now()), either)).isEqualTo(42);
+
+    X509Certificate[] chain = authoritys.chain().toArray(X509Certificate[]::new);
+    assertThatThrownBy(() -> either.checkServerTrusted(chain, "ECDHE_ECDSA"))
+        .isInstanceOf(CertificateException.class)
+        .hasMessageContaining("checks no names");
+    assertThatThrownBy(() -> talk(hosted(NodeCertificate.freshPair(), "localhost"), either))
+        .as("an authority that nobody knows")
+        .isInstanceOf(SSLException.class);
+    Tls elsewhere = hosted(pair, "elsewhere.example");
+    roots.setCertificateEntry("root", elsewhere.chain().getFirst());
+    X509ExtendedTrustManager other = NodeCertificate.pinnedOrAuthority(NODE.address(), roots);
+    assertThatThrownBy(() -> talk(elsewhere, other))
+        .as("a certificate for another name")
+        .isInstanceOf(SSLException.class);
+    assertThatThrownBy(() ->
+            talk(
+                NodeCertificate.make(Key.generate(), Instant.now()),
+                NodeCertificate.pinnedOrAuthority(NODE.address(), roots)))
+        .as("another node")
+        .hasMessageContaining("expected " + NODE.address());
+  }
+
+  /// A self-signed certificate for a host name, as a private authority would make it.
+  private static Tls hosted(KeyPair pair, String host) throws Exception {
+    X500Name name = new X500Name("CN=" + host);
+    Instant now = Instant.now();
+    X509v3CertificateBuilder builder =
+        new X509v3CertificateBuilder(
+            name,
+            BigInteger.valueOf(now.toEpochMilli()),
+            Date.from(now.minus(Duration.ofDays(1))),
+            Date.from(now.plus(Duration.ofDays(1))),
+            name,
+            SubjectPublicKeyInfo.getInstance(pair.getPublic().getEncoded()));
+    builder.addExtension(
+        Extension.subjectAlternativeName,
+        false,
+        new GeneralNames(new GeneralName(GeneralName.dNSName, host)));
+    byte[] der =
+        builder
+            .build(new JcaContentSignerBuilder("SHA256withECDSA").build(pair.getPrivate()))
+            .getEncoded();
+    return new Tls(
+        pair.getPrivate(),
+        List.of(
+            (X509Certificate)
+                CertificateFactory.getInstance("X.509")
+                    .generateCertificate(new ByteArrayInputStream(der))));
+  }
+
   private Path pem(String file, String label, byte[] der) throws Exception {
     return Files.writeString(
         dir.resolve(file),
@@ -166,7 +238,8 @@ class NodeCertificateTest {
             }
           });
       try (SSLSocket socket =
-          (SSLSocket) client.getSocketFactory().createSocket(loopback, listener.getLocalPort())) {
+          (SSLSocket)
+              client.getSocketFactory().createSocket("localhost", listener.getLocalPort())) {
         SSLParameters parameters = socket.getSSLParameters();
         parameters.setEndpointIdentificationAlgorithm("HTTPS");
         socket.setSSLParameters(parameters);

@@ -75,7 +75,10 @@ final class ProviderConnector implements AutoCloseable {
     this.key = key;
     this.pool = pool;
     this.events = events;
-    trust = pool.tls() ? Optional.of(NodeCertificate.pinnedOrAuthority(pool.address())) : Optional.empty();
+    trust =
+        pool.tls()
+            ? Optional.of(NodeCertificate.pinnedOrAuthority(pool.address()))
+            : Optional.empty();
     thread = Thread.ofPlatform().name("provider-connector").daemon().unstarted(this::run);
   }
 

@@ -2,7 +2,6 @@ package dev.perseid.bench;
 
 import dev.perseid.core.Address;
 import dev.perseid.core.Capability;
-import dev.perseid.core.ExecutionRecord;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Lease;
 import dev.perseid.core.Offer;
@@ -12,6 +11,7 @@ import dev.perseid.core.ToProvider;
 import dev.perseid.core.Usage;
 import dev.perseid.node.Attempt;
 import dev.perseid.node.ProviderLoop;
+import dev.perseid.node.ProviderSeal;
 import dev.perseid.settle.Digests;
 import dev.perseid.settle.Key;
 import dev.perseid.wire.Channels;
@@ -87,7 +87,7 @@ final class HollowProvider implements AutoCloseable {
         new ProviderLoop(
             pool,
             offer,
-            new Signer(key),
+            new ProviderSeal(key),
             new ProviderLoop.Runner() {
               @Override
               public void start(Lease lease) {
@@ -228,27 +228,5 @@ final class HollowProvider implements AutoCloseable {
   private static long wallUs() {
     Instant now = Instant.now();
     return now.getEpochSecond() * 1_000_000 + now.getNano() / 1_000;
-  }
-
-  private record Signer(Key key) implements ProviderLoop.Signer {
-    @Override
-    public Hash digest(ExecutionRecord record) {
-      return Digests.record(record);
-    }
-
-    @Override
-    public Hash digest(Offer offer) {
-      return Digests.offer(offer);
-    }
-
-    @Override
-    public String signBatch(Address pool, Hash root, int count) {
-      return key.sign(Digests.batch(pool, root, count));
-    }
-
-    @Override
-    public String signOffer(Offer offer) {
-      return key.sign(Digests.offer(offer));
-    }
   }
 }

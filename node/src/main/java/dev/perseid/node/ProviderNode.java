@@ -2,16 +2,12 @@ package dev.perseid.node;
 
 import dev.perseid.core.Address;
 import dev.perseid.core.Capability;
-import dev.perseid.core.ExecutionRecord;
-import dev.perseid.core.Hash;
 import dev.perseid.core.Offer;
 import dev.perseid.core.Rejection;
 import dev.perseid.core.ToProvider;
 import dev.perseid.sandbox.Isolation;
 import dev.perseid.sandbox.Sandbox;
 import dev.perseid.sandbox.SandboxConfig;
-import dev.perseid.settle.Digests;
-import dev.perseid.settle.Key;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.channels.FileChannel;
@@ -119,7 +115,7 @@ public final class ProviderNode implements AutoCloseable {
             blobs,
             transfer,
             (lease, attempt) -> tell(new Said.Ended(lease, attempt)));
-    loop = new ProviderLoop(config.pool().address(), offer, new KeySigner(config.key()), runner);
+    loop = new ProviderLoop(config.pool().address(), offer, new ProviderSeal(config.key()), runner);
     loopThread = Thread.ofPlatform().name("provider-loop").daemon().unstarted(this::run);
   }
 
@@ -382,28 +378,6 @@ public final class ProviderNode implements AutoCloseable {
     @Override
     public void refused(String sentence) {
       fail(sentence);
-    }
-  }
-
-  private record KeySigner(Key key) implements ProviderLoop.Signer {
-    @Override
-    public Hash digest(ExecutionRecord record) {
-      return Digests.record(record);
-    }
-
-    @Override
-    public Hash digest(Offer offer) {
-      return Digests.offer(offer);
-    }
-
-    @Override
-    public String signBatch(Address pool, Hash root, int count) {
-      return key.sign(Digests.batch(pool, root, count));
-    }
-
-    @Override
-    public String signOffer(Offer offer) {
-      return key.sign(Digests.offer(offer));
     }
   }
 }

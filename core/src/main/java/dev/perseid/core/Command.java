@@ -8,6 +8,10 @@ public sealed interface Command {
   /// The operator gives credits to an account, out of issuance.
   record Grant(Address to, long amount, String memo) implements Command {}
 
+  /// A consumer came to a pool that gives newcomers something to begin with: it gets the amount if
+  /// it never had an account here, else nothing happens.
+  record Welcome(Address to, long amount) implements Command {}
+
   /// A consumer submits a job.
   ///
   /// @param signature the consumer's 65-byte EIP-712 signature over the order, hexadecimal

@@ -24,6 +24,11 @@ final class Decision {
   void execute(Command command) {
     switch (command) {
       case Command.Grant c -> grant(c);
+      case Command.Welcome c -> {
+        if (state.ledger.find(c.to()) == null) {
+          grant(new Command.Grant(c.to(), c.amount(), "welcome"));
+        }
+      }
       case Command.SubmitJob c -> submit(c);
       case Command.CancelJob c -> cancel(c);
       case Command.JoinProvider c -> join(c);

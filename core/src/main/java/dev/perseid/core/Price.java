@@ -26,6 +26,18 @@ public record Price(long perBillionGas, long perGbSecond, long perGb) {
     return plus(plus(gasTerm, memoryTerm), movedTerm);
   }
 
+  /// The most gas whose price is at most `microcredits`; `Long.MAX_VALUE` where gas costs nothing.
+  long gasFor(long microcredits) {
+    if (perBillionGas == 0) {
+      return Long.MAX_VALUE;
+    }
+    java.math.BigInteger gas =
+        java.math.BigInteger.valueOf(microcredits)
+            .multiply(java.math.BigInteger.valueOf(BILLION))
+            .divide(java.math.BigInteger.valueOf(perBillionGas));
+    return gas.bitLength() > 63 ? Long.MAX_VALUE : gas.longValue();
+  }
+
   /// ceil(x * y / unit) without overflow, saturating.
   private static long scaled(long x, long y, long unit) {
     if (x == 0 || y == 0) {

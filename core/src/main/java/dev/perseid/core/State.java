@@ -492,7 +492,7 @@ final class State {
         l.provider.address,
         l.offer.hash,
         l.attempt,
-        graph.kind(l.task),
+        paidFor(graph.kind(l.task), l),
         task.args(),
         graph.inputs(l.task),
         graph.dependsOn(l.task),
@@ -501,6 +501,23 @@ final class State {
         graph.readyUs[l.task],
         l.assignedUs,
         l.maxCharge);
+  }
+
+  /// The kind with no more gas than the lease's hold can pay: a small rest of a budget must not buy
+  /// what the provider sells for more.
+  private static TaskKind paidFor(TaskKind kind, OpenLease l) {
+    long gas = Math.max(1, l.offer.offer.price().gasFor(l.maxCharge));
+    return gas >= kind.gasLimit()
+        ? kind
+        : new TaskKind(
+            kind.name(),
+            kind.module(),
+            gas,
+            kind.memoryBytes(),
+            kind.outputBytesLimit(),
+            kind.wallLimitMs(),
+            kind.cores(),
+            kind.maxAttempts());
   }
 
   JobView view(Job job) {

@@ -443,6 +443,26 @@ class PoolTest {
   }
 
   @Test
+  void aBudgetBuysNoMoreGasThanItPays() {
+    f.join(1, 1);
+    TaskKind heavy = new TaskKind("heavy", Sample.blob(99), 60 * Sample.GB, 1, 1, 1, 1, 3);
+    f.submit(Sample.job(1, 0, 5_000, List.of(heavy), Sample.job(1, 1).tasks()));
+    Lease lease = f.schedule(9).getFirst();
+    assertThat(lease.maxCharge()).isEqualTo(5_000);
+    assertThat(lease.kind().gasLimit())
+        .as("5,000 microcredits at 1,000 for a billion")
+        .isEqualTo(5 * Sample.GB);
+  }
+
+  @Test
+  void aNewcomerIsWelcomedOnce() {
+    Command welcome = new Command.Welcome(new Address(7, 7, 7), 10);
+    assertThat(f.run(welcome)).hasSize(1);
+    assertThat(f.run(welcome)).isEmpty();
+    assertThat(f.pool.balance(new Address(7, 7, 7))).isEqualTo(10);
+  }
+
+  @Test
   void aTightBudgetRunsOneAtATimeAndAnEmptyOneFailsWithTheNumbers() {
     f.join(1, 4);
     JobId job =

@@ -56,6 +56,8 @@ final class BlobStore {
   private final Path partial;
   private final long limitBytes;
   private final AtomicLong usedBytes = new AtomicLong();
+  // Bytes that uploads have been promised room for and that have not come yet.
+  private final AtomicLong comingBytes = new AtomicLong();
   private final Set<Path> receiving = ConcurrentHashMap.newKeySet();
 
   private BlobStore(Path dir, long limitBytes) {
@@ -175,15 +177,37 @@ final class BlobStore {
       return new Put.WrongOffset(have);
     }
     long more = totalBytes - offset;
-    long used = usedBytes.get() - (have - offset);
-    if (used + more > limitBytes) {
-      return new Put.Full(
-          "the pool keeps at most " + limitBytes + " bytes of blobs and has " + used);
+    // Room is taken before the first byte comes, so that uploads at the same time cannot together
+    // overrun what each of them alone would fit into.
+    long used = usedBytes.addAndGet(more) - more - (have - offset);
+    long coming = comingBytes.addAndGet(more);
+    AtomicLong left = new AtomicLong(more);
+    try {
+      if (used + more > limitBytes) {
+        return new Put.Full(
+            "the pool keeps at most " + limitBytes + " bytes of blobs and has " + used);
+      }
+      long free = Files.getFileStore(partial).getUsableSpace();
+      if (coming > free - PoolLimits.DISK_RESERVE_BYTES) {
+        return new Put.Full("the pool's disk is full: " + free + " bytes are free");
+      }
+      return write(file, hash, offset, have, totalBytes, in, left);
+    } finally {
+      usedBytes.addAndGet(-left.get());
+      comingBytes.addAndGet(-left.get());
     }
-    long free = Files.getFileStore(partial).getUsableSpace();
-    if (more > free - PoolLimits.DISK_RESERVE_BYTES) {
-      return new Put.Full("the pool's disk is full: " + free + " bytes are free");
-    }
+  }
+
+  /// Takes the bytes; `left` counts down those that have not come.
+  private Put write(
+      Path file,
+      Hash hash,
+      long offset,
+      long have,
+      long totalBytes,
+      InputStream in,
+      AtomicLong left)
+      throws IOException {
     MessageDigest digest = sha256();
     long at = offset;
     try (FileChannel out =
@@ -212,7 +236,8 @@ final class BlobStore {
         }
         digest.update(buffer, 0, n);
         at += n;
-        usedBytes.addAndGet(n);
+        left.addAndGet(-n);
+        comingBytes.addAndGet(-n);
       }
       Hash actual = Hash.of(digest.digest());
       if (!actual.equals(hash)) {
@@ -227,8 +252,13 @@ final class BlobStore {
       Files.delete(file);
       usedBytes.addAndGet(-at);
     } else {
-      Files.createDirectories(to.getParent());
+      Path folder = to.getParent();
+      Files.createDirectories(folder);
       Files.move(file, to, StandardCopyOption.ATOMIC_MOVE);
+      // The name is on disk only when its folder is.
+      try (FileChannel names = FileChannel.open(folder, StandardOpenOption.READ)) {
+        names.force(true);
+      }
     }
     return new Put.Stored();
   }

@@ -88,19 +88,11 @@ final class PoolIdentity extends IdentityGrpc.IdentityImplBase {
     }
   }
 
-  /// Gives a consumer that has nothing, and never had a job here, its welcome credits.
+  /// Gives a consumer that never had an account here its welcome credits.
   private void welcome(Address caller, String role) throws PoolMill.Unavailable {
-    if (config.welcomeMicrocredits() == 0 || !role.equals(Sessions.Role.CONSUMER.word())) {
-      return;
-    }
-    boolean fresh =
-        mill.ask(pool ->
-            pool.balance(caller) == 0
-                && pool.reserved(caller) == 0
-                && pool.jobs(caller, 1).isEmpty());
-    if (fresh) {
+    if (config.welcomeMicrocredits() > 0 && role.equals(Sessions.Role.CONSUMER.word())) {
       // If it is refused (accounts are at their limit), the consumer is in all the same.
-      mill.command(new Command.Grant(caller, config.welcomeMicrocredits(), "welcome"));
+      mill.command(new Command.Welcome(caller, config.welcomeMicrocredits()));
     }
   }
 }

@@ -48,6 +48,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.PrimitiveIterator;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.LongStream;
@@ -67,6 +69,7 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
   private final BlobGrants grants;
   private final InstantSource clock;
   private final Semaphore submitting = new Semaphore(PoolLimits.SUBMITTING_BYTES);
+  private final ConcurrentHashMap<Address, Integer> submissions = new ConcurrentHashMap<>();
 
   PoolJobs(
       PoolConfig config,
@@ -173,7 +176,9 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
 
   @Override
   public StreamObserver<Proto.SubmitPart> submit(StreamObserver<Proto.SubmitReply> out) {
-    return new Submission(caller().caller, out);
+    Submission submission = new Submission(caller().caller, out);
+    submission.open();
+    return submission;
   }
 
   /// Collects a job's parts and submits it at the end.
@@ -181,6 +186,8 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
     private final Address consumer;
     private final StreamObserver<Proto.SubmitReply> out;
     private final JobParts parts;
+    // Half a submission holds memory: who leaves it open does so for a limited time only.
+    private final CompletableFuture<Void> deadline = new CompletableFuture<>();
     private int bytes;
     private boolean over;
 
@@ -190,8 +197,36 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
       this.parts = new JobParts(consumer);
     }
 
+    synchronized void open() {
+      int open = submissions.merge(consumer, 1, Integer::sum);
+      var _ =
+          deadline.whenComplete((_, late) -> {
+            submissions.computeIfPresent(consumer, (_, n) -> n == 1 ? null : n - 1);
+            if (late != null) {
+              expire();
+            }
+          });
+      if (open > PoolLimits.SUBMISSIONS_OF_ONE) {
+        fail(
+            Status.RESOURCE_EXHAUSTED.withDescription(
+                "you are submitting "
+                    + PoolLimits.SUBMISSIONS_OF_ONE
+                    + " jobs already: try again when one of them is in"));
+      } else {
+        var _ = deadline.orTimeout(PoolLimits.SUBMISSION_MS, TimeUnit.MILLISECONDS);
+      }
+    }
+
+    private synchronized void expire() {
+      if (!over) {
+        fail(
+            Status.DEADLINE_EXCEEDED.withDescription(
+                "a job must be submitted within " + PoolLimits.SUBMISSION_MS + " ms"));
+      }
+    }
+
     @Override
-    public void onNext(Proto.SubmitPart part) {
+    public synchronized void onNext(Proto.SubmitPart part) {
       if (over) {
         return;
       }
@@ -225,17 +260,18 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
       over = true;
       submitting.release(bytes);
       bytes = 0;
+      deadline.complete(null);
     }
 
     @Override
-    public void onError(Throwable t) {
+    public synchronized void onError(Throwable t) {
       if (!over) {
         release();
       }
     }
 
     @Override
-    public void onCompleted() {
+    public synchronized void onCompleted() {
       if (over) {
         return;
       }

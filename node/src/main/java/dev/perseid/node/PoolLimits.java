@@ -105,6 +105,12 @@ public final class PoolLimits {
   /// Bytes of one job's parts.
   public static final int JOB_BYTES = 128 << 20;
 
+  /// Jobs that one consumer may be submitting at once.
+  public static final int SUBMISSIONS_OF_ONE = 2;
+
+  /// How long a submission may take.
+  public static final long SUBMISSION_MS = 60_000;
+
   /// Watchers at once, over all jobs.
   public static final int WATCHERS = 10_000;
 

@@ -26,6 +26,7 @@ import io.grpc.MethodDescriptor;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ClientCalls;
+import io.grpc.stub.StreamObserver;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.net.Socket;
@@ -345,6 +346,36 @@ class PoolAbuseTest {
       assertThat(other.jobs().list(Proto.ListRequest.getDefaultInstance()).getJobsList())
           .as("another connection goes on")
           .isEmpty();
+    }
+  }
+
+  @Test
+  void SubmissionsLeftOpenStopNobodyElse() throws Exception {
+    try (PoolCaller idler = new PoolCaller(node.port(), Key.generate(), "consumer")) {
+      CompletableFuture<Status> refused = new CompletableFuture<>();
+      for (int i = 0; i <= PoolLimits.SUBMISSIONS_OF_ONE; i++) {
+        var _ =
+            idler
+                .asyncJobs()
+                .submit(
+                    new StreamObserver<>() {
+                      @Override
+                      public void onNext(Proto.SubmitReply reply) {}
+
+                      @Override
+                      public void onError(Throwable t) {
+                        refused.complete(Status.fromThrowable(t));
+                      }
+
+                      @Override
+                      public void onCompleted() {}
+                    });
+      }
+      assertThat(refused.get(20, TimeUnit.SECONDS).getCode())
+          .isEqualTo(Status.Code.RESOURCE_EXHAUSTED);
+      try (Scene scene = Scene.set(1)) {
+        scene.honestProviderFinishesIt();
+      }
     }
   }
 

@@ -110,6 +110,10 @@ final class PoolCaller implements AutoCloseable {
         .withDeadlineAfter(30, TimeUnit.SECONDS);
   }
 
+  JobsGrpc.JobsStub asyncJobs() {
+    return JobsGrpc.newStub(channel).withInterceptors(bearer());
+  }
+
   ProvidersGrpc.ProvidersStub providers() {
     return ProvidersGrpc.newStub(channel).withInterceptors(bearer());
   }

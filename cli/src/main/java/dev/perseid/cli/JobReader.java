@@ -157,6 +157,9 @@ final class JobReader {
     } catch (YamlEngineException e) {
       throw start.wrong(
           "this is neither YAML nor JSON: " + e.getMessage(), "see docs/job-file.md for the form");
+    } catch (StackOverflowError e) {
+      // The parser has no limit of its own for depth.
+      throw start.wrong("the file is nested too deeply", "see docs/job-file.md for the form");
     }
     if (root.isEmpty()) {
       throw start.wrong("the file is empty", "see docs/job-file.md for the form");

@@ -26,6 +26,7 @@ import picocli.CommandLine.Spec;
       JobsCommand.class,
       WatchCommand.class,
       CancelCommand.class,
+      ResultsCommand.class,
       RecordsCommand.class,
       ReceiptsCommand.class,
       VerifyCommand.class,
@@ -70,8 +71,12 @@ public final class Main implements Runnable {
 
   /// Runs the process.
   public static void main(String[] args) {
-    int code = run(Screen.ofProcess(), System.getenv(), args);
-    System.out.flush();
+    Screen screen = Screen.ofProcess();
+    int code = run(screen, System.getenv(), args);
+    if (screen.out().checkError() && code == Exit.OK) {
+      screen.note("perseid: the output could not be written: its disk is full, or its reader gone");
+      code = Exit.UNREACHABLE;
+    }
     System.exit(code);
   }
 

@@ -230,6 +230,8 @@ final class RunCommand implements Callable<Integer> {
             screen.note(
                 "the job goes on in the pool; watch it: perseid watch "
                     + job
+                    + "; fetch its results when it is done: perseid results "
+                    + job
                     + "; cancel it: perseid cancel "
                     + job);
           }
@@ -244,37 +246,21 @@ final class RunCommand implements Callable<Integer> {
       following.set(false);
       Runtime.getRuntime().removeShutdownHook(goodbye);
     }
-    Path folder = out == null ? Path.of("results-" + job.toString().substring(0, 8)) : out;
+    Path folder = out == null ? ResultsCommand.folder(job) : out;
     if (end.getState().equals("done") && !spec.results().isEmpty()) {
-      outputs = client.results(job);
-      for (PoolClient.Output output : outputs) {
-        client.download(output.blob(), folder.resolve(fileName(output)));
-      }
+      outputs = ResultsCommand.fetch(client, job, folder);
     }
     List<PoolClient.Output> fetched = outputs;
     if (shared.json) {
       screen.json(json -> {
         json.writeStartObject();
         Progress.fields(json, end);
-        json.writeArrayFieldStart("results");
-        for (PoolClient.Output output : fetched) {
-          json.writeStartObject();
-          json.writeStringField("task", output.taskName());
-          json.writeNumberField("output", output.output());
-          json.writeStringField("file", folder.resolve(fileName(output)).toString());
-          json.writeStringField("sha256", output.blob().hash().hex());
-          json.writeNumberField("bytes", output.blob().sizeBytes());
-          json.writeEndObject();
-        }
-        json.writeEndArray();
+        ResultsCommand.fields(json, folder, fetched);
         json.writeEndObject();
       });
     } else {
       screen.say(Progress.ending(end));
-      for (PoolClient.Output output : fetched) {
-        screen.say(
-            folder.resolve(fileName(output)) + "  " + Amounts.bytes(output.blob().sizeBytes()));
-      }
+      ResultsCommand.say(screen, folder, fetched);
       if (!end.getState().equals("done")) {
         screen.note("more: perseid why " + job);
       }

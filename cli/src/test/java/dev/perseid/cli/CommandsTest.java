@@ -128,6 +128,9 @@ class CommandsTest {
     assertThat(Files.size(results.resolve("last.0"))).isEqualTo(5);
     assertThat(Files.size(results.resolve("then[0].0"))).isZero();
     String id = end.get("job").asText();
+    Path again = here.resolve("again");
+    assertThat(good("results", id, "--out", again.toString()).out).contains("last.0");
+    assertThat(again.resolve("last.0")).hasSameBinaryContentAs(results.resolve("last.0"));
 
     assertThat(good("jobs").out).contains(id).contains("burning");
     assertThat(good("jobs", "--json").json().findValuesAsText("job")).contains(id);
@@ -360,6 +363,7 @@ class CommandsTest {
         "jobs",
         "watch",
         "cancel",
+        "results",
         "records",
         "receipts",
         "verify",
@@ -377,6 +381,14 @@ class CommandsTest {
     assertThat(ran.exit).isZero();
     assertThat(ran.out).contains("--json").contains("Usage: perseid " + command);
     assertThat(bare(Map.of()).out).contains(command.split(" ")[0]);
+  }
+
+  @Test
+  void aFileThatIsNestedTooDeeplyIsRefused() throws Exception {
+    Path file = Files.writeString(here.resolve("deep.yaml"), "tasks:\n  " + "[".repeat(100_000));
+    Ran ran = bare(Map.of(), "run", "--check", file.toString());
+    assertThat(ran.exit).isEqualTo(Exit.USAGE);
+    assertThat(ran.err).contains("deep.yaml:1:1").contains("nested too deeply");
   }
 
   @Test

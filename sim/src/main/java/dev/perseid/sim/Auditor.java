@@ -13,10 +13,12 @@ import dev.perseid.core.JobView;
 import dev.perseid.core.Offer;
 import dev.perseid.core.Outcome;
 import dev.perseid.core.Pool;
+import dev.perseid.core.Price;
 import dev.perseid.core.ProviderView;
 import dev.perseid.core.SignedBatch;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
+import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
@@ -443,7 +445,7 @@ final class Auditor {
             && r.argsHash().equals(Hash.sha256(spec.args().getBytes(StandardCharsets.UTF_8)))
             && r.inputs().equals(inputs)
             && r.dependsOn().equals(List.copyOf(j.dependsOn.get(made.task())))
-            && r.gasLimit() == kind.gasLimit()
+            && r.gasLimit() == gasLimit(kind, made.maxCharge(), offer.price())
             && r.memoryBytes() == kind.memoryBytes()
             && r.cores() == kind.cores()
             && r.submittedUs() == j.acceptedUs
@@ -767,5 +769,18 @@ final class Auditor {
   /// The job that was accepted under this id.
   Optional<JobSpec> spec(JobId job) {
     return Optional.ofNullable(jobsById.get(job)).map(j -> j.spec);
+  }
+
+  /// The kind's limit, or what the hold pays for at the offer's price if that is less.
+  private static long gasLimit(TaskKind kind, long hold, Price price) {
+    if (price.perBillionGas() == 0) {
+      return kind.gasLimit();
+    }
+    return BigInteger.valueOf(hold)
+        .multiply(BigInteger.valueOf(1_000_000_000))
+        .divide(BigInteger.valueOf(price.perBillionGas()))
+        .max(BigInteger.ONE)
+        .min(BigInteger.valueOf(kind.gasLimit()))
+        .longValueExact();
   }
 }

@@ -1,7 +1,7 @@
 package dev.perseid.core;
 
 /// What texts may look like when they come from outside.
-final class Text {
+public final class Text {
   private static final int QUOTED_CHARS = 48;
 
   private Text() {}
@@ -75,7 +75,7 @@ final class Text {
   }
 
   /// Microcredits for people.
-  static String credits(long microcredits) {
+  public static String credits(long microcredits) {
     return java.math.BigDecimal.valueOf(microcredits, 6).stripTrailingZeros().toPlainString()
         + " credits";
   }

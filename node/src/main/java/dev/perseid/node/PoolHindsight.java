@@ -3,7 +3,7 @@ package dev.perseid.node;
 import dev.perseid.core.Answer;
 import dev.perseid.core.ExecutionRecord;
 import dev.perseid.core.Outcome;
-import java.math.BigDecimal;
+import dev.perseid.core.Text;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -51,7 +51,7 @@ final class PoolHindsight {
     List<ExecutionRecord> unpaid =
         attempts.stream().filter(r -> r.charge() == 0 && r.outcome() != Outcome.DONE).toList();
     if (paid > 0) {
-      said.append("its providers were paid ").append(credits(paid));
+      said.append("its providers were paid ").append(Text.credits(paid));
     } else if (last.outcome() == Outcome.DONE) {
       said.append("its recorded work came to nothing at the offer's price, so nothing was paid");
     } else {
@@ -76,9 +76,5 @@ final class PoolHindsight {
       case CANCELLED -> "it was stopped before it ended";
       case DONE, TASK_FAILED -> "its recorded work came to nothing at the offer's price";
     };
-  }
-
-  private static String credits(long microcredits) {
-    return BigDecimal.valueOf(microcredits, 6).stripTrailingZeros().toPlainString() + " credits";
   }
 }

@@ -39,7 +39,7 @@ public record Price(long perBillionGas, long perGbSecond, long perGb) {
   }
 
   /// ceil(x * y / unit) without overflow, saturating.
-  private static long scaled(long x, long y, long unit) {
+  static long scaled(long x, long y, long unit) {
     if (x == 0 || y == 0) {
       return 0;
     }
@@ -58,7 +58,8 @@ public record Price(long perBillionGas, long perGbSecond, long perGb) {
     return up.bitLength() > 63 ? Long.MAX_VALUE : up.longValue();
   }
 
-  private static long plus(long x, long y) {
+  /// Saturating.
+  static long plus(long x, long y) {
     long sum = x + y;
     return sum < 0 ? Long.MAX_VALUE : sum;
   }

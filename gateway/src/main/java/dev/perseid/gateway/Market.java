@@ -1,0 +1,118 @@
+package dev.perseid.gateway;
+
+import dev.perseid.core.Address;
+import dev.perseid.core.Hash;
+import dev.perseid.core.Model;
+import dev.perseid.core.ModelOffer;
+import dev.perseid.inference.Request;
+import dev.perseid.inference.Tokens;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.OptionalLong;
+
+/// What the gateway stands on: who may ask, which models there are on which terms, and somebody who
+/// carries a request to a provider, meters it, records it and has it paid. In a pool that is the
+/// pool; on a consumer's machine, a connection to one. Safe for any thread; nothing blocks.
+public interface Market {
+  /// Who pays.
+  ///
+  /// @param account the account
+  /// @param key which of its keys was shown, for fair queues: two keys of one account share its
+  ///   turn
+  record Caller(Address account, String key) {}
+
+  /// Something in the catalog on which requests can be placed now.
+  ///
+  /// @param offerHash EIP-712 digest of the offer
+  /// @param offer the terms
+  /// @param model the model
+  /// @param live how it does
+  record Listing(Hash offerHash, ModelOffer offer, Model model, Live live) {}
+
+  /// How an offer does, from the records of what was asked under it.
+  ///
+  /// @param reachable whether its provider is connected and says that the model is healthy
+  /// @param running requests that it answers now, of this market
+  /// @param waiting requests that wait at it
+  /// @param firstTokenMs median time to the first token over recent requests
+  /// @param firstTokenP90Ms its 90th percentile
+  /// @param tokensPerS median rate of an answer's tokens after the first
+  /// @param failedShare share of recent requests that the provider failed, 0 to 1
+  /// @param microjoulesPerToken energy, where it is measured
+  /// @param trust what audits say, 0 (caught cheating) to 1000 (nothing against it)
+  record Live(
+      boolean reachable,
+      int running,
+      int waiting,
+      OptionalDouble firstTokenMs,
+      OptionalDouble firstTokenP90Ms,
+      OptionalDouble tokensPerS,
+      double failedShare,
+      OptionalLong microjoulesPerToken,
+      int trust) {}
+
+  /// All that can be asked for, at one moment. Immutable.
+  ///
+  /// @param version changes whenever the rest does
+  /// @param models all models that are not withdrawn, whether or not somebody serves them now, the
+  ///   newest version of a name last
+  /// @param listings offers by the model's manifest hash
+  record Catalog(long version, List<Model> models, Map<Hash, List<Listing>> listings) {}
+
+  /// The receipt's essence, for the end of an answer.
+  ///
+  /// @param promptTokens billed: the smaller of claim and own count
+  /// @param cachedTokens likewise
+  /// @param completionTokens likewise
+  /// @param rows likewise
+  /// @param charge microcredits
+  record Bill(
+      long promptTokens, long cachedTokens, long completionTokens, long rows, long charge) {}
+
+  /// Who listens to an answer: as [dev.perseid.inference.Answer], but the market has metered it, so
+  /// that in the end there is a bill (of what was delivered; 0 where nothing was) instead of a
+  /// claim.
+  interface Receiver {
+    /// As [dev.perseid.inference.Answer#part].
+    void part(byte[] json);
+
+    /// The answer is complete.
+    void done(Bill bill);
+
+    /// It is not, and will not be.
+    void failed(dev.perseid.inference.Failure failure, Bill bill);
+  }
+
+  /// What came of [#ask].
+  sealed interface Placed {
+    /// It is on its way.
+    ///
+    /// @param cancel stops it; may be run at any time
+    record Running(Runnable cancel) implements Placed {}
+
+    /// The caller cannot pay the most that it may cost (HTTP 402).
+    ///
+    /// @param message what is there, what is needed, what to do
+    record Unpaid(String message) implements Placed {}
+
+    /// The offer cannot take it now: ask another one, or later.
+    record Full(String message, long retryAfterMs) implements Placed {}
+  }
+
+  /// Who a key stands for; empty if for nobody.
+  Optional<Caller> caller(String apiKey);
+
+  /// The catalog now; cheap.
+  Catalog catalog();
+
+  /// The tokenizer of a model, if this market has it.
+  Optional<Tokens> tokens(Hash model);
+
+  /// Places a request under an offer.
+  ///
+  /// @param maxTokens the most tokens of the answer that may be billed; with the prompt's length it
+  ///   decides how much of the caller's account is held
+  Placed ask(Caller caller, Listing listing, Request request, long maxTokens, Receiver receiver);
+}

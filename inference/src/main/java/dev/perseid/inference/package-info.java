@@ -1,0 +1,5 @@
+/// Load a model, run one request, stream, meter.
+@NullMarked
+package dev.perseid.inference;
+
+import org.jspecify.annotations.NullMarked;

@@ -63,6 +63,23 @@ final class Auditor {
         assertThat(e.rejection().message()).isNotBlank();
         assertThat(e.rejection().message().length()).isLessThanOrEqualTo(Limits.REASON_CHARS);
       }
+      case Event.InferenceRecorded e -> {
+        ExecutionRecord r = e.entry().record();
+        Inference i = r.inference().orElseThrow();
+        assertThat(e.entry().index()).isEqualTo(entries++);
+        assertThat(i.toAuthor() + i.toPool()).isBetween(0L, r.charge());
+        if (e.entry().attestation() instanceof Entry.Attestation.PoolOnly) {
+          assertThat(r.charge()).as("charge without a signature").isZero();
+        }
+      }
+      case Event.ModelPublished e -> assertThat(pool.model(e.model().manifest())).isPresent();
+      case Event.ModelWithdrawn e ->
+          assertThat(pool.model(e.manifest()).orElseThrow().withdrawn()).isTrue();
+      case Event.ModelsOffered e -> assertThat(pool.modelOffers()).containsAll(e.offers());
+      case Event.TabFilled e -> assertThat(pool.tab(e.consumer())).isPositive();
+      case Event.TabEmptied e -> assertThat(pool.tab(e.consumer())).isZero();
+      case Event.ApiKeyMade e -> assertThat(pool.apiKey(e.keyHash())).isPresent();
+      case Event.ApiKeyRevoked e -> assertThat(pool.apiKey(e.keyHash())).isEmpty();
     }
     assertThat(pool.sumOfAccounts()).as("sum of all accounts").isZero();
     assertThat(pool.issued()).isEqualTo(granted);

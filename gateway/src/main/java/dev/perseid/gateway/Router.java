@@ -82,7 +82,15 @@ final class Router {
     if (all.isEmpty()) {
       throw nobody(call, served, against);
     }
+    if (all.size() > 1 && call.wishes().fallbacks()) {
+      // A model that the client would take instead goes before an offer that is known to be broken.
+      all.sort(Comparator.comparing(c -> isBroken(c.listing())));
+    }
     return all;
+  }
+
+  private boolean isBroken(Market.Listing l) {
+    return !l.live().reachable() || breakers.apply(l.offerHash()) == Breakers.State.OPEN;
   }
 
   private static void fitsTask(Api api, String name, Shelf.Named named) throws Problem {

@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.ToIntBiFunction;
 
 /// The market's catalog, arranged for look-ups. Immutable; made anew when the catalog changes.
 final class Shelf {
@@ -18,7 +19,11 @@ final class Shelf {
   private final Map<Hash, Model> byHash;
   private final Map<Hash, List<Market.Listing>> listings;
 
-  Shelf(Market.Catalog catalog) {
+  private final ToIntBiFunction<Shelf, Model> permille;
+
+  /// @param permille how much of a model's capacity is in use
+  Shelf(Market.Catalog catalog, ToIntBiFunction<Shelf, Model> permille) {
+    this.permille = permille;
     version = catalog.version();
     models = List.copyOf(catalog.models());
     listings = catalog.listings();
@@ -37,6 +42,11 @@ final class Shelf {
   /// @param model which one
   /// @param sort what its suffix asks for
   record Named(Model model, Optional<Wishes.Sort> sort) {}
+
+  /// How much of what can be asked of a model at once is in use, in thousandths.
+  int congestion(Model model) {
+    return permille.applyAsInt(this, model);
+  }
 
   long version() {
     return version;

@@ -177,7 +177,15 @@ public record ProviderConfig(
   /// The same with a cache for the start of engines.
   public ProviderConfig withEngineCache(Path folder) {
     return new ProviderConfig(
-        key, pool, terms, lent, directory, Optional.of(folder), isolationRequired, measured, models);
+        key,
+        pool,
+        terms,
+        lent,
+        directory,
+        Optional.of(folder),
+        isolationRequired,
+        measured,
+        models);
   }
 
   /// The same without the benchmark.
@@ -188,7 +196,8 @@ public record ProviderConfig(
 
   /// The same, running tasks also where isolation does not work.
   public ProviderConfig isolationPreferred() {
-    return new ProviderConfig(key, pool, terms, lent, directory, engineCache, false, measured, models);
+    return new ProviderConfig(
+        key, pool, terms, lent, directory, engineCache, false, measured, models);
   }
 
   private static void check(boolean good, String what, Object value, String expected) {

@@ -42,7 +42,17 @@ final class ServedBook {
       OptionalLong startedUs,
       OptionalLong firstUs,
       OptionalLong endedUs,
-      Blob answer) {}
+      Blob answer) {
+    /// It never began.
+    static final End REFUSED =
+        new End(
+            false,
+            Claim.NONE,
+            OptionalLong.empty(),
+            OptionalLong.empty(),
+            OptionalLong.empty(),
+            Blob.EMPTY);
+  }
 
   private static final class Line {
     final Proto.ModelOrder order;
@@ -57,6 +67,8 @@ final class ServedBook {
       this.request = request;
     }
   }
+
+  private long lastEndNs = System.nanoTime();
 
   private record Offered(ModelOffer offer, Model model) {}
 
@@ -125,9 +137,15 @@ final class ServedBook {
   /// It ended.
   synchronized void ended(long number, End end) {
     Line line = lines.get(number);
+    lastEndNs = System.nanoTime();
     if (line != null && line.end == null) {
       line.end = end;
     }
+  }
+
+  /// When the last order ended, by the monotonic clock.
+  synchronized long lastEndNs() {
+    return lastEndNs;
   }
 
   /// Orders that ended and for which no bill has come.

@@ -86,8 +86,7 @@ public record ServedModel(
   /// @throws IllegalArgumentException saying which value is wrong and what it must be
   public ServedModel {
     check(
-        !model.isBlank()
-            && model.length() <= Limits.MODEL_NAME_CHARS + 1 + Limits.MODEL_WORD_CHARS,
+        !model.isBlank() && model.length() <= Limits.MODEL_NAME_CHARS + 1 + Limits.MODEL_WORD_CHARS,
         "model",
         "'" + model + "'",
         "a name, a name:version, or the hash of a manifest");
@@ -150,8 +149,7 @@ public record ServedModel(
       return served.from(new Source.Local(Path.of(from)));
     }
     int hash = from.indexOf('#');
-    Optional<String> upstream =
-        hash < 0 ? Optional.empty() : Optional.of(from.substring(hash + 1));
+    Optional<String> upstream = hash < 0 ? Optional.empty() : Optional.of(from.substring(hash + 1));
     try {
       URI url = new URI(hash < 0 ? from : from.substring(0, hash));
       return served.from(new Source.Server(url, upstream, Optional.empty(), false));

@@ -8,6 +8,7 @@ import dev.perseid.inference.Answer;
 import dev.perseid.inference.Claim;
 import dev.perseid.inference.Failure;
 import dev.perseid.inference.Request;
+import dev.perseid.settle.SealException;
 import dev.perseid.wire.v1.Proto;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -23,6 +24,9 @@ final class ServedOrder implements Answer {
   interface Out {
     /// One part; the last one has an end.
     void send(ServedOrder order, Proto.AnswerPart part, int bytes);
+
+    /// Whether too much waits already, of all orders together.
+    boolean full();
 
     /// Everything that was sent may go now.
     void flush();
@@ -160,6 +164,23 @@ final class ServedOrder implements Answer {
     }
   }
 
+  /// The provider stops: it ends now, as broken.
+  void breakOff() {
+    boolean waited;
+    synchronized (this) {
+      if (state == State.ENDED) {
+        return;
+      }
+      waited = state == State.WAITING;
+    }
+    end(new Failure(Failure.Kind.BROKEN, "the provider was stopped"), Claim.NONE);
+    if (waited) {
+      station.leave(this);
+    } else {
+      stop();
+    }
+  }
+
   private void stop() {
     Runnable how;
     synchronized (this) {
@@ -211,14 +232,14 @@ final class ServedOrder implements Answer {
             Claim.NONE);
         full = true;
       } else if (waitingBytes.get() > 0
-          && waitingBytes.get() + json.length > ServingLimits.ORDER_WAITING_BYTES) {
+          && (out.full() || waitingBytes.get() + json.length > ServingLimits.ORDER_WAITING_BYTES)) {
         endHere(
             new Failure(
                 Failure.Kind.BROKEN, "the pool does not take the answer as fast as it is made"),
             Claim.NONE);
         full = true;
       } else {
-        send(seal == null ? json : seal.part(json, !request.stream()));
+        full = !send(json, !request.stream());
       }
     }
     out.flush();
@@ -227,8 +248,20 @@ final class ServedOrder implements Answer {
     }
   }
 
-  /// Holds the lock.
-  private void send(byte[] part) {
+  /// Holds the lock. False if that was the end.
+  private boolean send(byte[] json, boolean last) {
+    byte[] part = json;
+    if (seal != null) {
+      try {
+        part = seal.part(json, last);
+      } catch (SealException e) {
+        endHere(
+            new Failure(
+                Failure.Kind.BROKEN, "the answer cannot be sealed any further: " + e.getMessage()),
+            Claim.NONE);
+        return false;
+      }
+    }
     bytes += part.length;
     digest.update(part);
     waitingBytes.addAndGet(part.length);
@@ -240,6 +273,7 @@ final class ServedOrder implements Answer {
       b.setTokens(seal.tokens());
     }
     out.send(this, b.build(), part.length);
+    return true;
   }
 
   @Override
@@ -259,11 +293,11 @@ final class ServedOrder implements Answer {
       }
       backendEnded = true;
       if (state == State.RUNNING) {
-        if (failure == null && seal != null && request.stream()) {
-          // The last part says that nothing is missing; which one is the last is known only now.
-          send(seal.part(new byte[0], true));
+        // The last part says that nothing is missing; which one is the last is known only now.
+        boolean close = failure == null && seal != null && request.stream();
+        if (!close || send(new byte[0], true)) {
+          endHere(failure, claim);
         }
-        endHere(failure, claim);
       }
     }
     out.flush();
@@ -299,8 +333,7 @@ final class ServedOrder implements Answer {
     Blob answer = bytes == 0 ? Blob.EMPTY : new Blob(Hash.of(digest.digest()), bytes);
     // Before the pool can hear of it: it may bill at once.
     book.ended(
-        number(),
-        new ServedBook.End(failure == null, claim, startedUs, firstUs, endedUs, answer));
+        number(), new ServedBook.End(failure == null, claim, startedUs, firstUs, endedUs, answer));
     Proto.AnswerPart.Builder part = Proto.AnswerPart.newBuilder().setNumber(number()).setEnd(end);
     if (seal != null) {
       part.setTokens(Math.max(seal.tokens(), claim.completionTokens()));

@@ -50,8 +50,7 @@ final class Station implements AutoCloseable {
     this.sealKey = served.sealed() ? sealKey : Optional.empty();
     this.madeUs = madeUs;
     this.parallel =
-        Math.clamp(
-            served.parallel().orElse(backend.health().parallel()), 1, Limits.OFFER_PARALLEL);
+        Math.clamp(served.parallel().orElse(backend.health().parallel()), 1, Limits.OFFER_PARALLEL);
   }
 
   /// What was chosen for the model.

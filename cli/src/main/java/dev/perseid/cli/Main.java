@@ -33,6 +33,7 @@ import picocli.CommandLine.Spec;
       WhyCommand.class,
       ProvidersCommand.class,
       AccountCommand.class,
+      KeyCommand.class,
       DoctorCommand.class,
       VersionCommand.class,
       RehearseCommand.class

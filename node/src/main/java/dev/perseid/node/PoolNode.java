@@ -1,6 +1,7 @@
 package dev.perseid.node;
 
 import dev.perseid.core.Address;
+import dev.perseid.gateway.Market;
 import dev.perseid.wire.Channels;
 import java.io.Closeable;
 import java.io.IOException;
@@ -13,12 +14,15 @@ public final class PoolNode implements Closeable {
   private final PoolServer server;
   private final PoolMill mill;
   private final BlobGrants grants;
+  private final PoolMarket market;
   private final Address address;
 
-  private PoolNode(PoolServer server, PoolMill mill, BlobGrants grants, Address address) {
+  private PoolNode(
+      PoolServer server, PoolMill mill, BlobGrants grants, PoolMarket market, Address address) {
     this.server = server;
     this.mill = mill;
     this.grants = grants;
+    this.market = market;
     this.address = address;
   }
 
@@ -35,10 +39,24 @@ public final class PoolNode implements Closeable {
     BlobGrants grants = BlobGrants.open(config.dir().resolve("grants"));
     PoolStreams streams = new PoolStreams(grants);
     PoolMill mill = null;
+    PoolMarket market = null;
     try {
       mill =
           PoolMill.open(
               config, clock, streams, (by, blob) -> grants.has(by, blob.hash()) && blobs.has(blob));
+      PublishedFiles published = new PublishedFiles();
+      market =
+          new PoolMarket(
+              config.key().address(),
+              mill,
+              clock,
+              new SettleDigests(),
+              new TokenShelf(new StoredTokens(blobs)),
+              new DirectServers(
+                  config.terms().direct(),
+                  (uri, offer) -> {
+                    throw new IllegalStateException(uri + " " + offer);
+                  }));
       PoolServer server =
           PoolServer.start(
               config,
@@ -47,9 +65,14 @@ public final class PoolNode implements Closeable {
               streams,
               blobs,
               grants,
+              published,
+              market,
               !Channels.isLoopback(config.host()) || config.tls().isPresent());
-      return new PoolNode(server, mill, grants, config.key().address());
+      return new PoolNode(server, mill, grants, market, config.key().address());
     } catch (IOException | RuntimeException e) {
+      if (market != null) {
+        market.close();
+      }
       if (mill != null) {
         mill.close();
       }
@@ -73,6 +96,11 @@ public final class PoolNode implements Closeable {
     return mill.failure();
   }
 
+  /// The pool as a market for inference.
+  public Market market() {
+    return market;
+  }
+
   /// For tests.
   PoolMill mill() {
     return mill;
@@ -82,6 +110,7 @@ public final class PoolNode implements Closeable {
   /// ending the process without this loses nothing either.
   @Override
   public void close() throws IOException {
+    market.close();
     server.close();
     mill.close();
     grants.close();

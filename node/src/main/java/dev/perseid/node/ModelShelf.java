@@ -1,5 +1,9 @@
 package dev.perseid.node;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.perseid.core.Blob;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Model;
@@ -29,24 +33,12 @@ final class ModelShelf {
     byte[] whole(Hash hash, int mostBytes) throws TransferFailed, InterruptedException;
   }
 
-  /// One file of a model.
-  ///
-  /// @param title its name; empty for what describes the model
-  record Part(String title, Blob blob) {}
-
-  /// Reads which files a manifest names.
-  interface Reader {
-    /// The files, in order.
-    ///
-    /// @throws ModelUnusable if it is no manifest
-    List<Part> parts(byte[] manifest) throws ModelUnusable;
-  }
+  private static final JsonMapper JSON = JsonMapper.builder().build();
 
   private final Path directory;
   private final Path blobs;
   private final Path partial;
   private final Source source;
-  private final Reader reader;
   private final Consumer<String> notices;
 
   /// Verified since this process started.
@@ -54,12 +46,11 @@ final class ModelShelf {
 
   /// @param directory the layout's folder, made if it is not there
   /// @param notices is told when a file was damaged and is fetched again
-  ModelShelf(Path directory, Source source, Reader reader, Consumer<String> notices) {
+  ModelShelf(Path directory, Source source, Consumer<String> notices) {
     this.directory = directory;
     this.blobs = directory.resolve("blobs").resolve("sha256");
     this.partial = directory.resolve("partial");
     this.source = source;
-    this.reader = reader;
     this.notices = notices;
   }
 
@@ -71,13 +62,16 @@ final class ModelShelf {
     try {
       Files.createDirectories(blobs);
       Files.createDirectories(partial);
-      List<Part> parts = parts(model);
-      makeRoom(parts);
-      Map<String, Path> files = new LinkedHashMap<>();
-      for (Part part : parts) {
-        obtain(part, model);
-        files.put(part.title(), file(part.blob().hash()));
+      List<ModelFiles.File> all = described(model);
+      makeRoom(all);
+      for (ModelFiles.File file : all) {
+        obtain(file, model);
       }
+      Map<String, Path> files = new LinkedHashMap<>();
+      for (ModelFiles.File file : named(all)) {
+        files.put(file.title(), file(file.blob().hash()));
+      }
+      index(model);
       return files;
     } catch (IOException e) {
       throw new ModelUnusable(directory + " cannot be used: " + e);
@@ -90,15 +84,15 @@ final class ModelShelf {
   Map<String, Path> lend(Model model, Path from) throws ModelUnusable, InterruptedException {
     try {
       Files.createDirectories(blobs);
-      List<Part> parts = parts(model).stream().filter(p -> !p.title().isEmpty()).toList();
+      List<ModelFiles.File> parts = named(described(model));
       boolean folder = Files.isDirectory(from);
       if (!folder && parts.size() != 1) {
         throw new ModelUnusable(
             "it has " + parts.size() + " files: name the folder that has them, not " + from);
       }
       Map<String, Path> files = new LinkedHashMap<>();
-      for (Part part : parts) {
-        Path file = folder ? from.resolve(name(part)) : from;
+      for (ModelFiles.File part : parts) {
+        Path file = folder ? from.resolve(part.title()) : from;
         if (!Files.isRegularFile(file)) {
           throw new ModelUnusable(
               "there is no file "
@@ -124,27 +118,32 @@ final class ModelShelf {
     }
   }
 
-  /// A title is a name, never a way out of the folder.
-  private static String name(Part part) throws ModelUnusable {
-    String title = part.title();
-    if (title.isEmpty()
-        || title.contains("/")
-        || title.contains("\\")
-        || title.equals(".")
-        || title.equals("..")) {
-      throw new ModelUnusable("its manifest names a file '" + title + "', which is no name");
+  /// What the manifest names: first what describes the model, then its files.
+  private List<ModelFiles.File> described(Model model)
+      throws ModelUnusable, IOException, InterruptedException {
+    try {
+      return ModelFiles.files(manifest(model));
+    } catch (ModelFiles.Wrong e) {
+      throw new ModelUnusable(String.valueOf(e.getMessage()));
     }
-    return title;
   }
 
-  private List<Part> parts(Model model) throws ModelUnusable, IOException, InterruptedException {
-    List<Part> parts = reader.parts(manifest(model));
-    for (Part part : parts) {
-      if (!part.title().isEmpty()) {
-        String _ = name(part);
+  /// The files without the description. A title is a name, never a way out of a folder.
+  private static List<ModelFiles.File> named(List<ModelFiles.File> all) throws ModelUnusable {
+    Set<String> titles = new HashSet<>();
+    List<ModelFiles.File> files = all.subList(1, all.size());
+    for (ModelFiles.File file : files) {
+      String title = file.title();
+      if (!title.matches("[^/\\\\\\p{Cntrl}]{1,255}") || title.equals(".") || title.equals("..")) {
+        throw new ModelUnusable(
+            "its manifest names a file '" + title + "', which is no name: publish it again");
+      }
+      if (!titles.add(title)) {
+        throw new ModelUnusable(
+            "its manifest names the file '" + title + "' twice: publish it again");
       }
     }
-    return parts;
+    return files;
   }
 
   /// The manifest's bytes: from here if they are good, else from the pool.
@@ -170,9 +169,35 @@ final class ModelShelf {
     return bytes;
   }
 
-  private void makeRoom(List<Part> parts) throws IOException, ModelUnusable {
+  /// Notes the model in the layout's index, as tools for OCI layouts expect it.
+  private void index(Model model) throws IOException {
+    Files.writeString(directory.resolve("oci-layout"), "{\"imageLayoutVersion\":\"1.0.0\"}\n");
+    Path file = directory.resolve("index.json");
+    ObjectNode root = JSON.createObjectNode();
+    root.put("schemaVersion", 2);
+    ArrayNode manifests = root.putArray("manifests");
+    String digest = "sha256:" + model.manifest().hex();
+    if (Files.exists(file)) {
+      for (JsonNode known : JSON.readTree(file.toFile()).path("manifests")) {
+        if (!known.path("digest").asText("").equals(digest)) {
+          manifests.add(known);
+        }
+      }
+    }
+    ObjectNode entry = manifests.addObject();
+    entry.put("mediaType", "application/vnd.oci.image.manifest.v1+json");
+    entry.put("digest", digest);
+    entry.put("size", Files.size(file(model.manifest())));
+    entry.putObject("annotations").put("org.opencontainers.image.ref.name", model.fullName());
+    Path fresh = directory.resolve("index.json.new");
+    Files.write(fresh, JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(root));
+    Files.move(
+        fresh, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+  }
+
+  private void makeRoom(List<ModelFiles.File> parts) throws IOException, ModelUnusable {
     long missing = 0;
-    for (Part part : parts) {
+    for (ModelFiles.File part : parts) {
       if (!Files.exists(file(part.blob().hash()))) {
         Path arriving = partial.resolve(part.blob().hash().hex());
         missing += part.blob().sizeBytes() - (Files.exists(arriving) ? Files.size(arriving) : 0);
@@ -185,7 +210,7 @@ final class ModelShelf {
     }
   }
 
-  private void obtain(Part part, Model model)
+  private void obtain(ModelFiles.File part, Model model)
       throws IOException, ModelUnusable, InterruptedException {
     Hash hash = part.blob().hash();
     Path file = file(hash);
@@ -230,7 +255,7 @@ final class ModelShelf {
     }
   }
 
-  private void fetch(Part part, Path arriving, String what)
+  private void fetch(ModelFiles.File part, Path arriving, String what)
       throws IOException, ModelUnusable, InterruptedException {
     if (part.blob().sizeBytes() == 0) {
       Files.write(arriving, new byte[0]);

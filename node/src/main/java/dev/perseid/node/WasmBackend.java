@@ -74,6 +74,7 @@ final class WasmBackend implements Backend {
   private final Path module;
   private final Blob blob;
   private final Path scratch;
+  private final long memoryBytes;
   private final int parallel;
   private final AtomicInteger running = new AtomicInteger();
   private final AtomicBoolean closed = new AtomicBoolean();
@@ -81,13 +82,15 @@ final class WasmBackend implements Backend {
   /// @param module the model's one file, verified
   /// @param blob its hash and size
   /// @param scratch folder for large inputs
+  /// @param memoryBytes what one run may use
   /// @param parallel requests that run at once
-  WasmBackend(Sandbox sandbox, Model model, Path module, Blob blob, Path scratch, int parallel) {
+  WasmBackend(Sandbox sandbox, Model model, Path module, Blob blob, Path scratch, long memoryBytes, int parallel) {
     this.sandbox = sandbox;
     this.model = model;
     this.module = module;
     this.blob = blob;
     this.scratch = scratch;
+    this.memoryBytes = memoryBytes;
     this.parallel = parallel;
   }
 
@@ -129,7 +132,7 @@ final class WasmBackend implements Backend {
             1,
             new RunLimits(
                 ServingLimits.WASM_GAS,
-                ServingLimits.WASM_MEMORY_BYTES,
+                memoryBytes,
                 ServingLimits.WASM_OUTPUT_BYTES,
                 ServingLimits.WASM_WALL_MS));
     running.incrementAndGet();

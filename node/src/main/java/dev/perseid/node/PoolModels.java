@@ -34,6 +34,7 @@ final class PoolModels extends ModelsGrpc.ModelsImplBase {
   private final BlobStore blobs;
   private final BlobGrants grants;
   private final PublishedFiles published;
+  private final int poolPermille;
   private final Semaphore followers = new Semaphore(MarketLimits.FOLLOWERS);
 
   PoolModels(
@@ -41,12 +42,14 @@ final class PoolModels extends ModelsGrpc.ModelsImplBase {
       PoolMarket market,
       BlobStore blobs,
       BlobGrants grants,
-      PublishedFiles published) {
+      PublishedFiles published,
+      int poolPermille) {
     this.mill = mill;
     this.market = market;
     this.blobs = blobs;
     this.grants = grants;
     this.published = published;
+    this.poolPermille = poolPermille;
   }
 
   private void execute(Command command) throws PoolMill.Unavailable, PoolJobs.Denied {
@@ -206,9 +209,11 @@ final class PoolModels extends ModelsGrpc.ModelsImplBase {
     }
   }
 
-  private static Proto.CatalogPart part(Market.Catalog catalog, PoolMarket.Listed listed) {
+  private Proto.CatalogPart part(Market.Catalog catalog, PoolMarket.Listed listed) {
     Map<Hash, List<Market.Listing>> listings = catalog.listings();
-    Proto.CatalogPart.Builder part = Proto.CatalogPart.newBuilder().setVersion(catalog.version());
+    Proto.CatalogPart.Builder part = Proto.CatalogPart.newBuilder()
+            .setVersion(catalog.version())
+            .setPoolPermille(poolPermille);
     for (ModelView view : listed.models()) {
       Proto.ListedModel.Builder model =
           Proto.ListedModel.newBuilder()

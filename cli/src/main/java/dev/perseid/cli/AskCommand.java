@@ -78,8 +78,7 @@ final class AskCommand implements Callable<Integer> {
     }
     Screen screen = main.screen();
     try (PoolClient client = at.connect(main);
-        RemoteMarket market =
-            RemoteMarket.open(client, KeyCommand.fresh(), sealed, screen::note)) {
+        RemoteMarket market = RemoteMarket.open(client, KeyCommand.fresh(), sealed, screen::note)) {
       List<Market.Listing> candidates = candidates(market.catalog());
       Failure last = null;
       for (Market.Listing listing : candidates) {
@@ -123,7 +122,9 @@ final class AskCommand implements Callable<Integer> {
           "there is no model '"
               + name
               + "' in this pool"
-              + (names.isEmpty() ? "; see: perseid model list" : "; " + Nearest.advice(name, names)));
+              + (names.isEmpty()
+                  ? "; see: perseid model list"
+                  : "; " + Nearest.advice(name, names)));
     }
     if (model.task() != ModelTask.CHAT) {
       throw new BadInput(

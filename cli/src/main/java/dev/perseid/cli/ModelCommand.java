@@ -264,26 +264,34 @@ final class ModelCommand implements Callable<Integer> {
       Proto.Model m = listed.getModel();
       screen.say(
           new Table("", "")
-              .row("model", Models.fullName(listed) + (listed.getWithdrawn() ? ", withdrawn" : ""))
-              .row("manifest", Models.manifest(listed).hex())
-              .row("author", address(m.getAuthor()) + ", " + percent(m.getRoyaltyPermille()) + " royalty")
-              .row("task", m.getTask())
-              .row("weights", m.getFormat() + " " + m.getQuantisation())
-              .row("parameters", m.getParameters() == 0 ? "-" : Amounts.exact(m.getParameters()))
-              .row("context", m.getContextTokens() == 0 ? "-" : m.getContextTokens() + " tokens")
-              .row("licence", m.getLicence())
-              .lines()
-              .stream()
-              .skip(1)
-              .toList());
+                  .row(
+                      "model",
+                      Models.fullName(listed) + (listed.getWithdrawn() ? ", withdrawn" : ""))
+                  .row("manifest", Models.manifest(listed).hex())
+                  .row(
+                      "author",
+                      address(m.getAuthor()) + ", " + percent(m.getRoyaltyPermille()) + " royalty")
+                  .row("task", m.getTask())
+                  .row("weights", m.getFormat() + " " + m.getQuantisation())
+                  .row(
+                      "parameters", m.getParameters() == 0 ? "-" : Amounts.exact(m.getParameters()))
+                  .row(
+                      "context", m.getContextTokens() == 0 ? "-" : m.getContextTokens() + " tokens")
+                  .row("licence", m.getLicence())
+                  .lines()
+                  .stream()
+                  .skip(1)
+                  .toList());
       screen.say("");
       if (listed.getOffersCount() == 0) {
         screen.say(
-            "nobody serves it now; serve it with: perseid provider --serve " + Models.fullName(listed));
+            "nobody serves it now; serve it with: perseid provider --serve "
+                + Models.fullName(listed));
         return Exit.OK;
       }
       screen.say(offers(listed).lines());
-      screen.say("prices in credits for a million; what a charge is divided into is in each receipt");
+      screen.say(
+          "prices in credits for a million; what a charge is divided into is in each receipt");
       return Exit.OK;
     }
 

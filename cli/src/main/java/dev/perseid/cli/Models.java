@@ -76,7 +76,10 @@ final class Models {
     }
     if (newest == null) {
       throw new BadInput(
-          "there is no model '" + name + "' in this pool" + (names.isEmpty() ? "" : "; " + Nearest.advice(name, names)));
+          "there is no model '"
+              + name
+              + "' in this pool"
+              + (names.isEmpty() ? "" : "; " + Nearest.advice(name, names)));
     }
     return newest;
   }

@@ -434,7 +434,7 @@ final class Exchange implements Lobby.Guest {
     Hash offer = a.candidate.listing().offerHash();
     boolean its =
         switch (failure.kind()) {
-          case INVALID, TOO_LONG, REFUSED -> false;
+          case INVALID, TOO_LONG, REFUSED, UNPAID -> false;
           case BUSY, BROKEN, TIMEOUT, CANCELLED -> true;
         };
     if (its) {
@@ -465,7 +465,8 @@ final class Exchange implements Lobby.Guest {
           next--;
         }
       }
-      case BUSY, TIMEOUT, CANCELLED -> {}
+      // Another offer may be cheaper.
+      case BUSY, TIMEOUT, CANCELLED, UNPAID -> {}
     }
     last = problem;
     ask();

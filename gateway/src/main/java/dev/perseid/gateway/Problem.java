@@ -95,6 +95,7 @@ final class Problem extends Exception {
           case BUSY -> Kind.TOO_MANY;
           case BROKEN, CANCELLED -> Kind.BROKEN;
           case TIMEOUT -> Kind.LATE;
+          case UNPAID -> Kind.UNPAID;
         };
     String code = failure.code();
     if (code.isEmpty()) {
@@ -106,6 +107,7 @@ final class Problem extends Exception {
             case BUSY -> "provider_busy";
             case BROKEN, CANCELLED -> "provider_failed";
             case TIMEOUT -> "provider_timeout";
+            case UNPAID -> "insufficient_quota";
           };
     }
     return new Problem(kind, failure.message(), failure.param(), code, failure.retryAfterMs());

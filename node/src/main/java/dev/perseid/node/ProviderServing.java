@@ -516,8 +516,7 @@ final class ProviderServing implements AutoCloseable {
 
   /// One stream, from its beginning to its end. Returns why it ended.
   private String serve(Link now) throws InterruptedException {
-    ServingCall call =
-        new ServingCall(host, book, setting.sealKey().orElse(null));
+    ServingCall call = new ServingCall(host, book, setting.sealKey().orElse(null));
     try {
       int seen = generation();
       List<SignedModelOffer> offers = offers(PoolCatalog.ask(now.channel));

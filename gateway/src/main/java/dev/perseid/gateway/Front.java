@@ -48,6 +48,10 @@ import org.jspecify.annotations.Nullable;
 
 /// One connection: reads requests, one after another, finds who answers them, and writes answers.
 /// Requests that a client sends ahead wait until those before them are answered.
+///
+/// Futures of writes are not looked at: a write fails only when the connection is gone, which
+/// [#channelInactive] tells.
+@SuppressWarnings("FutureReturnValueIgnored")
 final class Front extends ChannelInboundHandlerAdapter {
   private static final Logger LOG = Logger.getLogger(Front.class.getName());
   private static final byte[] NOTHING = new byte[0];
@@ -479,7 +483,7 @@ final class Front extends ChannelInboundHandlerAdapter {
     }
     boolean stay = keepOpen && keepAlive;
     dress(response, headers, stay);
-    ctx().write(response);
+    ctx().write(response, ctx().voidPromise());
     finished(stay);
   }
 
@@ -500,7 +504,7 @@ final class Front extends ChannelInboundHandlerAdapter {
       keepAlive = false;
     }
     dress(response, headers, keepAlive);
-    ctx().write(response);
+    ctx().write(response, ctx().voidPromise());
   }
 
   private void dress(
@@ -533,7 +537,7 @@ final class Front extends ChannelInboundHandlerAdapter {
   /// @return false if the client does not read: more than [GatewayLimits#UNREAD_BYTES] wait for it
   boolean piece(ByteBuf bytes) {
     ChannelHandlerContext ctx = ctx();
-    ctx.write(new DefaultHttpContent(bytes));
+    ctx.write(new DefaultHttpContent(bytes), ctx.voidPromise());
     if (!ctx.channel().isWritable()) {
       ctx.flush();
       return ctx.channel().isWritable();
@@ -544,7 +548,7 @@ final class Front extends ChannelInboundHandlerAdapter {
 
   /// Ends an answer that came piece by piece.
   void end(boolean keepOpen) {
-    ctx().write(LastHttpContent.EMPTY_LAST_CONTENT);
+    ctx().write(LastHttpContent.EMPTY_LAST_CONTENT, ctx().voidPromise());
     finished(keepOpen && keepAlive);
   }
 

@@ -25,6 +25,7 @@ import io.netty.handler.codec.http.HttpRequestDecoder;
 import io.netty.handler.codec.http.HttpResponseEncoder;
 import io.netty.handler.ssl.SslContext;
 import io.netty.util.concurrent.DefaultThreadFactory;
+import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.GlobalEventExecutor;
 import io.netty.util.concurrent.ScheduledFuture;
 import java.io.IOException;
@@ -114,7 +115,7 @@ public final class Gateway implements AutoCloseable {
         bootstrap.bind(new InetSocketAddress(address, config.port())).awaitUninterruptibly();
     if (!bound.isSuccess()) {
       if (ownLoops) {
-        loops.shutdownGracefully(0, 1, TimeUnit.SECONDS);
+        stop(loops);
       }
       throw new IOException(
           "cannot listen on "
@@ -185,8 +186,13 @@ public final class Gateway implements AutoCloseable {
     listening.close().awaitUninterruptibly();
     open.close().awaitUninterruptibly();
     if (ownLoops) {
-      loops.shutdownGracefully(0, 2, TimeUnit.SECONDS).awaitUninterruptibly(5, TimeUnit.SECONDS);
+      stop(loops);
     }
+  }
+
+  private static void stop(EventLoopGroup group) {
+    Future<?> stopped = group.shutdownGracefully(0, 2, TimeUnit.SECONDS);
+    stopped.awaitUninterruptibly(5, TimeUnit.SECONDS);
   }
 
   /// Refuses what the decoder would only tolerate: a request with both a length and chunks is how
@@ -210,7 +216,7 @@ public final class Gateway implements AutoCloseable {
 
   private void opened(SocketChannel channel) {
     if (open.size() >= config.connections()) {
-      channel.close();
+      channel.unsafe().closeForcibly();
       return;
     }
     open.add(channel);

@@ -164,8 +164,7 @@ final class ModelShelf {
     Files.createDirectories(partial);
     Path arriving = partial.resolve(model.manifest().hex());
     Files.write(arriving, bytes);
-    Files.move(
-        arriving, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    Files.move(arriving, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     return bytes;
   }
 
@@ -191,8 +190,7 @@ final class ModelShelf {
     entry.putObject("annotations").put("org.opencontainers.image.ref.name", model.fullName());
     Path fresh = directory.resolve("index.json.new");
     Files.write(fresh, JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(root));
-    Files.move(
-        fresh, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
   }
 
   private void makeRoom(List<ModelFiles.File> parts) throws IOException, ModelUnusable {
@@ -276,7 +274,8 @@ final class ModelShelf {
     return Files.size(file) == blob.sizeBytes() && blob.hash().equals(hash(file));
   }
 
-  private static Hash hash(Path file) throws IOException {
+  /// SHA-256 of a file.
+  static Hash hash(Path file) throws IOException {
     MessageDigest sha256;
     try {
       sha256 = MessageDigest.getInstance("SHA-256");

@@ -211,9 +211,8 @@ final class PoolModels extends ModelsGrpc.ModelsImplBase {
 
   private Proto.CatalogPart part(Market.Catalog catalog, PoolMarket.Listed listed) {
     Map<Hash, List<Market.Listing>> listings = catalog.listings();
-    Proto.CatalogPart.Builder part = Proto.CatalogPart.newBuilder()
-            .setVersion(catalog.version())
-            .setPoolPermille(poolPermille);
+    Proto.CatalogPart.Builder part =
+        Proto.CatalogPart.newBuilder().setVersion(catalog.version()).setPoolPermille(poolPermille);
     for (ModelView view : listed.models()) {
       Proto.ListedModel.Builder model =
           Proto.ListedModel.newBuilder()

@@ -121,8 +121,8 @@ final class PoolServer implements Closeable {
     } catch (PoolMill.Unavailable e) {
       throw new PoolStartException(String.valueOf(e.getMessage()), e);
     }
-    PoolModels models = new PoolModels(
-            mill, market, blobs, grants, published, config.terms().poolPermille());
+    PoolModels models =
+        new PoolModels(mill, market, blobs, grants, published, config.terms().poolPermille());
     try {
       models.openListed();
       market.start();

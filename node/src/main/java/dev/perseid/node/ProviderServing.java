@@ -287,6 +287,7 @@ final class ProviderServing implements AutoCloseable {
       lock.unlock();
     }
     all.forEach(Station::close);
+    maker.close();
   }
 
   private void wake() {
@@ -516,8 +517,7 @@ final class ProviderServing implements AutoCloseable {
 
   /// One stream, from its beginning to its end. Returns why it ended.
   private String serve(Link now) throws InterruptedException {
-    ServingCall call =
-        new ServingCall(host, book, setting.sealKey().orElse(null));
+    ServingCall call = new ServingCall(host, book, setting.sealKey().orElse(null));
     try {
       int seen = generation();
       List<SignedModelOffer> offers = offers(PoolCatalog.ask(now.channel));

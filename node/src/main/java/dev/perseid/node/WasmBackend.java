@@ -84,7 +84,14 @@ final class WasmBackend implements Backend {
   /// @param scratch folder for large inputs
   /// @param memoryBytes what one run may use
   /// @param parallel requests that run at once
-  WasmBackend(Sandbox sandbox, Model model, Path module, Blob blob, Path scratch, long memoryBytes, int parallel) {
+  WasmBackend(
+      Sandbox sandbox,
+      Model model,
+      Path module,
+      Blob blob,
+      Path scratch,
+      long memoryBytes,
+      int parallel) {
     this.sandbox = sandbox;
     this.model = model;
     this.module = module;

@@ -120,17 +120,14 @@ final class ModelShelfTest {
   void whatArrivesDamagedIsFetchedAgainOnce() throws Exception {
     pool.misbehave(BlobHost.Fault.NONE, BlobHost.Fault.NONE, BlobHost.Fault.CORRUPT);
     assertThat(shelf().take(model).get("weights.gguf")).hasBinaryContent(weights);
-    assertThat(notices).containsExactly(
-        "file 'weights.gguf' of me/m:1 arrived damaged: it is fetched again");
+    assertThat(notices)
+        .containsExactly("file 'weights.gguf' of me/m:1 arrived damaged: it is fetched again");
   }
 
   @Test
   void whatArrivesDamagedTwiceIsRefused() throws Exception {
     pool.misbehave(
-        BlobHost.Fault.NONE,
-        BlobHost.Fault.NONE,
-        BlobHost.Fault.CORRUPT,
-        BlobHost.Fault.CORRUPT);
+        BlobHost.Fault.NONE, BlobHost.Fault.NONE, BlobHost.Fault.CORRUPT, BlobHost.Fault.CORRUPT);
     ModelShelf shelf = shelf();
     assertThatThrownBy(() -> shelf.take(model))
         .isInstanceOf(ModelUnusable.class)

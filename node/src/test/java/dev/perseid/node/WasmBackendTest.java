@@ -88,8 +88,7 @@ final class WasmBackendTest {
     List<String> parts = new ArrayList<>();
     Runnable stop =
         of.ask(
-            new Request(
-                "r", api, Hash.ZERO, body.getBytes(StandardCharsets.UTF_8), false),
+            new Request("r", api, Hash.ZERO, body.getBytes(StandardCharsets.UTF_8), false),
             new Answer() {
               @Override
               public void part(byte[] json) {
@@ -129,8 +128,7 @@ final class WasmBackendTest {
       data.append(data.length() > 1 ? "," : "")
           .append(Arrays.asList(row.split(",")).subList(0, COLUMNS));
     }
-    Said said =
-        ask(backend, Api.INFER, body("[" + rows.size() + "," + COLUMNS + "]", data + "]"));
+    Said said = ask(backend, Api.INFER, body("[" + rows.size() + "," + COLUMNS + "]", data + "]"));
     assertThat(said.failure()).isEqualTo(NONE);
     assertThat(said.claim().rows()).isEqualTo(rows.size());
     assertThat(said.claim().computeNs()).isPresent();

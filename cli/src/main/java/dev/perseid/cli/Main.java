@@ -34,6 +34,9 @@ import picocli.CommandLine.Spec;
       ProvidersCommand.class,
       AccountCommand.class,
       KeyCommand.class,
+      ModelCommand.class,
+      AskCommand.class,
+      GatewayCommand.class,
       DoctorCommand.class,
       VersionCommand.class,
       RehearseCommand.class

@@ -5,7 +5,15 @@ package dev.perseid.inference;
 final class BrokenAnswer extends Exception {
   private static final long serialVersionUID = 1;
 
+  private final String what;
+
   BrokenAnswer(String message) {
     super(message, null, false, false);
+    this.what = message;
+  }
+
+  /// What is wrong.
+  String what() {
+    return what;
   }
 }

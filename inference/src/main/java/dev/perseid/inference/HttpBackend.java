@@ -124,7 +124,7 @@ public final class HttpBackend implements Backend {
     try {
       splice = RequestSplice.of(request, model);
     } catch (BrokenAnswer e) {
-      answer.failed(new Failure(Failure.Kind.INVALID, e.getMessage()), Claim.NONE);
+      answer.failed(new Failure(Failure.Kind.INVALID, e.what()), Claim.NONE);
       return () -> {};
     }
     if (underWay.incrementAndGet() > settings.connections()) {

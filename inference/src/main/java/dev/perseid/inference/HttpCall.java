@@ -147,7 +147,7 @@ final class HttpCall extends HttpExchange implements Runnable, EventStream.Sink 
             stream.read(in);
           }
         } catch (BrokenAnswer e) {
-          broken(e.getMessage());
+          broken(e.what());
         }
       }
       case WHOLE, FAULT -> {
@@ -258,7 +258,7 @@ final class HttpCall extends HttpExchange implements Runnable, EventStream.Sink 
             scan.begun() == 0 ? "It sent no choices." : "It sent too few choices.");
       }
     } catch (BrokenAnswer e) {
-      broken(e.getMessage());
+      broken(e.what());
       return;
     }
     answer.part(json);

@@ -84,10 +84,10 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
         }
       }
       if (part instanceof HttpContent content && !informational) {
-        if (content.content().isReadable() && exchange == x) {
+        if (content.content().isReadable() && x.connection != null) {
           x.body(content.content());
         }
-        if (content instanceof LastHttpContent && exchange == x) {
+        if (content instanceof LastHttpContent && x.connection != null) {
           finish(x);
         }
       }

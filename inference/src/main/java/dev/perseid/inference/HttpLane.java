@@ -119,7 +119,7 @@ final class HttpLane {
     }
     x.place = -1;
     HttpExchange last = open.removeLast();
-    if (last != x) {
+    if (at < open.size()) {
       open.set(at, last);
       last.place = at;
     }

@@ -15,7 +15,7 @@ record ServerLoad(int running, int waiting, int cachePermille) {
     double waiting = 0;
     double cache = 0;
     boolean found = false;
-    for (String line : new String(metrics, StandardCharsets.UTF_8).split("\n")) {
+    for (String line : new String(metrics, StandardCharsets.UTF_8).lines().toList()) {
       if (line.isEmpty() || line.charAt(0) == '#') {
         continue;
       }
@@ -61,8 +61,10 @@ record ServerLoad(int running, int waiting, int cachePermille) {
   /// The number after the name and its labels; a time may follow it.
   private static double value(String line) {
     int labels = line.lastIndexOf('}');
-    String rest = (labels >= 0 ? line.substring(labels + 1) : line.replaceFirst("^\\S+", ""));
-    String number = rest.strip().split("\\s", 2)[0];
+    int space = line.indexOf(' ');
+    String rest = line.substring(labels >= 0 ? labels + 1 : Math.max(space, 0)).strip();
+    int end = rest.indexOf(' ');
+    String number = end < 0 ? rest : rest.substring(0, end);
     try {
       double value = Double.parseDouble(number);
       return Double.isFinite(value) ? value : 0;

@@ -32,9 +32,10 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
-/// A pool seen from a consumer's own machine, for a gateway that runs there and holds the consumer's
-/// key: requests are placed over gRPC, on the consumer's account. With sealing on, the pool routes
-/// what it cannot read; only providers that take sealed requests are then in the catalog.
+/// A pool seen from a consumer's own machine, for a gateway that runs there and holds the
+/// consumer's key: requests are placed over gRPC, on the consumer's account. With sealing on, the
+/// pool routes what it cannot read; only providers that take sealed requests are then in the
+/// catalog.
 ///
 /// Safe for any thread; nothing but [#open] and [#close] blocks.
 public final class RemoteMarket implements Market, AutoCloseable {
@@ -202,8 +203,7 @@ public final class RemoteMarket implements Market, AutoCloseable {
         body = seal.bytes();
         opener = seal.answer();
       } catch (SealException e) {
-        receiver.failed(
-            new Failure(Failure.Kind.INVALID, String.valueOf(e.getMessage())), NOTHING);
+        receiver.failed(new Failure(Failure.Kind.INVALID, String.valueOf(e.getMessage())), NOTHING);
         return new Placed.Running(() -> {});
       }
     }
@@ -285,7 +285,8 @@ public final class RemoteMarket implements Market, AutoCloseable {
           return;
         }
         openedBytes += text.length;
-        // A token has at least one byte: a provider that says more charges for what it did not send.
+        // A token has at least one byte: a provider that says more charges for what it did not
+        // send.
         if (tokens > openedBytes) {
           broken("the provider counts " + tokens + " tokens in " + openedBytes + " bytes");
           return;

@@ -43,8 +43,7 @@ final class ServingChild {
 
   /// The same one whenever it is started in the same folder.
   private static Key key(Path directory) {
-    return Key.of(
-        Hash.sha256(directory.toString().getBytes(StandardCharsets.UTF_8)).bytes());
+    return Key.of(Hash.sha256(directory.toString().getBytes(StandardCharsets.UTF_8)).bytes());
   }
 
   /// @param args port, pool's address, folder, model

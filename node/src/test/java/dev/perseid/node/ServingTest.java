@@ -273,8 +273,7 @@ final class ServingTest {
   @Test
   void aPublishedModelIsFetchedServedPaidAndProved() throws Exception {
     Model tree =
-        publish(
-            "me/tree", ModelTask.PREDICT, "wasm", "tree.wasm", Files.readAllBytes(TREE));
+        publish("me/tree", ModelTask.PREDICT, "wasm", "tree.wasm", Files.readAllBytes(TREE));
     Key key = Key.generate();
     TokenPrice price = new TokenPrice(0, 0, 0, 1_000_000_000, 0);
     ProviderNode node = provider(key, ServedModel.of("me/tree").at(price));
@@ -311,8 +310,7 @@ final class ServingTest {
     assertThat(inference.toPool()).isEqualTo(100);
     assertThat(record.usage().cpuNs()).isPresent();
     assertThat(node.status().models())
-        .containsExactly(
-            new ModelStatus("me/tree:1", ModelStatus.Stage.SERVED, 0, 0, 1, ""));
+        .containsExactly(new ModelStatus("me/tree:1", ModelStatus.Stage.SERVED, 0, 0, 1, ""));
     assertThat(notices).anyMatch(n -> n.equals("model me/tree:1 is ready: perseid-wasm"));
   }
 

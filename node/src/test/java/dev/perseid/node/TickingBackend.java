@@ -75,8 +75,7 @@ final class TickingBackend implements Backend {
     Ticks ticks = new Ticks(answer, most);
     running.incrementAndGet();
     synchronized (ticks) {
-      ticks.future =
-          clock.scheduleWithFixedDelay(ticks, TICK_MS, TICK_MS, TimeUnit.MILLISECONDS);
+      ticks.future = clock.scheduleWithFixedDelay(ticks, TICK_MS, TICK_MS, TimeUnit.MILLISECONDS);
     }
     return ticks::stop;
   }

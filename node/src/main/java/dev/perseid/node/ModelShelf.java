@@ -274,7 +274,8 @@ final class ModelShelf {
     return Files.size(file) == blob.sizeBytes() && blob.hash().equals(hash(file));
   }
 
-  private static Hash hash(Path file) throws IOException {
+  /// SHA-256 of a file.
+  static Hash hash(Path file) throws IOException {
     MessageDigest sha256;
     try {
       sha256 = MessageDigest.getInstance("SHA-256");

@@ -287,6 +287,7 @@ final class ProviderServing implements AutoCloseable {
       lock.unlock();
     }
     all.forEach(Station::close);
+    maker.close();
   }
 
   private void wake() {

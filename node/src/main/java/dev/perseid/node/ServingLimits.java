@@ -93,6 +93,12 @@ public final class ServingLimits {
   /// Times that a model's file which does not match its hash is fetched again.
   public static final int CORRUPT_FETCHES = 1;
 
+  /// Bytes of a file with the key of a server next door.
+  public static final int KEY_FILE_BYTES = 64 << 10;
+
+  /// Threads for the connections to servers next door.
+  public static final int HTTP_THREADS = 4;
+
   /// Rows of one request to a portable model,
   public static final int WASM_ROWS = 1 << 20;
 

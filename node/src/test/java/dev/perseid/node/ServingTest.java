@@ -1,0 +1,448 @@
+package dev.perseid.node;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.google.protobuf.ByteString;
+import dev.perseid.core.Blob;
+import dev.perseid.core.Entry;
+import dev.perseid.core.EntryCodec;
+import dev.perseid.core.ExecutionRecord;
+import dev.perseid.core.Inference;
+import dev.perseid.core.JobId;
+import dev.perseid.core.Model;
+import dev.perseid.core.ModelTask;
+import dev.perseid.core.Outcome;
+import dev.perseid.core.TokenPrice;
+import dev.perseid.gateway.Market;
+import dev.perseid.inference.Api;
+import dev.perseid.inference.Failure;
+import dev.perseid.inference.Request;
+import dev.perseid.settle.Digests;
+import dev.perseid.settle.Key;
+import dev.perseid.settle.Sealed;
+import dev.perseid.settle.SealedRequest;
+import dev.perseid.wire.ModelParts;
+import dev.perseid.wire.Translation;
+import dev.perseid.wire.v1.InferenceGrpc;
+import dev.perseid.wire.v1.Proto;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/// Models served by a real provider in a real pool: from the published files to the receipt.
+@Timeout(120)
+final class ServingTest {
+  private static final long WELCOME = 10_000_000;
+  private static final int POOL_PERMILLE = 50;
+  private static final int ROYALTY_PERMILLE = 100;
+  private static final Path TREE = Path.of("../examples/models/tiny-tree/tiny-tree.wasm");
+  private static final JsonMapper JSON = JsonMapper.builder().build();
+
+  @TempDir Path folder;
+  private final Key poolKey = Key.generate();
+  private final Key authorKey = Key.generate();
+  private final Key consumerKey = Key.generate();
+  private final TickingBackend ticking = new TickingBackend();
+  private final List<String> notices = new CopyOnWriteArrayList<>();
+  private final List<ProviderNode> nodes = new ArrayList<>();
+  private final List<Process> children = new ArrayList<>();
+  private PoolNode pool;
+  private PoolCaller author;
+  private PoolCaller consumer;
+
+  @BeforeEach
+  void open() throws Exception {
+    pool =
+        PoolNode.start(
+            PoolConfig.usual(folder.resolve("pool"), poolKey)
+                .withWelcome(WELCOME)
+                .withTimes(200, 2_000)
+                .withTerms(new MarketTerms(Optional.empty(), POOL_PERMILLE, Set.of())));
+    author = new PoolCaller(pool.port(), authorKey, "consumer");
+    consumer = new PoolCaller(pool.port(), consumerKey, "consumer");
+  }
+
+  @AfterEach
+  void close() throws Exception {
+    children.forEach(Process::destroyForcibly);
+    nodes.forEach(ProviderNode::close);
+    ticking.close();
+    consumer.close();
+    author.close();
+    pool.close();
+  }
+
+  /// Publishes a model of one file.
+  private Model publish(String name, ModelTask task, String format, String title, byte[] bytes)
+      throws Exception {
+    Blob config = author.put(("{\"about\":\"" + name + "\"}").getBytes(StandardCharsets.UTF_8));
+    Blob file = author.put(bytes);
+    Blob manifest =
+        author.put(
+            """
+            {"schemaVersion":2,"config":{"mediaType":"a/b","digest":"sha256:%s","size":%d},
+             "layers":[{"mediaType":"c/d","digest":"sha256:%s","size":%d,
+               "annotations":{"org.opencontainers.image.title":"%s"}}]}
+            """
+                .formatted(
+                    config.hash().hex(),
+                    config.sizeBytes(),
+                    file.hash().hex(),
+                    file.sizeBytes(),
+                    title)
+                .getBytes(StandardCharsets.UTF_8));
+    Model made =
+        new Model(
+            authorKey.address(),
+            name,
+            "1",
+            manifest.hash(),
+            task,
+            format,
+            "f32",
+            1_000,
+            task == ModelTask.CHAT ? 512 : 0,
+            "Apache-2.0",
+            ROYALTY_PERMILLE,
+            7);
+    Proto.PublishReply reply =
+        author
+            .models()
+            .publish(
+                Proto.PublishRequest.newBuilder()
+                    .setModel(ModelParts.write(made))
+                    .setSignature(Translation.signature(authorKey.sign(Digests.model(made))))
+                    .build());
+    assertThat(reply.hasRefusal()).as("%s", reply).isFalse();
+    return made;
+  }
+
+  private Model chat() throws Exception {
+    return publish(
+        "me/ticks",
+        ModelTask.CHAT,
+        "gguf",
+        "weights.gguf",
+        "weights".getBytes(StandardCharsets.UTF_8));
+  }
+
+  private ProviderNode provider(Key key, ServedModel... models) throws Exception {
+    return provider(key, Workshop::new, models);
+  }
+
+  private ProviderNode provider(Key key, ProviderNode.Foundry foundry, ServedModel... models)
+      throws Exception {
+    ProviderNode node =
+        ProviderNode.start(
+            ProviderChild.config(
+                    key, pool.port(), poolKey.address(), folder.resolve("provider"), "p")
+                .withModels(List.of(models)),
+            notices::add,
+            foundry);
+    nodes.add(node);
+    return node;
+  }
+
+  private ProviderNode tickingProvider(Key key) throws Exception {
+    return provider(
+        key,
+        (config, sandbox, transfer, told) -> (served, model) -> ticking,
+        ServedModel.of("me/ticks"));
+  }
+
+  private Market.Listing listing(Model model) {
+    List<Market.Listing> found = new ArrayList<>();
+    Until.holds(() -> {
+      found.clear();
+      found.addAll(
+          pool.market().catalog().listings().getOrDefault(model.manifest(), List.of()).stream()
+              .filter(l -> l.live().reachable())
+              .toList());
+      return !found.isEmpty();
+    });
+    return found.getFirst();
+  }
+
+  /// What came of one request.
+  private static final class Ear implements Market.Receiver {
+    final LinkedBlockingQueue<String> parts = new LinkedBlockingQueue<>();
+    final CompletableFuture<Market.Bill> bill = new CompletableFuture<>();
+    volatile Optional<Failure> failure = Optional.empty();
+
+    @Override
+    public void part(byte[] json) {
+      parts.add(new String(json, StandardCharsets.UTF_8));
+    }
+
+    @Override
+    public void done(Market.Bill theBill) {
+      bill.complete(theBill);
+    }
+
+    @Override
+    public void failed(Failure why, Market.Bill theBill) {
+      failure = Optional.of(why);
+      bill.complete(theBill);
+    }
+
+    String next() throws InterruptedException {
+      String part = parts.poll(20, TimeUnit.SECONDS);
+      assertThat(part).as("a part").isNotNull();
+      return part;
+    }
+
+    Market.Bill end() throws Exception {
+      return bill.get(30, TimeUnit.SECONDS);
+    }
+  }
+
+  private Market.Placed.Running ask(
+      Market.Listing listing, String id, Api api, String body, long maxTokens, Ear ear) {
+    Market.Placed placed =
+        pool.market()
+            .ask(
+                new Market.Caller(consumerKey.address(), "k"),
+                listing,
+                new Request(
+                    id,
+                    api,
+                    listing.model().manifest(),
+                    body.getBytes(StandardCharsets.UTF_8),
+                    api != Api.INFER),
+                maxTokens,
+                ear);
+    assertThat(placed).isInstanceOf(Market.Placed.Running.class);
+    return (Market.Placed.Running) placed;
+  }
+
+  private Market.Placed.Running chat(Market.Listing listing, String id, int tokens, Ear ear) {
+    return ask(listing, id, Api.CHAT, body(tokens), tokens, ear);
+  }
+
+  private static String body(int tokens) {
+    return "{\"model\":\"me/ticks\",\"max_tokens\":" + tokens + ",\"messages\":[]}";
+  }
+
+  private long free(dev.perseid.core.Address account) {
+    try {
+      return pool.mill().ask(p -> p.balance(account));
+    } catch (Exception e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  private List<Entry> entries() {
+    List<Entry> all = new ArrayList<>();
+    consumer
+        .jobs()
+        .records(Proto.RecordsRequest.getDefaultInstance())
+        .forEachRemaining(part ->
+            part.getEntriesList().forEach(b -> all.add(EntryCodec.decode(b.toByteArray()))));
+    return all;
+  }
+
+  private List<String> receipts() {
+    List<String> all = new ArrayList<>();
+    consumer
+        .jobs()
+        .receipts(
+            Proto.ReceiptsRequest.newBuilder()
+                .setJob(Translation.bytes(JobId.tab(consumerKey.address())))
+                .build())
+        .forEachRemaining(part -> all.addAll(part.getReceiptsList()));
+    return all;
+  }
+
+  @Test
+  void aPublishedModelIsFetchedServedPaidAndProved() throws Exception {
+    Model tree =
+        publish("me/tree", ModelTask.PREDICT, "wasm", "tree.wasm", Files.readAllBytes(TREE));
+    Key key = Key.generate();
+    TokenPrice price = new TokenPrice(0, 0, 0, 1_000_000_000, 0);
+    ProviderNode node = provider(key, ServedModel.of("me/tree").at(price));
+    Market.Listing listing = listing(tree);
+    assertThat(listing.offer().backend()).isEqualTo("perseid-wasm");
+    assertThat(folder.resolve("provider/models/index.json")).content().contains("me/tree:1");
+    Ear ear = new Ear();
+    ask(
+        listing,
+        "r1",
+        Api.INFER,
+        """
+        {"inputs":[{"name":"x","datatype":"FP32","shape":[2,8],
+          "data":[[1,2,3,4,5,6,7,8],[8,7,6,5,4,3,2,1]]}]}
+        """,
+        0,
+        ear);
+    Market.Bill bill = ear.end();
+    assertThat(ear.failure).isEmpty();
+    JsonNode answer = JSON.readTree(ear.next());
+    assertThat(answer.path("outputs").get(0).path("shape").toString()).isEqualTo("[2,2]");
+    assertThat(bill.rows()).isEqualTo(2);
+    assertThat(bill.charge()).isEqualTo(2_000);
+    Until.holds(() -> free(key.address()) == 2_000 - 100 - 200);
+    assertThat(free(authorKey.address())).isEqualTo(WELCOME + 200);
+    Until.holds(() -> receipts().size() == 1);
+    assertThat(Receipt.verify(receipts().getFirst(), Optional.of(pool.address())))
+        .isInstanceOf(Receipt.Check.Verified.class);
+    ExecutionRecord record = entries().getFirst().record();
+    Inference inference = record.inference().orElseThrow();
+    assertThat(record.kind()).isEqualTo("me/tree:1");
+    assertThat(record.provider()).isEqualTo(key.address());
+    assertThat(inference.rows()).isEqualTo(2);
+    assertThat(inference.toPool()).isEqualTo(100);
+    assertThat(record.usage().cpuNs()).isPresent();
+    assertThat(node.status().models())
+        .containsExactly(new ModelStatus("me/tree:1", ModelStatus.Stage.SERVED, 0, 0, 1, ""));
+    assertThat(notices).anyMatch(n -> n.equals("model me/tree:1 is ready: perseid-wasm"));
+  }
+
+  @Test
+  void aConsumerThatHangsUpPaysForWhatCame() throws Exception {
+    Model model = chat();
+    Key key = Key.generate();
+    tickingProvider(key);
+    Ear ear = new Ear();
+    Market.Placed.Running running = chat(listing(model), "r1", 100_000, ear);
+    ear.next();
+    ear.next();
+    running.cancel().run();
+    Market.Bill bill = ear.end();
+    assertThat(ear.failure.orElseThrow().kind()).isEqualTo(Failure.Kind.CANCELLED);
+    assertThat(bill.completionTokens()).isBetween(2L, 5_000L);
+    assertThat(ticking.running).as("the provider has stopped").hasValue(0);
+    long author = bill.charge() * ROYALTY_PERMILLE / 1_000;
+    long share = bill.charge() * POOL_PERMILLE / 1_000;
+    Until.holds(() -> free(key.address()) == bill.charge() - author - share);
+    assertThat(entries().getFirst().record().outcome()).isEqualTo(Outcome.CANCELLED);
+  }
+
+  @Test
+  void manyStreamsAtOnceAreAllPaid() throws Exception {
+    Model model = chat();
+    Key key = Key.generate();
+    tickingProvider(key);
+    Market.Listing listing = listing(model);
+    List<Ear> ears = new ArrayList<>();
+    for (int i = 0; i < 8; i++) {
+      Ear ear = new Ear();
+      ears.add(ear);
+      chat(listing, "r" + i, 20 + i, ear);
+    }
+    long all = 0;
+    for (int i = 0; i < 8; i++) {
+      Market.Bill bill = ears.get(i).end();
+      assertThat(ears.get(i).failure).isEmpty();
+      assertThat(ears.get(i).parts).hasSize(20 + i);
+      assertThat(bill.completionTokens()).isEqualTo(20 + i);
+      all += bill.charge() - bill.charge() * 100 / 1_000 - bill.charge() * 50 / 1_000;
+    }
+    long earned = all;
+    Until.holds(() -> free(key.address()) == earned);
+    assertThat(notices).noneMatch(n -> n.contains("WARNING"));
+  }
+
+  @Test
+  void aSealedRequestPassesThroughThePoolUnread() throws Exception {
+    Model model = chat();
+    Key key = Key.generate();
+    tickingProvider(key);
+    Market.Listing listing = listing(model);
+    SealedRequest sealed =
+        Sealed.request(
+            listing.offer().sealKey().orElseThrow(),
+            "r1",
+            Seal.bound(listing.offerHash(), Api.CHAT, true),
+            body(3).getBytes(StandardCharsets.UTF_8));
+    Iterator<Proto.AskPart> answer =
+        InferenceGrpc.newBlockingStub(consumer.channelWithToken())
+            .ask(
+                Proto.AskRequest.newBuilder()
+                    .setRequestId("r1")
+                    .setOffer(Translation.bytes(listing.offerHash()))
+                    .setApi("chat")
+                    .setBody(ByteString.copyFrom(sealed.bytes()))
+                    .setStream(true)
+                    .setSealed(true)
+                    .setMaxTokens(50)
+                    .build());
+    StringBuilder read = new StringBuilder();
+    Proto.AskPart part = answer.next();
+    for (; part.hasJson(); part = answer.next()) {
+      assertThat(part.getJson().toStringUtf8()).doesNotContain("content");
+      read.append(
+          new String(sealed.answer().open(part.getJson().toByteArray()), StandardCharsets.UTF_8));
+    }
+    assertThat(part.getEnd().hasFailure()).isFalse();
+    assertThat(read.toString().split("\"content\":\"t\"", -1)).hasSize(1 + 3);
+    assertThat(part.getEnd().getCompletionTokens()).isEqualTo(3);
+    Until.holds(() -> free(key.address()) > 0);
+  }
+
+  @Test
+  void aProviderThatIsKilledCostsNothingAndComesBack() throws Exception {
+    Model model = chat();
+    Process child = child();
+    Market.Listing listing = listing(model);
+    Ear ear = new Ear();
+    chat(listing, "r1", 100_000, ear);
+    ear.next();
+    child.destroyForcibly();
+    Market.Bill bill = ear.end();
+    assertThat(ear.failure.orElseThrow().kind()).isEqualTo(Failure.Kind.BROKEN);
+    assertThat(bill.charge()).isZero();
+    Until.holds(() -> entries().size() == 1);
+    assertThat(entries().getFirst().record().charge()).isZero();
+    child();
+    Until.holds(() -> !listing(model).offerHash().equals(listing.offerHash()));
+    Ear again = new Ear();
+    chat(listing(model), "r2", 3, again);
+    assertThat(again.end().completionTokens()).isEqualTo(3);
+    Until.holds(() -> entries().size() == 2 && receipts().size() == 2);
+    assertThat(entries().getLast().record().charge()).isPositive();
+    for (String receipt : receipts()) {
+      assertThat(Receipt.verify(receipt, Optional.of(pool.address())))
+          .isInstanceOf(Receipt.Check.Verified.class);
+    }
+  }
+
+  private Process child() {
+    Process child =
+        ServingChild.start(pool.port(), poolKey.address(), folder.resolve("killed"), "me/ticks");
+    children.add(child);
+    return child;
+  }
+
+  @Test
+  void whoDrainsEndsItsAnswersAndIsPaid() throws Exception {
+    Model model = chat();
+    Key key = Key.generate();
+    ProviderNode node = tickingProvider(key);
+    Ear ear = new Ear();
+    chat(listing(model), "r1", 60, ear);
+    ear.next();
+    assertThat(node.drain(Duration.ofSeconds(20))).isTrue();
+    assertThat(ear.end().completionTokens()).isEqualTo(60);
+    assertThat(ear.failure).isEmpty();
+    assertThat(free(key.address())).isPositive();
+    assertThat(pool.market().catalog().listings().getOrDefault(model.manifest(), List.of()))
+        .noneMatch(l -> l.live().reachable());
+  }
+}

@@ -71,7 +71,7 @@ public final class Gateway implements AutoCloseable {
     this.config = config;
     this.market = market;
     this.loopback = address.isLoopbackAddress();
-    this.dialects = Dialects.all();
+    this.dialects = Dialects.all(market);
     for (Dialect dialect : dialects) {
       for (Route route : dialect.routes()) {
         routes.add(new Served(dialect, route));

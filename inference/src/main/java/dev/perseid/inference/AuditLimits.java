@@ -8,6 +8,10 @@ final class AuditLimits {
   /// Margins count up to this many logits: one absurd token must not weigh more than many odd ones.
   static final double MARGIN_CLIP = 2;
 
+  /// When it is about clearing a provider they count up to this many only: many small ones are what
+  /// would have to show.
+  static final double FINE_CLIP = 0.1;
+
   /// Deviations of log probabilities count up to this many nats.
   static final double LOGPROB_CLIP = 1;
 
@@ -41,7 +45,7 @@ final class AuditLimits {
   static final double REPEAT_HIGH = 0.02;
 
   /// Nats per token that an honest engine's distribution may be bent.
-  static final double TILT_SLACK = 0.003;
+  static final double TILT_SLACK = 0.0005;
 
   /// How often an honest provider is ever called a cheat, over its whole life, by all signs
   /// together.

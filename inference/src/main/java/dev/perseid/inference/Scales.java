@@ -18,23 +18,35 @@ final class Scales {
 
   private final double low;
   private final double high;
+  private final double zoom;
   private final double[] guilt;
   private final double[] innocence;
   private final int epoch;
   private final boolean tipped;
 
   private Scales(
-      double low, double high, double[] guilt, double[] innocence, int epoch, boolean tipped) {
+      double low,
+      double high,
+      double zoom,
+      double[] guilt,
+      double[] innocence,
+      int epoch,
+      boolean tipped) {
     this.low = low;
     this.high = high;
+    this.zoom = zoom;
     this.guilt = guilt;
     this.innocence = innocence;
     this.epoch = epoch;
     this.tipped = tipped;
   }
 
-  static Scales of(double low, double high) {
-    return new Scales(low, high, new double[STAKES], new double[CLEARING.length], 1, false);
+  /// @param low mean of the values that the honest stay below
+  /// @param high mean of `min(1, zoom * value)` that cheats are above
+  /// @param zoom makes small values count when it is about clearing: a bound near what cheats show lets
+  ///   honest ones be cleared with few values
+  static Scales of(double low, double high, double zoom) {
+    return new Scales(low, high, zoom, new double[STAKES], new double[CLEARING.length], 1, false);
   }
 
   /// Whether it has tipped against the provider; for good.
@@ -64,10 +76,10 @@ final class Scales {
         g[i] += Math.log1p(stake(i) * (x - low));
       }
       for (int i = 0; i < CLEARING.length; i++) {
-        c[i] += Math.log1p(CLEARING[i] / (1 - high) * (high - x));
+        c[i] += Math.log1p(CLEARING[i] / (1 - high) * (high - Math.min(1, zoom * x)));
       }
       if (logMean(g) >= -Math.log(alpha(alpha, k))) {
-        return new Scales(low, high, g, c, k, true);
+        return new Scales(low, high, zoom, g, c, k, true);
       }
       if (logMean(c) >= -Math.log(beta)) {
         g = new double[STAKES];
@@ -75,7 +87,7 @@ final class Scales {
         k++;
       }
     }
-    return new Scales(low, high, g, c, k, false);
+    return new Scales(low, high, zoom, g, c, k, false);
   }
 
   /// From 1/4 to 3/4 of the greatest that keeps the wealth above 0, evenly in the logarithm.

@@ -52,12 +52,13 @@ public final class Suspicion {
   /// Nothing is known yet.
   public static Suspicion fresh(Baseline baseline) {
     return new Suspicion(
-        Scales.of(baseline.margin(), baseline.marginCheat()),
+        Scales.of(
+            baseline.margin(), baseline.marginCheat(), AuditLimits.MARGIN_CLIP / AuditLimits.FINE_CLIP),
         TiltScales.fresh(),
-        Scales.of(baseline.logprob(), baseline.logprobCheat()),
-        Scales.of(AuditLimits.COUNT_LOW, AuditLimits.COUNT_HIGH),
-        Scales.of(AuditLimits.FINISH_LOW, AuditLimits.FINISH_HIGH),
-        Scales.of(AuditLimits.REPEAT_LOW, AuditLimits.REPEAT_HIGH),
+        Scales.of(baseline.logprob(), baseline.logprobCheat(), 1),
+        Scales.of(AuditLimits.COUNT_LOW, AuditLimits.COUNT_HIGH, 1),
+        Scales.of(AuditLimits.FINISH_LOW, AuditLimits.FINISH_HIGH, 1),
+        Scales.of(AuditLimits.REPEAT_LOW, AuditLimits.REPEAT_HIGH, 1),
         0,
         0,
         0,

@@ -155,8 +155,8 @@ final class SuspicionTest {
     int cleared = 0;
     int lives = 1_000;
     for (int life = 0; life < lives; life++) {
-      Scales scales = Scales.of(0.01, 0.05);
-      Scales cheat = Scales.of(0.01, 0.05);
+      Scales scales = Scales.of(0.01, 0.05, 1);
+      Scales cheat = Scales.of(0.01, 0.05, 1);
       float[] values = new float[1_000];
       float[] odd = new float[1_000];
       for (int i = 0; i < values.length; i++) {
@@ -178,9 +178,9 @@ final class SuspicionTest {
     }
     Baseline b = Baseline.of(honest);
     assertThat(b.margin()).isBetween(1e-5, 5e-3);
-    assertThat(b.marginCheat()).isGreaterThan(b.margin());
-    assertThat(Baseline.of(List.of()).margin()).isEqualTo(1e-5);
-    assertThatThrownBy(() -> new Baseline(0.1, 0.1, 0.1, 0.2))
+    assertThat(b.marginCheat()).isGreaterThan(Baseline.USUAL.marginCheat());
+    assertThat(Baseline.of(List.of())).isEqualTo(Baseline.USUAL);
+    assertThatThrownBy(() -> new Baseline(0.1, 0.1, 0.1, 0.1))
         .isInstanceOf(IllegalArgumentException.class);
   }
 

@@ -5,10 +5,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.google.protobuf.ByteString;
+import dev.perseid.core.Address;
 import dev.perseid.core.Blob;
 import dev.perseid.core.Entry;
 import dev.perseid.core.EntryCodec;
 import dev.perseid.core.ExecutionRecord;
+import dev.perseid.core.Hash;
 import dev.perseid.core.Inference;
 import dev.perseid.core.JobId;
 import dev.perseid.core.Model;
@@ -27,6 +29,10 @@ import dev.perseid.wire.ModelParts;
 import dev.perseid.wire.Translation;
 import dev.perseid.wire.v1.InferenceGrpc;
 import dev.perseid.wire.v1.Proto;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -40,6 +46,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -53,6 +60,7 @@ final class ServingTest {
   private static final int POOL_PERMILLE = 50;
   private static final int ROYALTY_PERMILLE = 100;
   private static final Path TREE = Path.of("../examples/models/tiny-tree/tiny-tree.wasm");
+  private static final String API_KEY = "sk-perseid-test";
   private static final JsonMapper JSON = JsonMapper.builder().build();
 
   @TempDir Path folder;
@@ -60,6 +68,7 @@ final class ServingTest {
   private final Key authorKey = Key.generate();
   private final Key consumerKey = Key.generate();
   private final TickingBackend ticking = new TickingBackend();
+  private final HttpClient http = HttpClient.newHttpClient();
   private final List<String> notices = new CopyOnWriteArrayList<>();
   private final List<ProviderNode> nodes = new ArrayList<>();
   private final List<Process> children = new ArrayList<>();
@@ -74,7 +83,9 @@ final class ServingTest {
             PoolConfig.usual(folder.resolve("pool"), poolKey)
                 .withWelcome(WELCOME)
                 .withTimes(200, 2_000)
-                .withTerms(new MarketTerms(Optional.empty(), POOL_PERMILLE, Set.of())));
+                .withTerms(
+                    new MarketTerms(Optional.empty(), POOL_PERMILLE, Set.of())
+                        .withGateway("127.0.0.1", 0)));
     author = new PoolCaller(pool.port(), authorKey, "consumer");
     consumer = new PoolCaller(pool.port(), consumerKey, "consumer");
   }
@@ -84,6 +95,7 @@ final class ServingTest {
     children.forEach(Process::destroyForcibly);
     nodes.forEach(ProviderNode::close);
     ticking.close();
+    http.close();
     consumer.close();
     author.close();
     pool.close();
@@ -240,7 +252,7 @@ final class ServingTest {
     return "{\"model\":\"me/ticks\",\"max_tokens\":" + tokens + ",\"messages\":[]}";
   }
 
-  private long free(dev.perseid.core.Address account) {
+  private long free(Address account) {
     try {
       return pool.mill().ask(p -> p.balance(account));
     } catch (Exception e) {
@@ -428,6 +440,92 @@ final class ServingTest {
         ServingChild.start(pool.port(), poolKey.address(), folder.resolve("killed"), "me/ticks");
     children.add(child);
     return child;
+  }
+
+  /// Asks the gateway with an API key of the consumer's, as any program would.
+  private HttpResponse<Stream<String>> post(int tokens) throws Exception {
+    consumer
+        .models()
+        .makeKey(
+            Proto.MakeKeyRequest.newBuilder()
+                .setName("test")
+                .setKeyHash(
+                    Translation.bytes(Hash.sha256(API_KEY.getBytes(StandardCharsets.UTF_8))))
+                .build());
+    return http.send(
+        HttpRequest.newBuilder(
+                URI.create(
+                    "http://127.0.0.1:"
+                        + pool.gateway().orElseThrow().port()
+                        + "/v1/chat/completions"))
+            .header("authorization", "Bearer " + API_KEY)
+            .header("content-type", "application/json")
+            .POST(
+                HttpRequest.BodyPublishers.ofString(
+                    """
+                    {"model":"me/ticks","max_tokens":%d,"stream":true,
+                      "messages":[{"role":"user","content":"go"}]}
+                    """
+                        .formatted(tokens)))
+            .build(),
+        HttpResponse.BodyHandlers.ofLines());
+  }
+
+  @Test
+  void anHttpClientStreamsThroughTheGateway() throws Exception {
+    Model model = chat();
+    Key key = Key.generate();
+    tickingProvider(key);
+    listing(model);
+    HttpResponse<Stream<String>> answer = post(25);
+    assertThat(answer.statusCode()).isEqualTo(200);
+    List<String> lines = answer.body().filter(l -> !l.isEmpty()).toList();
+    assertThat(lines.stream().filter(l -> l.contains("\"content\":\"t\""))).hasSize(25);
+    assertThat(lines.getLast()).isEqualTo("data: [DONE]");
+    Until.holds(() -> free(key.address()) > 0 && receipts().size() == 1);
+    assertThat(Receipt.verify(receipts().getFirst(), Optional.of(pool.address())))
+        .isInstanceOf(Receipt.Check.Verified.class);
+    assertThat(entries().getFirst().record().inference().orElseThrow().completionTokens())
+        .isEqualTo(25);
+  }
+
+  @Test
+  void anHttpClientThatHangsUpStopsTheProvider() throws Exception {
+    Model model = chat();
+    Key key = Key.generate();
+    tickingProvider(key);
+    listing(model);
+    try (Stream<String> lines = post(100_000).body()) {
+      assertThat(lines.limit(10).toList()).hasSize(10);
+      assertThat(ticking.running).hasValue(1);
+    }
+    Until.holds(() -> ticking.running.get() == 0);
+    Until.holds(() -> entries().size() == 1);
+    ExecutionRecord record = entries().getFirst().record();
+    assertThat(record.outcome()).isEqualTo(Outcome.CANCELLED);
+    assertThat(record.inference().orElseThrow().completionTokens()).isBetween(4L, 99_999L);
+    Until.holds(() -> free(key.address()) > 0);
+  }
+
+  @Test
+  void aKilledProviderEndsAStreamWithAnErrorThatClientsSee() throws Exception {
+    Model model = chat();
+    Process child = child();
+    listing(model);
+    try (Stream<String> lines = post(100_000).body()) {
+      List<String> read = new ArrayList<>();
+      Iterator<String> each = lines.iterator();
+      while (each.hasNext()) {
+        read.add(each.next());
+        if (read.size() == 10) {
+          child.destroyForcibly();
+        }
+      }
+      assertThat(read).noneMatch(l -> l.contains("[DONE]"));
+      assertThat(read).anyMatch(l -> l.contains("\"error\""));
+    }
+    Until.holds(() -> entries().size() == 1);
+    assertThat(entries().getFirst().record().charge()).isZero();
   }
 
   @Test

@@ -42,9 +42,11 @@ final class TickingBackend implements Backend {
       }
       boolean last = sent + 1 >= most;
       answer.part(
-          ("{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"t\"},\"finish_reason\":"
-                  + (last ? "\"stop\"" : "null")
-                  + "}]}")
+          """
+          {"id":"c","object":"chat.completion.chunk","created":1,"model":"ticks",\
+          "choices":[{"index":0,"delta":{"content":"t"},"finish_reason":%s}]}\
+          """
+              .formatted(last ? "\"stop\"" : "null")
               .getBytes(StandardCharsets.UTF_8));
       sent++;
       if (last) {

@@ -181,9 +181,7 @@ public final class OnnxBackend implements Backend {
   }
 
   private static String firstLine(@Nullable String message) {
-    return message == null
-        ? "no reason is given"
-        : message.lines().findFirst().orElse("").strip();
+    return message == null ? "no reason is given" : message.lines().findFirst().orElse("").strip();
   }
 
   private static OnnxSignature signature(Path model, OrtSession session)
@@ -192,15 +190,14 @@ public final class OnnxBackend implements Backend {
     for (NodeInfo node : session.getInputInfo().values()) {
       inputs.add(
           tensor(node)
-              .orElseThrow(
-                  () ->
-                      new BrokenModelException(
-                          "the model "
-                              + model
-                              + " wants input '"
-                              + node.getName()
-                              + "', which is no tensor that can be written in JSON: export it with"
-                              + " another datatype")));
+              .orElseThrow(() ->
+                  new BrokenModelException(
+                      "the model "
+                          + model
+                          + " wants input '"
+                          + node.getName()
+                          + "', which is no tensor that can be written in JSON: export it with"
+                          + " another datatype")));
     }
     List<OnnxSignature.Tensor> outputs = new ArrayList<>();
     for (NodeInfo node : session.getOutputInfo().values()) {
@@ -331,8 +328,7 @@ public final class OnnxBackend implements Backend {
         settings.threadsEach() == 1 && name.endsWith("(cpu)")
             ? OptionalLong.of(THREADS.getCurrentThreadCpuTime() - began)
             : OptionalLong.empty();
-    return new Claim(
-        prompt, 0, 0, rows, cpu, OptionalLong.empty(), OptionalLong.empty(), "");
+    return new Claim(prompt, 0, 0, rows, cpu, OptionalLong.empty(), OptionalLong.empty(), "");
   }
 
   private void infer(Job job, JsonNode body, long began)
@@ -528,7 +524,9 @@ public final class OnnxBackend implements Backend {
     int[] ids = new int[list.size()];
     for (int i = 0; i < ids.length; i++) {
       JsonNode id = list.get(i);
-      if (!id.isIntegralNumber() || !id.canConvertToInt() || id.asInt() < 0
+      if (!id.isIntegralNumber()
+          || !id.canConvertToInt()
+          || id.asInt() < 0
           || id.asInt() >= known.size()) {
         throw RefusedRequest.invalid(at, "Token " + i + " is none of the model's.");
       }

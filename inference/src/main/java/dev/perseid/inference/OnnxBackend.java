@@ -159,9 +159,8 @@ public final class OnnxBackend implements Backend {
       OrtSession session = environment.createSession(model.toString(), options);
       try {
         OnnxSignature signature = signature(model, session);
-        if (tokens.isPresent() && signature.input("input_ids").isEmpty()) {
-          throw new BrokenModelException(
-              "the model " + model + " has a tokenizer, but no input 'input_ids' for its tokens");
+        if (tokens.isPresent()) {
+          forTokens(model, signature);
         }
         return new OnnxBackend(
             settings,
@@ -177,6 +176,26 @@ public final class OnnxBackend implements Backend {
     } catch (OrtException e) {
       throw new BrokenModelException(
           "the model " + model + " cannot be loaded: " + firstLine(e.getMessage()), e);
+    }
+  }
+
+  private static void forTokens(Path model, OnnxSignature signature) throws BrokenModelException {
+    if (signature.input("input_ids").isEmpty()) {
+      throw new BrokenModelException(
+          "the model " + model + " has a tokenizer, but no input 'input_ids' for its tokens");
+    }
+    for (OnnxSignature.Tensor input : signature.inputs()) {
+      if (!Set.of("input_ids", "attention_mask", "token_type_ids").contains(input.name())
+          || !input.datatype().equals("INT64")
+          || input.shape().size() != 2) {
+        throw new BrokenModelException(
+            "the model "
+                + model
+                + " wants input '"
+                + input.name()
+                + "'; a model of texts takes input_ids, attention_mask and token_type_ids, all"
+                + " INT64 of two dimensions");
+      }
     }
   }
 
@@ -648,6 +667,10 @@ public final class OnnxBackend implements Backend {
     }
     boolean interrupted = false;
     for (Thread worker : workers) {
+      if (worker.equals(Thread.currentThread())) {
+        // Closed by a listener: this thread ends when it returns.
+        continue;
+      }
       try {
         worker.join();
       } catch (InterruptedException e) {

@@ -130,8 +130,7 @@ final class ChatRenderer implements Renderer {
   }
 
   private static Problem empty() {
-    return new Problem(
-        Problem.Kind.BROKEN, "The provider's answer was empty.", "provider_failed");
+    return new Problem(Problem.Kind.BROKEN, "The provider's answer was empty.", "provider_failed");
   }
 
   /// Writes the object that has the usage, or gets one.
@@ -190,6 +189,7 @@ final class ChatRenderer implements Renderer {
 
   @Override
   public void failed(Problem problem, Outlet out) {
-    out.event(OpenAiDialect.shape(problem));
+    // The name is for clients that look at nothing else; the others read the object.
+    out.event("error", OpenAiDialect.shape(problem));
   }
 }

@@ -141,7 +141,7 @@ final class OpenAiScan {
       case "provider" -> {
         once(name);
         ours = true;
-        JsonNode node = Json.MAPPER.readTree(parser);
+        JsonNode node = Json.PART.readTree(parser);
         wishes = Wishes.of(node);
       }
       case "route", "transforms" -> {

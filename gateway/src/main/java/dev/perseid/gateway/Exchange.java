@@ -532,6 +532,9 @@ final class Exchange implements Lobby.Guest {
     out.add(
         Map.entry("x-ratelimit-remaining-requests", Integer.toString(Math.max(0, limit - ofKey))));
     out.add(Map.entry("x-ratelimit-reset-requests", "1s"));
+    if (candidate != null) {
+      out.addAll(renderer.headers());
+    }
     return out;
   }
 

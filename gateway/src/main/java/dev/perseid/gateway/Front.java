@@ -596,14 +596,14 @@ final class Front extends ChannelInboundHandlerAdapter {
     }
   }
 
-  /// Tells the client that no more comes, and waits a moment for it to close, so that it can read
-  /// the answer even where it was still sending.
+  /// Tells the client that no more comes, and waits for it to close, so that it can read the answer
+  /// even where it was still sending or is slow.
   private void lastWords() {
     ChannelHandlerContext ctx = ctx();
     if (ctx.channel() instanceof DuplexChannel duplex
         && ctx.pipeline().get(SslHandler.class) == null) {
       duplex.shutdownOutput();
-      loop().schedule(() -> ctx.close(), 1, TimeUnit.SECONDS);
+      loop().schedule(() -> ctx.close(), GatewayLimits.UNREAD_MS, TimeUnit.MILLISECONDS);
     } else {
       ctx.close();
     }

@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.google.protobuf.ByteString;
+import com.sun.net.httpserver.HttpExchange;
+import com.sun.net.httpserver.HttpServer;
 import dev.perseid.core.Address;
 import dev.perseid.core.Blob;
 import dev.perseid.core.Entry;
@@ -29,6 +31,9 @@ import dev.perseid.wire.ModelParts;
 import dev.perseid.wire.Translation;
 import dev.perseid.wire.v1.InferenceGrpc;
 import dev.perseid.wire.v1.Proto;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -487,6 +492,74 @@ final class ServingTest {
         .isInstanceOf(Receipt.Check.Verified.class);
     assertThat(entries().getFirst().record().inference().orElseThrow().completionTokens())
         .isEqualTo(25);
+  }
+
+  @Test
+  void aServerNextDoorIsServed() throws Exception {
+    Model model = publish("me/ticks", ModelTask.CHAT, "api", "README.md", new byte[] {'x'});
+    List<String> bodies = new CopyOnWriteArrayList<>();
+    HttpServer server = server(bodies);
+    try {
+      Key key = Key.generate();
+      provider(
+          key,
+          ServedModel.parse(
+              "me/ticks=http://127.0.0.1:" + server.getAddress().getPort() + "/v1#upstream"));
+      listing(model);
+      List<String> lines = post(50).body().filter(l -> !l.isEmpty()).toList();
+      assertThat(lines.stream().filter(l -> l.contains("\"content\":\"hi\""))).hasSize(2);
+      assertThat(lines.getLast()).isEqualTo("data: [DONE]");
+      assertThat(bodies).anyMatch(b -> b.contains("\"upstream\""));
+      Until.holds(() -> free(key.address()) > 0);
+      Inference inference = entries().getFirst().record().inference().orElseThrow();
+      assertThat(inference.promptTokens()).isEqualTo(9);
+      assertThat(inference.completionTokens()).isEqualTo(2);
+    } finally {
+      server.stop(0);
+    }
+  }
+
+  /// Speaks as much of OpenAI's protocol as a provider needs.
+  private static HttpServer server(List<String> bodies) throws IOException {
+    HttpServer server =
+        HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+    server.createContext("/health", x -> answer(x, "text/plain", "ok"));
+    server.createContext(
+        "/v1/models", x -> answer(x, "application/json", "{\"data\":[{\"id\":\"upstream\"}]}"));
+    String chunk =
+        """
+        data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"upstream",\
+        "choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":%s}]}
+
+        """;
+    server.createContext(
+        "/v1/chat/completions",
+        x -> {
+          bodies.add(new String(x.getRequestBody().readAllBytes(), StandardCharsets.UTF_8));
+          answer(
+              x,
+              "text/event-stream",
+              chunk.formatted("null")
+                  + chunk.formatted("\"stop\"")
+                  + """
+                  data: {"id":"c","object":"chat.completion.chunk","created":1,\
+                  "model":"upstream","choices":[],\
+                  "usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}}
+
+                  data: [DONE]
+
+                  """);
+        });
+    server.start();
+    return server;
+  }
+
+  private static void answer(HttpExchange x, String type, String text) throws IOException {
+    byte[] body = text.getBytes(StandardCharsets.UTF_8);
+    x.getResponseHeaders().set("content-type", type);
+    x.sendResponseHeaders(200, body.length);
+    x.getResponseBody().write(body);
+    x.close();
   }
 
   @Test

@@ -24,6 +24,7 @@ import corpus
 VOCABULARY, WIDTH, LAYERS, HEADS, KEY_HEADS, INNER, CONTEXT = 768, 128, 6, 4, 2, 320, 512
 ROPE_BASE, EPSILON = 10000.0, 1e-5
 HEAD = WIDTH // HEADS
+LONG = 128  # tokens of a document
 
 
 class Norm(nn.Module):
@@ -147,11 +148,12 @@ def learnt(tokenizer, document):
     return ids + tokenizer.encode("<|endoftext|>"), said + [False]
 
 
-def batches(tokenizer, seed, tokens):
+def batches(tokenizer, seed, tokens, skipped):
     """Batches without end of documents of about the same length, each of at most `tokens` tokens with the padding."""
     source, r = corpus.documents(seed), random.Random(seed)
     while True:
-        pool = sorted((learnt(tokenizer, next(source)) for _ in range(4096)), key=lambda d: len(d[0]))
+        pool = (learnt(tokenizer, next(source)) for _ in range(4096))
+        pool = sorted((d for d in pool if len(d[0]) <= LONG or r.random() >= skipped), key=lambda d: len(d[0]))
         made, batch = [], []
         for ids, said in pool:
             ids, said = ids[: CONTEXT + 1], said[: CONTEXT + 1]
@@ -177,6 +179,7 @@ def main():
     options.add_argument("--batch", type=int, default=4096, help="tokens")
     options.add_argument("--rate", type=float, default=3e-3)
     options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--skip", type=float, default=0, help="share of the documents over 128 tokens that is left out")
     options.add_argument("--start", help="a .npz of an earlier run, whose weights and tokenizer go on being trained")
     options.add_argument("--out", required=True)
     o = options.parse_args()
@@ -199,7 +202,7 @@ def main():
     optimizer = torch.optim.AdamW([{"params": decayed, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}],
                                   lr=o.rate, betas=(0.9, 0.95))
     started, saved, step, seen, losses = time.time(), time.time(), 0, 0, []
-    for ids, said in batches(tokenizer, o.seed, o.batch):
+    for ids, said in batches(tokenizer, o.seed, o.batch, o.skip):
         done = step / o.steps if o.steps else (time.time() - started) / o.seconds
         if done >= 1:
             break

@@ -165,7 +165,11 @@ final class KeyCommand implements Callable<Integer> {
         client.revokeKey(key.hash());
         keys.main()
             .screen()
-            .say("revoked " + id(key) + (key.name().isEmpty() ? "" : " (" + key.name() + ")"));
+            .tell(
+                shared.json,
+                "revoked",
+                id(key),
+                "revoked " + id(key) + (key.name().isEmpty() ? "" : " (" + key.name() + ")"));
       }
       return Exit.OK;
     }

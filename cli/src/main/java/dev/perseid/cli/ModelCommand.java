@@ -1,7 +1,6 @@
 package dev.perseid.cli;
 
 import com.fasterxml.jackson.core.JsonGenerator;
-import com.google.protobuf.ByteString;
 import dev.perseid.core.Address;
 import dev.perseid.core.Hash;
 import dev.perseid.node.PoolClient;
@@ -148,12 +147,8 @@ final class ModelCommand implements Callable<Integer> {
     return BigDecimal.valueOf(permille, 1).stripTrailingZeros().toPlainString() + " %";
   }
 
-  private static Hash hash(ByteString bytes) {
-    return Hash.of(bytes.toByteArray());
-  }
-
-  private static String address(ByteString bytes) {
-    return Address.of(bytes.toByteArray()).toString();
+  private static String author(Proto.Model m) {
+    return Address.of(m.getAuthor().toByteArray()).toString();
   }
 
   private static void write(JsonGenerator json, Proto.ListedModel listed) throws IOException {
@@ -161,8 +156,8 @@ final class ModelCommand implements Callable<Integer> {
     json.writeStartObject();
     json.writeStringField("name", m.getName());
     json.writeStringField("version", m.getVersion());
-    json.writeStringField("manifest", hash(m.getManifest()).hex());
-    json.writeStringField("author", address(m.getAuthor()));
+    json.writeStringField("manifest", Models.manifest(listed).hex());
+    json.writeStringField("author", author(m));
     json.writeStringField("task", m.getTask());
     json.writeStringField("format", m.getFormat());
     json.writeStringField("quantisation", m.getQuantisation());
@@ -184,8 +179,8 @@ final class ModelCommand implements Callable<Integer> {
     Proto.ModelOffer offer = o.getOffer();
     Proto.TokenPrice p = offer.getPrice();
     json.writeStartObject();
-    json.writeStringField("offer", hash(o.getOfferHash()).hex());
-    json.writeStringField("provider", address(offer.getProvider()));
+    json.writeStringField("offer", Hash.of(o.getOfferHash().toByteArray()).hex());
+    json.writeStringField("provider", Address.of(offer.getProvider().toByteArray()).toString());
     json.writeStringField("provider_name", o.getProviderName());
     json.writeStringField("region", offer.getRegion());
     json.writeStringField("quantisation", offer.getQuantisation());
@@ -268,9 +263,7 @@ final class ModelCommand implements Callable<Integer> {
                       "model",
                       Models.fullName(listed) + (listed.getWithdrawn() ? ", withdrawn" : ""))
                   .row("manifest", Models.manifest(listed).hex())
-                  .row(
-                      "author",
-                      address(m.getAuthor()) + ", " + percent(m.getRoyaltyPermille()) + " royalty")
+                  .row("author", author(m) + ", " + percent(m.getRoyaltyPermille()) + " royalty")
                   .row("task", m.getTask())
                   .row("weights", m.getFormat() + " " + m.getQuantisation())
                   .row(
@@ -360,7 +353,14 @@ final class ModelCommand implements Callable<Integer> {
       try (PoolClient client = at.connect(models.main())) {
         Proto.ListedModel listed = Models.of(client).one(name);
         client.withdraw(Models.manifest(listed));
-        models.main().screen().say("withdrawn: " + Models.fullName(listed));
+        models
+            .main()
+            .screen()
+            .tell(
+                shared.json,
+                "withdrawn",
+                Models.fullName(listed),
+                "withdrawn: " + Models.fullName(listed));
       }
       return Exit.OK;
     }

@@ -99,6 +99,19 @@ final class Screen {
     }
   }
 
+  /// One fact: a line for people, or an object with one field for programs.
+  void tell(boolean asJson, String field, String value, String line) {
+    if (asJson) {
+      json(json -> {
+        json.writeStartObject();
+        json.writeStringField(field, value);
+        json.writeEndObject();
+      });
+    } else {
+      say(line);
+    }
+  }
+
   private void wipe() {
     if (liveChars > 0) {
       out.print("\r" + " ".repeat(liveChars) + "\r");

@@ -33,6 +33,9 @@ final class Serving {
   /// The port of a pool unless somebody says otherwise.
   static final int USUAL_PORT = 7464;
 
+  /// The port of a gateway unless somebody says otherwise.
+  static final int USUAL_GATEWAY_PORT = 7465;
+
   private static final long FAILURE_CHECK_MS = 250;
 
   /// The logger of everything, and one that speaks whenever the machine is busy; held, because

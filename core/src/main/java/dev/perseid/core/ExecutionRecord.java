@@ -137,6 +137,11 @@ public record ExecutionRecord(
 
   /// The same with what an inference adds.
   ExecutionRecord with(Inference added) {
+    return with(charge, added);
+  }
+
+  /// The same at another charge, with what an inference adds.
+  public ExecutionRecord with(long newCharge, Inference added) {
     return new ExecutionRecord(
         pool,
         job,
@@ -166,7 +171,7 @@ public record ExecutionRecord(
         outputs,
         engine,
         isolation,
-        charge,
+        newCharge,
         Optional.of(added));
   }
 

@@ -164,6 +164,12 @@ public final class Limits {
   /// Model offers that are remembered, outdated ones included.
   public static final int MODEL_OFFERS = 40_000;
 
+  /// Model offers of all providers that are in force at once.
+  public static final int MODEL_OFFERS_IN_FORCE = MODEL_OFFERS / 2;
+
+  /// Model offers of one provider that are remembered, outdated ones included.
+  public static final int MODEL_OFFERS_REMEMBERED_OF_ONE = 4 * MODEL_OFFERS_OF_ONE;
+
   /// Parameters of a model.
   public static final long MODEL_PARAMETERS = 1_000_000_000_000_000L;
 

@@ -99,14 +99,23 @@ final class ModelCheck {
         return "a price is out of range: write 0 to " + Limits.PRICE + " microcredits";
       }
     }
-    if (o.royaltyPermille() < model.royaltyPermille()
-        || o.royaltyPermille() > Limits.ROYALTY_PERMILLE) {
+    if (o.royaltyPermille() > Limits.ROYALTY_PERMILLE || o.poolPermille() > Limits.POOL_PERMILLE) {
+      return "it gives the author "
+          + o.royaltyPermille()
+          + " and the pool "
+          + o.poolPermille()
+          + " thousandths of each charge: write at most "
+          + Limits.ROYALTY_PERMILLE
+          + " and "
+          + Limits.POOL_PERMILLE;
+    }
+    if (o.royaltyPermille() < model.royaltyPermille()) {
       return "it gives the author "
           + o.royaltyPermille()
           + " thousandths of each charge, but the model asks "
           + model.royaltyPermille();
     }
-    if (o.poolPermille() < poolPermille || o.poolPermille() > Limits.POOL_PERMILLE) {
+    if (o.poolPermille() < poolPermille) {
       return "it gives the pool "
           + o.poolPermille()
           + " thousandths of each charge, but the pool asks "

@@ -1,5 +1,6 @@
 package dev.perseid.core;
 
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -41,7 +42,25 @@ final class ModelDecision {
       return;
     }
     ModelMarket.ModelRow known = market.byFullName.get(m.fullName());
+    if (known != null && known.withdrawn) {
+      decision.refuse(
+          what,
+          m.author(),
+          Rejection.Code.INVALID,
+          m.fullName() + " was withdrawn: choose a new version, withdrawn ones do not come back");
+      return;
+    }
+    if (known != null && known.model.equals(signedWhen(m, known.model.madeUs()))) {
+      return;
+    }
     if (known != null && known.model.manifest().equals(m.manifest())) {
+      decision.refuse(
+          what,
+          m.author(),
+          Rejection.Code.INVALID,
+          m.fullName()
+              + " was published under other terms: choose a new version, published ones never"
+              + " change");
       return;
     }
     if (known != null) {
@@ -80,7 +99,34 @@ final class ModelDecision {
               + " in all are the limit");
       return;
     }
+    if (state.ledger.find(m.author()) == null && state.ledger.size() >= Limits.ACCOUNTS) {
+      decision.refuse(
+          what,
+          m.author(),
+          Rejection.Code.OVERLOADED,
+          "the pool has "
+              + Limits.ACCOUNTS
+              + " accounts already and opens none for the author's royalties");
+      return;
+    }
     decision.emit(new Event.ModelPublished(m, c.modelHash(), c.signature(), nowUs));
+  }
+
+  /// The model as if it had been signed at another time.
+  private static Model signedWhen(Model m, long madeUs) {
+    return new Model(
+        m.author(),
+        m.name(),
+        m.version(),
+        m.manifest(),
+        m.task(),
+        m.format(),
+        m.quantisation(),
+        m.parameters(),
+        m.contextTokens(),
+        m.licence(),
+        m.royaltyPermille(),
+        madeUs);
   }
 
   void withdraw(Command.WithdrawModel c) {
@@ -107,21 +153,46 @@ final class ModelDecision {
     if (provider == null) {
       return;
     }
+    if (provider.state != ProviderView.State.SERVING && !c.offers().isEmpty()) {
+      decision.refuse(
+          what,
+          c.provider(),
+          Rejection.Code.STALE,
+          "the provider drains and takes no new requests: connect again");
+      return;
+    }
     String problem = null;
     if (c.offers().size() > Limits.MODEL_OFFERS_OF_ONE) {
       problem =
           c.offers().size() + " models are too many: offer at most " + Limits.MODEL_OFFERS_OF_ONE;
     }
     Set<Hash> seen = new HashSet<>();
+    List<SignedModelOffer> now = new ArrayList<>();
     for (SignedModelOffer signed : c.offers()) {
       if (problem == null) {
         problem = problem(c, signed, seen);
+        ModelMarket.ModelRow row = market.models.get(signed.offer().model());
+        // A model that its author withdrew takes nothing from the others of its providers.
+        if (row != null && !row.withdrawn) {
+          now.add(signed);
+        }
       }
+    }
+    if (problem == null && now.isEmpty() && !c.offers().isEmpty()) {
+      problem = "all of these models were withdrawn: serve another version";
     }
     if (problem != null) {
       decision.refuse(what, c.provider(), Rejection.Code.INVALID, problem);
-    } else if (!c.offers().equals(market.inForce.getOrDefault(c.provider(), List.of()))) {
-      decision.emit(new Event.ModelsOffered(c.provider(), List.copyOf(c.offers()), nowUs));
+    } else if (market.inForceWithout(c.provider()) + now.size() > Limits.MODEL_OFFERS_IN_FORCE) {
+      decision.refuse(
+          what,
+          c.provider(),
+          Rejection.Code.OVERLOADED,
+          "the pool lists as many offers of models as it may ("
+              + Limits.MODEL_OFFERS_IN_FORCE
+              + "): try again later or join another pool");
+    } else if (!now.equals(market.inForce.getOrDefault(c.provider(), List.of()))) {
+      decision.emit(new Event.ModelsOffered(c.provider(), List.copyOf(now), nowUs));
     }
   }
 
@@ -132,9 +203,6 @@ final class ModelDecision {
       return "the model " + o.model() + " is not published here: publish it first";
     }
     String name = row.model.fullName();
-    if (row.withdrawn) {
-      return "the model " + name + " was withdrawn: serve another version";
-    }
     if (!o.provider().equals(c.provider())) {
       return "the offer of " + name + " is of another provider";
     }
@@ -200,11 +268,23 @@ final class ModelDecision {
               + Limits.BATCH_REPORTS);
       return;
     }
+    if (c.signature().length() > Limits.SIGNATURE_CHARS) {
+      decision.refuse(
+          what,
+          c.provider(),
+          Rejection.Code.INVALID,
+          "the signature has more than " + Limits.SIGNATURE_CHARS + " characters");
+      return;
+    }
     boolean signed = !c.signature().isEmpty();
+    Set<Long> numbers = new HashSet<>();
     long batch = -1;
     for (int i = 0; i < count; i++) {
       ExecutionRecord r = c.records().get(i);
-      String problem = market.problem(state.self, c.provider(), r, signed);
+      String problem =
+          numbers.add(r.lease())
+              ? InferenceCheck.problem(market, state.self, c.provider(), r, signed)
+              : "it stands in the batch twice";
       if (problem != null) {
         decision.refuse(
             what,

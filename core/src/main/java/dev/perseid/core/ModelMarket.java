@@ -1,9 +1,11 @@
 package dev.perseid.core;
 
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Set;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
@@ -49,6 +51,9 @@ final class ModelMarket {
   /// Remembered offers, oldest first.
   final LinkedHashMap<Hash, SignedModelOffer> offers = new LinkedHashMap<>();
 
+  /// How many of them are of each provider.
+  final TreeMap<Address, Integer> remembered = new TreeMap<>();
+
   /// What each provider offers now.
   final TreeMap<Address, List<SignedModelOffer>> inForce = new TreeMap<>();
 
@@ -72,35 +77,70 @@ final class ModelMarket {
       throw new IllegalStateException("there is no model " + manifest);
     }
     row.withdrawn = true;
+    for (Address provider : List.copyOf(inForce.keySet())) {
+      List<SignedModelOffer> now = inForce.getOrDefault(provider, List.of());
+      setInForce(
+          provider, now.stream().filter(o -> !o.offer().model().equals(manifest)).toList());
+    }
   }
 
   void offer(Address provider, List<SignedModelOffer> now) {
     for (SignedModelOffer o : now) {
       // The newest are at the end, whether or not they were there before.
-      offers.remove(o.hash());
+      if (offers.remove(o.hash()) == null) {
+        remembered.merge(provider, 1, Integer::sum);
+      }
       offers.put(o.hash(), o);
     }
+    setInForce(provider, now);
+    if (remembered.getOrDefault(provider, 0) > Limits.MODEL_OFFERS_REMEMBERED_OF_ONE) {
+      forgetOldOffers(provider);
+    }
+    if (offers.size() > Limits.MODEL_OFFERS) {
+      forgetOldOffers(null);
+    }
+  }
+
+  private void setInForce(Address provider, List<SignedModelOffer> now) {
     if (now.isEmpty()) {
       inForce.remove(provider);
     } else {
       inForce.put(provider, List.copyOf(now));
     }
-    if (offers.size() > Limits.MODEL_OFFERS) {
-      forgetOldOffers();
-    }
   }
 
-  private void forgetOldOffers() {
+  /// How many offers of all but this provider are in force.
+  int inForceWithout(Address provider) {
+    int sum = 0;
+    for (var e : inForce.entrySet()) {
+      sum += e.getKey().equals(provider) ? 0 : e.getValue().size();
+    }
+    return sum;
+  }
+
+  /// Forgets the oldest offers that are not in force: of one provider, so that who changes its
+  /// offers all the time makes nobody's forgotten but its own, or of all.
+  private void forgetOldOffers(@Nullable Address of) {
+    Set<Hash> kept = new HashSet<>();
+    if (of == null) {
+      inForce.values().forEach(now -> now.forEach(o -> kept.add(o.hash())));
+    } else {
+      inForce.getOrDefault(of, List.of()).forEach(o -> kept.add(o.hash()));
+    }
+    int drop =
+        of == null
+            ? offers.size() - Limits.MODEL_OFFERS * 3 / 4
+            : remembered.getOrDefault(of, 0) - Limits.MODEL_OFFERS_REMEMBERED_OF_ONE / 2;
     Iterator<SignedModelOffer> oldest = offers.values().iterator();
-    while (offers.size() > Limits.MODEL_OFFERS * 3 / 4 && oldest.hasNext()) {
-      if (!isInForce(oldest.next())) {
+    while (drop > 0 && oldest.hasNext()) {
+      SignedModelOffer o = oldest.next();
+      Address provider = o.offer().provider();
+      if ((of == null || provider.equals(of)) && !kept.contains(o.hash())) {
         oldest.remove();
+        remembered.computeIfPresent(provider, (a, n) -> n == 1 ? null : n - 1);
+        drop--;
       }
     }
-  }
-
-  private boolean isInForce(SignedModelOffer offer) {
-    return inForce.getOrDefault(offer.offer().provider(), List.of()).contains(offer);
   }
 
   Account tab(Address consumer) {
@@ -122,35 +162,6 @@ final class ModelMarket {
     if (row != null) {
       keysOf.computeIfPresent(row.account(), (a, n) -> n == 1 ? null : n - 1);
     }
-  }
-
-  /// What is wrong with a record of a request of a provider; null if nothing.
-  @Nullable String problem(Address self, Address provider, ExecutionRecord r, boolean signed) {
-    Inference i = r.inference().orElse(null);
-    if (i == null || !r.pool().equals(self) || !r.provider().equals(provider)) {
-      return "it is not a request to a model of this provider in this pool";
-    }
-    SignedModelOffer offer = offers.get(r.offer());
-    ModelRow row = models.get(r.module());
-    if (offer == null || !offer.offer().provider().equals(provider)) {
-      return "its offer is not known here";
-    }
-    ModelOffer o = offer.offer();
-    if (row == null || !o.model().equals(r.module()) || !row.model.author().equals(i.author())) {
-      return "its model is not the one that was offered";
-    }
-    long most =
-        o.price().charge(i.promptTokens(), i.cachedTokens(), i.completionTokens(), i.rows());
-    if (r.charge() < 0 || r.charge() > most || (!signed && r.charge() > 0)) {
-      return "its charge of " + r.charge() + " microcredits is not what the offer allows";
-    }
-    if (i.toAuthor() != o.toAuthor(r.charge()) || i.toPool() != o.toPool(r.charge())) {
-      return "its charge is not divided as the offer says";
-    }
-    if (r.charge() > onTab(r.consumer())) {
-      return "the consumer's tab does not cover its charge";
-    }
-    return null;
   }
 
   /// All listed versions, oldest first.
@@ -213,6 +224,7 @@ final class ModelMarket {
     for (int n = 0; n < count; n++) {
       SignedModelOffer offer = EventCodec.readModelOffer(in);
       offers.put(offer.hash(), offer);
+      remembered.merge(offer.offer().provider(), 1, Integer::sum);
     }
     count = in.count();
     for (int n = 0; n < count; n++) {

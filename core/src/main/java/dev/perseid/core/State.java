@@ -111,6 +111,8 @@ final class State {
         seen(e.atUs());
       }
       case Event.ModelPublished e -> {
+        // Its account is opened here, where there is room for it, and not by its first royalty.
+        ledger.of(e.model().author());
         market.publish(new ModelMarket.ModelRow(e.model(), e.modelHash(), e.signature(), e.atUs()));
         seen(e.atUs());
       }

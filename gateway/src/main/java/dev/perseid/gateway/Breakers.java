@@ -35,7 +35,8 @@ final class Breakers {
   /// Somebody asks a half-open offer: the others leave it alone meanwhile.
   void trying(Hash offer, long nowMs) {
     broken.computeIfPresent(
-        offer, (o, b) -> new Broken(b.failures, Math.max(b.untilMs, nowMs + wait(b.failures, false))));
+        offer,
+        (o, b) -> new Broken(b.failures, Math.max(b.untilMs, nowMs + wait(b.failures, false))));
   }
 
   /// It answered.
@@ -66,6 +67,7 @@ final class Breakers {
     return silent
         ? GatewayLimits.BREAK_SILENT_MS
         : Math.min(
-            GatewayLimits.BREAK_MOST_MS, GatewayLimits.BREAK_FIRST_MS << Math.min(10, failures - 1));
+            GatewayLimits.BREAK_MOST_MS,
+            GatewayLimits.BREAK_FIRST_MS << Math.min(10, failures - 1));
   }
 }

@@ -130,8 +130,7 @@ final class ChatRenderer implements Renderer {
   }
 
   private static Problem empty() {
-    return new Problem(
-        Problem.Kind.BROKEN, "The provider's answer was empty.", "provider_failed");
+    return new Problem(Problem.Kind.BROKEN, "The provider's answer was empty.", "provider_failed");
   }
 
   /// Writes the object that has the usage, or gets one.

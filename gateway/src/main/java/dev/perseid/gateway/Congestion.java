@@ -4,9 +4,9 @@ import dev.perseid.core.Hash;
 import dev.perseid.core.Model;
 import java.util.concurrent.ConcurrentHashMap;
 
-/// How much of what can be asked of each model at once is in use, in thousandths, as a moving average
-/// over some seconds: above 1000, requests wait. A signal for consumers to come later and for
-/// providers to offer more. Safe for any thread.
+/// How much of what can be asked of each model at once is in use, in thousandths, as a moving
+/// average over some seconds: above 1000, requests wait. A signal for consumers to come later and
+/// for providers to offer more. Safe for any thread.
 final class Congestion {
   private static final long SPAN_MS = 5_000;
 

@@ -8,7 +8,11 @@ final class Dialects {
 
   /// The first one that speaks and has a fitting route gets a request; the last one renders the
   /// errors of paths that nobody owns.
-  static List<Dialect> all() {
-    return List.of(new OpenAiDialect());
+  static List<Dialect> all(Market market) {
+    return List.of(
+        new AnthropicDialect(market),
+        new ResponsesDialect(),
+        new OllamaDialect(),
+        new OpenAiDialect());
   }
 }

@@ -33,8 +33,7 @@ final class Doors {
 
   private final Market market;
   private final Bounded<String, Wrong> wrong = new Bounded<>(GatewayLimits.WRONG_KEY_ADDRESSES);
-  private final Bounded<Hash, Boolean> good =
-      new Bounded<>(GatewayLimits.GOOD_KEYS);
+  private final Bounded<Hash, Boolean> good = new Bounded<>(GatewayLimits.GOOD_KEYS);
   private volatile boolean anyWrong;
 
   Doors(Market market) {

@@ -48,8 +48,7 @@ final class EmbeddingRenderer implements Renderer {
       if (!(one instanceof ObjectNode object) || !vector.isArray() || vector.isEmpty()) {
         throw wrong("The provider sent an embedding that is no list of numbers.");
       }
-      ByteBuffer floats =
-          ByteBuffer.allocate(vector.size() * 4).order(ByteOrder.LITTLE_ENDIAN);
+      ByteBuffer floats = ByteBuffer.allocate(vector.size() * 4).order(ByteOrder.LITTLE_ENDIAN);
       for (JsonNode number : vector) {
         if (!number.isNumber() || !Float.isFinite(number.floatValue())) {
           throw wrong("The provider sent an embedding that is no list of numbers.");

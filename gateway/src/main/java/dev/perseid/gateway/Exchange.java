@@ -119,11 +119,10 @@ final class Exchange implements Lobby.Guest {
         post(() -> broken(this, "The provider sent more than the gateway can hold."));
         return;
       }
-      post(
-          () -> {
-            mailBytes.addAndGet(-json.length);
-            onPart(this, json);
-          });
+      post(() -> {
+        mailBytes.addAndGet(-json.length);
+        onPart(this, json);
+      });
     }
 
     @Override
@@ -259,8 +258,7 @@ final class Exchange implements Lobby.Guest {
       }
     } else if (unpaid != null) {
       fail(
-          new Problem(
-              Problem.Kind.UNPAID, unpaid, "", "insufficient_quota", OptionalLong.empty()));
+          new Problem(Problem.Kind.UNPAID, unpaid, "", "insufficient_quota", OptionalLong.empty()));
     } else {
       fail(Lobby.tooMany("No provider has room.", Math.max(fullMs, GatewayLimits.RETRY_LEAST_MS)));
     }
@@ -292,38 +290,36 @@ final class Exchange implements Lobby.Guest {
 
   @Override
   public void turn() {
-    loop.execute(
-        () -> {
-          Lobby.Seat had = seat;
-          if (over) {
-            // It hung up; the one behind it shall not wait for the next look.
-            gateway.lobby().next(candidates.getFirst().listing().model().manifest());
-            return;
-          }
-          if (had == null) {
-            return;
-          }
-          try {
-            candidates = gateway.router(gateway.shelf()).candidates(call);
-            next = 0;
-            ask();
-          } catch (Problem problem) {
-            fail(problem);
-          } catch (RuntimeException e) {
-            bug(e);
-          }
-        });
+    loop.execute(() -> {
+      Lobby.Seat had = seat;
+      if (over) {
+        // It hung up; the one behind it shall not wait for the next look.
+        gateway.lobby().next(candidates.getFirst().listing().model().manifest());
+        return;
+      }
+      if (had == null) {
+        return;
+      }
+      try {
+        candidates = gateway.router(gateway.shelf()).candidates(call);
+        next = 0;
+        ask();
+      } catch (Problem problem) {
+        fail(problem);
+      } catch (RuntimeException e) {
+        bug(e);
+      }
+    });
   }
 
   @Override
   public void expired(long retryAfterMs) {
-    loop.execute(
-        () -> {
-          if (!over) {
-            seat = null;
-            fail(Lobby.tooMany("All providers of this model are busy.", retryAfterMs));
-          }
-        });
+    loop.execute(() -> {
+      if (!over) {
+        seat = null;
+        fail(Lobby.tooMany("All providers of this model are busy.", retryAfterMs));
+      }
+    });
   }
 
   // ---- the answer -----------------------------------------------------------------------------
@@ -456,8 +452,7 @@ final class Exchange implements Lobby.Guest {
       case BROKEN -> {
         // Many failures are over at once: where nobody else serves this model, ask once more.
         boolean alone =
-            next >= candidates.size()
-                || !candidates.get(next).model().equals(a.candidate.model());
+            next >= candidates.size() || !candidates.get(next).model().equals(a.candidate.model());
         if (alone
             && call.wishes().fallbacks()
             && System.nanoTime() - a.startNs < QUICK_NS
@@ -535,8 +530,7 @@ final class Exchange implements Lobby.Guest {
     int limit = gateway.config().runningPerKey();
     out.add(Map.entry("x-ratelimit-limit-requests", Integer.toString(limit)));
     out.add(
-        Map.entry(
-            "x-ratelimit-remaining-requests", Integer.toString(Math.max(0, limit - ofKey))));
+        Map.entry("x-ratelimit-remaining-requests", Integer.toString(Math.max(0, limit - ofKey))));
     out.add(Map.entry("x-ratelimit-reset-requests", "1s"));
     return out;
   }
@@ -550,8 +544,8 @@ final class Exchange implements Lobby.Guest {
     }
   }
 
-  /// When the next thing is due at the latest. Looked at again when the time has come, so that a part
-  /// costs no new timer.
+  /// When the next thing is due at the latest. Looked at again when the time has come, so that a
+  /// part costs no new timer.
   private long dueNs() {
     GatewayConfig config = gateway.config();
     long due = wholeUntilNs;
@@ -559,7 +553,9 @@ final class Exchange implements Lobby.Guest {
     if (renderer.streams()) {
       due = Math.min(due, lastSentNs + config.keepAliveMs() * 1_000_000);
     }
-    due = Math.min(due, System.nanoTime() + Math.min(config.firstTokenMs(), config.idleMs()) * 1_000_000);
+    due =
+        Math.min(
+            due, System.nanoTime() + Math.min(config.firstTokenMs(), config.idleMs()) * 1_000_000);
     if (a != null) {
       if (a.parts == 0) {
         due = Math.min(due, a.startNs + patienceMs(a) * 1_000_000);
@@ -622,7 +618,8 @@ final class Exchange implements Lobby.Guest {
         && now >= a.lastNs + gateway.config().idleMs() * 1_000_000) {
       a.stop();
       failedAt(
-          a, new Failure(Failure.Kind.TIMEOUT, "The provider stopped in the middle of its answer."));
+          a,
+          new Failure(Failure.Kind.TIMEOUT, "The provider stopped in the middle of its answer."));
       return;
     }
     if (renderer.streams() && now >= lastSentNs + gateway.config().keepAliveMs() * 1_000_000) {

@@ -9,10 +9,10 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.ToIntFunction;
 
-/// Who waits, and who is next: accounts take turns by weight, the keys of an account share its turn,
-/// and each key's requests go in the order in which they came. Bounded in all and for each key. Knows
-/// by how fast it empties when it is worth to come again. Pure: the clock is an argument. Not safe for
-/// several threads.
+/// Who waits, and who is next: accounts take turns by weight, the keys of an account share its
+/// turn, and each key's requests go in the order in which they came. Bounded in all and for each
+/// key. Knows by how fast it empties when it is worth to come again. Pure: the clock is an
+/// argument. Not safe for several threads.
 final class FairQueue<T> {
   /// A place in the queue.
   static final class Place<T> {
@@ -178,8 +178,6 @@ final class FairQueue<T> {
   /// When somebody who comes again would find room, at the rate at which the queue empties.
   long retryAfterMs() {
     return Math.clamp(
-        (size + 1L) * apartUs / 1_000,
-        GatewayLimits.RETRY_LEAST_MS,
-        GatewayLimits.RETRY_MOST_MS);
+        (size + 1L) * apartUs / 1_000, GatewayLimits.RETRY_LEAST_MS, GatewayLimits.RETRY_MOST_MS);
   }
 }

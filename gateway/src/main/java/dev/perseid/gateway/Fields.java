@@ -1,7 +1,7 @@
 package dev.perseid.gateway;
 
-/// Where some top-level fields of a JSON object stand in its bytes, found in one walk without making
-/// a tree. What it accepts is looser than JSON; what it finds in valid JSON is right.
+/// Where some top-level fields of a JSON object stand in its bytes, found in one walk without
+/// making a tree. What it accepts is looser than JSON; what it finds in valid JSON is right.
 final class Fields {
   private final byte[] json;
   private int at;
@@ -42,7 +42,9 @@ final class Fields {
 
   private static Problem rubbish() {
     return new Problem(
-        Problem.Kind.BROKEN, "The provider sent something that is no JSON object.", "provider_failed");
+        Problem.Kind.BROKEN,
+        "The provider sent something that is no JSON object.",
+        "provider_failed");
   }
 
   private void walk() throws Problem {

@@ -9,7 +9,6 @@ import io.netty.channel.ChannelOutboundBuffer;
 import io.netty.channel.EventLoop;
 import io.netty.channel.socket.DuplexChannel;
 import io.netty.handler.codec.DecoderException;
-import io.netty.handler.ssl.SslHandler;
 import io.netty.handler.codec.DecoderResult;
 import io.netty.handler.codec.http.DefaultFullHttpResponse;
 import io.netty.handler.codec.http.DefaultHttpContent;
@@ -29,6 +28,7 @@ import io.netty.handler.codec.http.HttpVersion;
 import io.netty.handler.codec.http.LastHttpContent;
 import io.netty.handler.codec.http.TooLongHttpHeaderException;
 import io.netty.handler.codec.http.TooLongHttpLineException;
+import io.netty.handler.ssl.SslHandler;
 import io.netty.util.ReferenceCountUtil;
 import io.netty.util.concurrent.ScheduledFuture;
 import java.io.IOException;
@@ -208,7 +208,9 @@ final class Front extends ChannelInboundHandlerAdapter {
       }
       return;
     }
-    if (!methods.isEmpty() && inbound.method().equals("OPTIONS") && allowedOrigin(inbound) != null) {
+    if (!methods.isEmpty()
+        && inbound.method().equals("OPTIONS")
+        && allowedOrigin(inbound) != null) {
       return;
     }
     if (methods.isEmpty()) {
@@ -433,7 +435,7 @@ final class Front extends ChannelInboundHandlerAdapter {
 
   /// Answers with a problem, in the dialect's shape.
   void problem(Problem problem, List<Map.Entry<String, String>> headers) {
-    Reply.Whole shape = dialect().error(problem);
+    Reply.Whole shape = dialect().error(problem, in == null ? "" : in.id());
     List<Map.Entry<String, String>> all = new ArrayList<>(shape.headers());
     all.addAll(headers);
     if (problem.kind() == Problem.Kind.METHOD) {
@@ -507,8 +509,7 @@ final class Front extends ChannelInboundHandlerAdapter {
     ctx().write(response, ctx().voidPromise());
   }
 
-  private void dress(
-      HttpResponse response, List<Map.Entry<String, String>> headers, boolean stay) {
+  private void dress(HttpResponse response, List<Map.Entry<String, String>> headers, boolean stay) {
     HttpHeaders head = response.headers();
     Inbound inbound = in;
     if (inbound != null) {
@@ -557,11 +558,10 @@ final class Front extends ChannelInboundHandlerAdapter {
     if (!flushing) {
       flushing = true;
       loop()
-          .execute(
-              () -> {
-                flushing = false;
-                ctx().flush();
-              });
+          .execute(() -> {
+            flushing = false;
+            ctx().flush();
+          });
     }
   }
 
@@ -596,8 +596,8 @@ final class Front extends ChannelInboundHandlerAdapter {
     }
   }
 
-  /// Tells the client that no more comes, and waits a moment for it to close, so that it can read the
-  /// answer even where it was still sending.
+  /// Tells the client that no more comes, and waits a moment for it to close, so that it can read
+  /// the answer even where it was still sending.
   private void lastWords() {
     ChannelHandlerContext ctx = ctx();
     if (ctx.channel() instanceof DuplexChannel duplex
@@ -631,7 +631,8 @@ final class Front extends ChannelInboundHandlerAdapter {
 
   // ---- watching -------------------------------------------------------------------------------
 
-  /// Closes a connection whose client does nothing: sends no request, half of one, or does not read.
+  /// Closes a connection whose client does nothing: sends no request, half of one, or does not
+  /// read.
   private void check() {
     ChannelHandlerContext ctx = ctx();
     long now = Gateway.nowMs();
@@ -676,8 +677,7 @@ final class Front extends ChannelInboundHandlerAdapter {
 
   @Override
   public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
-    if (!(cause instanceof IOException)
-        && !(cause instanceof DecoderException)) {
+    if (!(cause instanceof IOException) && !(cause instanceof DecoderException)) {
       LOG.log(Level.WARNING, "a connection broke", cause);
     }
     ctx.close();

@@ -71,7 +71,7 @@ public final class Gateway implements AutoCloseable {
     this.config = config;
     this.market = market;
     this.loopback = address.isLoopbackAddress();
-    this.dialects = Dialects.all();
+    this.dialects = Dialects.all(market);
     for (Dialect dialect : dialects) {
       for (Route route : dialect.routes()) {
         routes.add(new Served(dialect, route));
@@ -84,16 +84,12 @@ public final class Gateway implements AutoCloseable {
     this.loops =
         config
             .loops()
-            .orElseGet(
-                () ->
-                    new MultiThreadIoEventLoopGroup(
-                        Runtime.getRuntime().availableProcessors(),
-                        new DefaultThreadFactory("gateway", true),
-                        Epoll.isAvailable()
-                            ? EpollIoHandler.newFactory()
-                            : NioIoHandler.newFactory()));
-    boolean epoll =
-        loops instanceof IoEventLoopGroup group && group.isIoType(EpollIoHandler.class);
+            .orElseGet(() ->
+                new MultiThreadIoEventLoopGroup(
+                    Runtime.getRuntime().availableProcessors(),
+                    new DefaultThreadFactory("gateway", true),
+                    Epoll.isAvailable() ? EpollIoHandler.newFactory() : NioIoHandler.newFactory()));
+    boolean epoll = loops instanceof IoEventLoopGroup group && group.isIoType(EpollIoHandler.class);
     ServerBootstrap bootstrap =
         new ServerBootstrap()
             .group(loops)
@@ -103,7 +99,8 @@ public final class Gateway implements AutoCloseable {
             .childOption(ChannelOption.TCP_NODELAY, true)
             .childOption(
                 ChannelOption.WRITE_BUFFER_WATER_MARK,
-                new WriteBufferWaterMark(GatewayLimits.UNREAD_BYTES / 2, GatewayLimits.UNREAD_BYTES))
+                new WriteBufferWaterMark(
+                    GatewayLimits.UNREAD_BYTES / 2, GatewayLimits.UNREAD_BYTES))
             .childHandler(
                 new ChannelInitializer<SocketChannel>() {
                   @Override

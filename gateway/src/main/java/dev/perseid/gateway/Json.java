@@ -68,7 +68,9 @@ final class Json {
       // Told below: what a provider sends in place of JSON is nothing for a client.
     }
     throw new Problem(
-        Problem.Kind.BROKEN, "The provider sent something that is no JSON object.", "provider_failed");
+        Problem.Kind.BROKEN,
+        "The provider sent something that is no JSON object.",
+        "provider_failed");
   }
 
   /// What is wrong with a client's JSON, and where.
@@ -78,7 +80,8 @@ final class Json {
       String where =
           at == null ? "" : " at line " + at.getLineNr() + ", column " + at.getColumnNr();
       return Problem.invalid(
-          "", "The body is not valid JSON" + where + ": " + Problem.shown(json.getOriginalMessage()));
+          "",
+          "The body is not valid JSON" + where + ": " + Problem.shown(json.getOriginalMessage()));
     }
     return Problem.invalid("", "The body is not valid JSON.");
   }

@@ -45,7 +45,8 @@ final class Lobby {
   int enter(Market.Caller caller) throws Problem {
     if (running.incrementAndGet() > config.running()) {
       running.decrementAndGet();
-      throw tooMany("The gateway answers as many requests as it can.", GatewayLimits.RETRY_LEAST_MS);
+      throw tooMany(
+          "The gateway answers as many requests as it can.", GatewayLimits.RETRY_LEAST_MS);
     }
     int mine =
         keys.compute(
@@ -95,7 +96,8 @@ final class Lobby {
     synchronized (queues) {
       FairQueue<Guest> queue =
           queues.computeIfAbsent(
-              model, m -> new FairQueue<>(config.waiting(), config.waitingPerKey(), config.weight()));
+              model,
+              m -> new FairQueue<>(config.waiting(), config.waitingPerKey(), config.weight()));
       Optional<FairQueue.Place<Guest>> place =
           waiting < config.waiting() ? queue.offer(caller, guest, nowMs) : Optional.empty();
       if (place.isEmpty()) {

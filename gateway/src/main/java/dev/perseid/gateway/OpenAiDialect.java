@@ -152,7 +152,8 @@ final class OpenAiDialect implements Dialect {
 
   private static Problem wrongInput() {
     return Problem.invalid(
-        "input", "'input' must be a string, a list of strings, a list of tokens, or a list of those.");
+        "input",
+        "'input' must be a string, a list of strings, a list of tokens, or a list of those.");
   }
 
   // ---- models ---------------------------------------------------------------------------------

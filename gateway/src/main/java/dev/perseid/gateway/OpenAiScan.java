@@ -12,8 +12,9 @@ import java.util.List;
 import java.util.OptionalLong;
 import java.util.Set;
 
-/// Reads an OpenAI chat or completion request in one pass over its bytes, without making a tree: what
-/// the gateway must know is taken out, what it knows is checked, all else is left for the provider.
+/// Reads an OpenAI chat or completion request in one pass over its bytes, without making a tree:
+/// what the gateway must know is taken out, what it knows is checked, all else is left for the
+/// provider.
 final class OpenAiScan {
   /// Fields that the gateway itself answers to; providers do not get them.
   private static final List<String> OURS = List.of("models", "provider", "route", "transforms");
@@ -99,8 +100,7 @@ final class OpenAiScan {
       tree.remove(OURS);
       return Call.of(api, names, tree, stream, wishes, most, answers, near);
     }
-    return new Call(
-        api, names, body, modelFrom, modelTo, stream, wishes, most, answers, near);
+    return new Call(api, names, body, modelFrom, modelTo, stream, wishes, most, answers, near);
   }
 
   private void field(String name, JsonToken value, JsonParser parser) throws IOException, Problem {

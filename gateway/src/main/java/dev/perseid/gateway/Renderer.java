@@ -5,8 +5,8 @@ package dev.perseid.gateway;
 /// [#part] any number of times, then [#done] or [#failed].
 ///
 /// Where [#streams] is false, nothing is rendered before the answer is complete: the parts are kept
-/// and [#part] is called for all of them just before [#done], so a failed attempt leaves no trace and
-/// its problem is rendered by [Dialect#error].
+/// and [#part] is called for all of them just before [#done], so a failed attempt leaves no trace
+/// and its problem is rendered by [Dialect#error].
 interface Renderer {
   /// Type of the answer's body.
   String contentType();
@@ -30,8 +30,8 @@ interface Renderer {
   /// @throws Problem if it is not: something that the API promises is missing
   void done(Market.Bill bill, Outlet out) throws Problem;
 
-  /// The answer breaks off after something has been sent: write an error in the API's in-band shape.
-  /// The connection is closed afterwards. Never called where [#streams] is false.
+  /// The answer breaks off after something has been sent: write an error in the API's in-band
+  /// shape. The connection is closed afterwards. Never called where [#streams] is false.
   void failed(Problem problem, Outlet out);
 
   /// Nothing came for a while: write something that every client of this API skips. Nothing by

@@ -17,7 +17,8 @@ import java.util.function.Function;
 ///
 /// Without wishes: offers that are well, trusted, fast enough and not full come first; among them
 /// the choice falls by the inverse square of the price, but always on the same one for the same
-/// conversation, whose beginning that provider still has in its cache (weighted rendezvous hashing).
+/// conversation, whose beginning that provider still has in its cache (weighted rendezvous
+/// hashing).
 final class Router {
   /// An offer to try.
   ///
@@ -127,14 +128,13 @@ final class Router {
           OptionalLong.of(GatewayLimits.RETRY_MOST_MS / 6));
     }
     StringBuilder reasons = new StringBuilder();
-    against.forEach(
-        (field, count) ->
-            reasons
-                .append(reasons.isEmpty() ? "" : ", ")
-                .append("provider.")
-                .append(field)
-                .append(" excludes ")
-                .append(count));
+    against.forEach((field, count) ->
+        reasons
+            .append(reasons.isEmpty() ? "" : ", ")
+            .append("provider.")
+            .append(field)
+            .append(" excludes ")
+            .append(count));
     String field = against.keySet().stream().findFirst().orElse("");
     return new Problem(
         Problem.Kind.NOT_FOUND,

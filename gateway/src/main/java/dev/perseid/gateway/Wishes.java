@@ -105,7 +105,8 @@ record Wishes(
       return NONE;
     }
     if (!provider.isObject()) {
-      throw Problem.invalid("provider", "'provider' must be an object such as {\"sort\":\"price\"}.");
+      throw Problem.invalid(
+          "provider", "'provider' must be an object such as {\"sort\":\"price\"}.");
     }
     for (String field : (Iterable<String>) provider::fieldNames) {
       if (!FIELDS.contains(field)) {
@@ -302,7 +303,8 @@ record Wishes(
         && !quantisations.contains(listing.offer().quantisation().toLowerCase(Locale.ROOT))) {
       return Optional.of("quantizations");
     }
-    if (!regions.isEmpty() && regions.stream().noneMatch(r -> within(listing.offer().region(), r))) {
+    if (!regions.isEmpty()
+        && regions.stream().noneMatch(r -> within(listing.offer().region(), r))) {
       return Optional.of("region");
     }
     if (listing.offer().policy().compareTo(worst) > 0) {

@@ -134,9 +134,7 @@ class OpenAiDialectTest {
   @Test
   void usageIsMadeFromTheBillWhereTheProviderSendsNone() throws Exception {
     market.serve(
-        "quiet",
-        ModelTask.CHAT,
-        ScriptedMarket.answers(BILL, chunk("a", ""), chunk("", "stop")));
+        "quiet", ModelTask.CHAT, ScriptedMarket.answers(BILL, chunk("a", ""), chunk("", "stop")));
     List<String> events =
         Client.events(
             Client.post(
@@ -173,8 +171,7 @@ class OpenAiDialectTest {
         "broken",
         ModelTask.CHAT,
         (request, max, receiver) -> {
-          receiver.failed(
-              new Failure(Failure.Kind.BUSY, "busy"), ScriptedMarket.NOTHING);
+          receiver.failed(new Failure(Failure.Kind.BUSY, "busy"), ScriptedMarket.NOTHING);
           return new Market.Placed.Running(() -> {});
         });
     HttpResponse<String> r =
@@ -190,8 +187,7 @@ class OpenAiDialectTest {
   void embeddingsComeAsNumbersOrBase64() throws Exception {
     String asked = "{\"model\":\"e\",\"input\":[\"a\",\"b\"],\"dimensions\":2";
     JsonNode plain = json(Client.post(gateway, "/v1/embeddings", asked + "}").body());
-    assertThat(plain.path("data").path(0).path("embedding").path(1).doubleValue())
-        .isEqualTo(-1.25);
+    assertThat(plain.path("data").path(0).path("embedding").path(1).doubleValue()).isEqualTo(-1.25);
     assertThat(plain.path("usage").path("prompt_tokens").intValue()).isEqualTo(4);
     JsonNode coded =
         json(
@@ -231,8 +227,7 @@ class OpenAiDialectTest {
     assertThat(one.path("created").longValue()).isEqualTo(1_700_000_000L);
     assertThat(one.path("pricing").path("prompt").textValue()).isEqualTo("0.000001");
     assertThat(one.path("x-perseid-congestion").isInt()).isTrue();
-    for (String path :
-        List.of("org/s", "org%2Fs", "org/s:1", "org/s:floor", "org/s:1:nitro")) {
+    for (String path : List.of("org/s", "org%2Fs", "org/s:1", "org/s:floor", "org/s:1:nitro")) {
       HttpResponse<String> r = Client.get(gateway, "/v1/models/" + path);
       assertThat(r.statusCode()).as(path).isEqualTo(200);
     }
@@ -320,7 +315,10 @@ class OpenAiDialectTest {
     record Case(Failure failure, int status, String code) {}
     List<Case> cases =
         List.of(
-            new Case(new Failure(Failure.Kind.INVALID, "no", "tools", "bad", OptionalLong.empty()), 400, "bad"),
+            new Case(
+                new Failure(Failure.Kind.INVALID, "no", "tools", "bad", OptionalLong.empty()),
+                400,
+                "bad"),
             new Case(new Failure(Failure.Kind.TOO_LONG, "long"), 400, "context_length_exceeded"),
             new Case(new Failure(Failure.Kind.REFUSED, "no"), 400, "content_filter"),
             new Case(

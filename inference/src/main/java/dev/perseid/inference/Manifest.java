@@ -141,7 +141,7 @@ public final class Manifest {
   /// The hash of the description that a manifest names.
   ///
   /// @throws BrokenModelException if it names none
-  static Hash configHash(byte[] manifest) throws BrokenModelException {
+  public static Hash configHash(byte[] manifest) throws BrokenModelException {
     return configHash(tree(manifest, "manifest"));
   }
 

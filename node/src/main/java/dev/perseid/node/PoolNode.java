@@ -9,6 +9,7 @@ import dev.perseid.inference.HttpBackend;
 import dev.perseid.inference.HttpSettings;
 import dev.perseid.wire.Channels;
 import io.netty.channel.EventLoopGroup;
+import io.netty.util.concurrent.Future;
 import java.io.Closeable;
 import java.io.IOException;
 import java.net.URI;
@@ -67,7 +68,9 @@ public final class PoolNode implements Closeable {
                   (by, blob) -> grants.has(by, blob.hash()) && blobs.has(blob)));
       PublishedFiles published = new PublishedFiles();
       EventLoopGroup loops = HttpBackend.loops(Runtime.getRuntime().availableProcessors());
-      opened.push(() -> loops.shutdownGracefully(0, 1, TimeUnit.SECONDS));
+      opened.push(() -> {
+        Future<?> _ = loops.shutdownGracefully(0, 1, TimeUnit.SECONDS);
+      });
       PoolMarket market =
           new PoolMarket(
               config.key().address(),

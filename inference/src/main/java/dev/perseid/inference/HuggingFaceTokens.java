@@ -22,9 +22,9 @@ import java.util.regex.PatternSyntaxException;
 /// heirs) and WordPiece (BERT and its heirs). What it does not know it refuses when it reads the
 /// file, and never counts otherwise than the model.
 ///
-/// A text is split into words by the file's rules; BPE then takes time in proportion to
-/// `n log n`, however long a word is. Special tokens are not recognised inside of a text: nobody
-/// can write one into it. Safe for any thread.
+/// A text is split into words by the file's rules; BPE then takes time in proportion to `n log n`,
+/// however long a word is. Special tokens are not recognised inside of a text: nobody can write one
+/// into it. Safe for any thread.
 public final class HuggingFaceTokens implements Tokens {
   /// Bytes of a `tokenizer.json`.
   static final long BYTES = 64L << 20;
@@ -191,8 +191,7 @@ public final class HuggingFaceTokens implements Tokens {
           normalizers.add(HuggingFaceTokens::spaced);
         }
         if (n.path("strip_accents").asBoolean(lower)) {
-          normalizers.add(
-              s -> withoutMarks(Normalizer.normalize(s, Normalizer.Form.NFD)));
+          normalizers.add(s -> withoutMarks(Normalizer.normalize(s, Normalizer.Form.NFD)));
         }
         if (lower) {
           normalizers.add(s -> s.toLowerCase(Locale.ROOT));
@@ -212,14 +211,13 @@ public final class HuggingFaceTokens implements Tokens {
   private static String clean(String text) {
     StringBuilder out = new StringBuilder(text.length());
     text.codePoints()
-        .forEach(
-            c -> {
-              if (c == '\t' || c == '\n' || c == '\r' || space(c)) {
-                out.append(' ');
-              } else if (c != 0 && c != 0xFFFD && !control(c)) {
-                out.appendCodePoint(c);
-              }
-            });
+        .forEach(c -> {
+          if (c == '\t' || c == '\n' || c == '\r' || space(c)) {
+            out.append(' ');
+          } else if (c != 0 && c != 0xFFFD && !control(c)) {
+            out.appendCodePoint(c);
+          }
+        });
     return out.toString();
   }
 
@@ -239,14 +237,13 @@ public final class HuggingFaceTokens implements Tokens {
   private static String spaced(String text) {
     StringBuilder out = new StringBuilder(text.length());
     text.codePoints()
-        .forEach(
-            c -> {
-              if (chinese(c)) {
-                out.append(' ').appendCodePoint(c).append(' ');
-              } else {
-                out.appendCodePoint(c);
-              }
-            });
+        .forEach(c -> {
+          if (chinese(c)) {
+            out.append(' ').appendCodePoint(c).append(' ');
+          } else {
+            out.appendCodePoint(c);
+          }
+        });
     return out.toString();
   }
 
@@ -275,8 +272,7 @@ public final class HuggingFaceTokens implements Tokens {
       }
       case "ByteLevel" -> {
         if (p.path("add_prefix_space").asBoolean(true)) {
-          splitters.add(
-              list -> list.stream().map(s -> s.startsWith(" ") ? s : " " + s).toList());
+          splitters.add(list -> list.stream().map(s -> s.startsWith(" ") ? s : " " + s).toList());
         }
         if (p.path("use_regex").asBoolean(true)) {
           splitters.add(found(Pattern.compile(GPT2, Pattern.UNICODE_CHARACTER_CLASS), false));
@@ -335,19 +331,18 @@ public final class HuggingFaceTokens implements Tokens {
       StringBuilder word = new StringBuilder();
       piece
           .codePoints()
-          .forEach(
-              c -> {
-                boolean mark = punctuation(c);
-                if ((mark || space(c)) && !word.isEmpty()) {
-                  words.add(word.toString());
-                  word.setLength(0);
-                }
-                if (mark) {
-                  words.add(Character.toString(c));
-                } else if (!space(c)) {
-                  word.appendCodePoint(c);
-                }
-              });
+          .forEach(c -> {
+            boolean mark = punctuation(c);
+            if ((mark || space(c)) && !word.isEmpty()) {
+              words.add(word.toString());
+              word.setLength(0);
+            }
+            if (mark) {
+              words.add(Character.toString(c));
+            } else if (!space(c)) {
+              word.appendCodePoint(c);
+            }
+          });
       if (!word.isEmpty()) {
         words.add(word.toString());
       }
@@ -356,7 +351,9 @@ public final class HuggingFaceTokens implements Tokens {
   }
 
   private static boolean punctuation(int c) {
-    if ((c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96)
+    if ((c >= 33 && c <= 47)
+        || (c >= 58 && c <= 64)
+        || (c >= 91 && c <= 96)
         || (c >= 123 && c <= 126)) {
       return true;
     }

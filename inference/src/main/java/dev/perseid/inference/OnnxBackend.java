@@ -159,9 +159,8 @@ public final class OnnxBackend implements Backend {
       OrtSession session = environment.createSession(model.toString(), options);
       try {
         OnnxSignature signature = signature(model, session);
-        if (tokens.isPresent() && signature.input("input_ids").isEmpty()) {
-          throw new BrokenModelException(
-              "the model " + model + " has a tokenizer, but no input 'input_ids' for its tokens");
+        if (tokens.isPresent()) {
+          forTokens(model, signature);
         }
         return new OnnxBackend(
             settings,
@@ -180,10 +179,28 @@ public final class OnnxBackend implements Backend {
     }
   }
 
+  private static void forTokens(Path model, OnnxSignature signature) throws BrokenModelException {
+    if (signature.input("input_ids").isEmpty()) {
+      throw new BrokenModelException(
+          "the model " + model + " has a tokenizer, but no input 'input_ids' for its tokens");
+    }
+    for (OnnxSignature.Tensor input : signature.inputs()) {
+      if (!Set.of("input_ids", "attention_mask", "token_type_ids").contains(input.name())
+          || !input.datatype().equals("INT64")
+          || input.shape().size() != 2) {
+        throw new BrokenModelException(
+            "the model "
+                + model
+                + " wants input '"
+                + input.name()
+                + "'; a model of texts takes input_ids, attention_mask and token_type_ids, all"
+                + " INT64 of two dimensions");
+      }
+    }
+  }
+
   private static String firstLine(@Nullable String message) {
-    return message == null
-        ? "no reason is given"
-        : message.lines().findFirst().orElse("").strip();
+    return message == null ? "no reason is given" : message.lines().findFirst().orElse("").strip();
   }
 
   private static OnnxSignature signature(Path model, OrtSession session)
@@ -192,15 +209,14 @@ public final class OnnxBackend implements Backend {
     for (NodeInfo node : session.getInputInfo().values()) {
       inputs.add(
           tensor(node)
-              .orElseThrow(
-                  () ->
-                      new BrokenModelException(
-                          "the model "
-                              + model
-                              + " wants input '"
-                              + node.getName()
-                              + "', which is no tensor that can be written in JSON: export it with"
-                              + " another datatype")));
+              .orElseThrow(() ->
+                  new BrokenModelException(
+                      "the model "
+                          + model
+                          + " wants input '"
+                          + node.getName()
+                          + "', which is no tensor that can be written in JSON: export it with"
+                          + " another datatype")));
     }
     List<OnnxSignature.Tensor> outputs = new ArrayList<>();
     for (NodeInfo node : session.getOutputInfo().values()) {
@@ -331,8 +347,7 @@ public final class OnnxBackend implements Backend {
         settings.threadsEach() == 1 && name.endsWith("(cpu)")
             ? OptionalLong.of(THREADS.getCurrentThreadCpuTime() - began)
             : OptionalLong.empty();
-    return new Claim(
-        prompt, 0, 0, rows, cpu, OptionalLong.empty(), OptionalLong.empty(), "");
+    return new Claim(prompt, 0, 0, rows, cpu, OptionalLong.empty(), OptionalLong.empty(), "");
   }
 
   private void infer(Job job, JsonNode body, long began)
@@ -528,7 +543,9 @@ public final class OnnxBackend implements Backend {
     int[] ids = new int[list.size()];
     for (int i = 0; i < ids.length; i++) {
       JsonNode id = list.get(i);
-      if (!id.isIntegralNumber() || !id.canConvertToInt() || id.asInt() < 0
+      if (!id.isIntegralNumber()
+          || !id.canConvertToInt()
+          || id.asInt() < 0
           || id.asInt() >= known.size()) {
         throw RefusedRequest.invalid(at, "Token " + i + " is none of the model's.");
       }
@@ -650,6 +667,10 @@ public final class OnnxBackend implements Backend {
     }
     boolean interrupted = false;
     for (Thread worker : workers) {
+      if (worker.equals(Thread.currentThread())) {
+        // Closed by a listener: this thread ends when it returns.
+        continue;
+      }
       try {
         worker.join();
       } catch (InterruptedException e) {

@@ -103,7 +103,9 @@ final class OnnxTensors {
     long[] shape = new long[list.size()];
     for (int i = 0; i < shape.length; i++) {
       JsonNode d = list.get(i);
-      if (!d.isIntegralNumber() || !d.canConvertToLong() || d.asLong() < 0
+      if (!d.isIntegralNumber()
+          || !d.canConvertToLong()
+          || d.asLong() < 0
           || d.asLong() > ELEMENTS) {
         throw RefusedRequest.invalid(at, "A shape has whole numbers, 0 to " + ELEMENTS + ".");
       }
@@ -153,8 +155,7 @@ final class OnnxTensors {
       switch (wanted.datatype()) {
         case "FP32" -> raw.putFloat((float) real(wanted, v, Float.MAX_VALUE, at, i));
         case "FP64" -> raw.putDouble(real(wanted, v, Double.MAX_VALUE, at, i));
-        case "FP16" ->
-            raw.putShort(Float.floatToFloat16((float) real(wanted, v, 65_504, at, i)));
+        case "FP16" -> raw.putShort(Float.floatToFloat16((float) real(wanted, v, 65_504, at, i)));
         case "INT8" -> raw.put((byte) whole(wanted, v, -128, 127, at, i));
         case "UINT8" -> raw.put((byte) whole(wanted, v, 0, 255, at, i));
         case "INT16" ->

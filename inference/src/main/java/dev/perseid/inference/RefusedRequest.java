@@ -25,7 +25,11 @@ final class RefusedRequest extends Exception {
   static RefusedRequest tooLong(String param, String message) {
     return new RefusedRequest(
         new Failure(
-            Failure.Kind.TOO_LONG, message, param, "context_length_exceeded", OptionalLong.empty()));
+            Failure.Kind.TOO_LONG,
+            message,
+            param,
+            "context_length_exceeded",
+            OptionalLong.empty()));
   }
 
   static RefusedRequest broken(String message) {

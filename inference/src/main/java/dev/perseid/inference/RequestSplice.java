@@ -135,7 +135,8 @@ final class RequestSplice {
   }
 
   private void insert(int at, byte[] field, boolean empty) {
-    edits.add(new Edit(at, at, empty ? field : concat(field, ascii(","))));
+    // Before what was inserted at the same place, so that only the last one ends without a comma.
+    edits.addFirst(new Edit(at, at, empty ? field : concat(field, ascii(","))));
   }
 
   /// How many texts a field holds: one string, one list of token numbers, or a list of either.

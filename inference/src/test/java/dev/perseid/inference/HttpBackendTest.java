@@ -10,6 +10,7 @@ import java.net.ServerSocket;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.security.KeyStore;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalLong;
@@ -17,9 +18,12 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.UnaryOperator;
+import javax.net.ssl.KeyManagerFactory;
+import javax.net.ssl.SSLContext;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -654,6 +658,52 @@ class HttpBackendTest {
     }
     assertThat(wanted.test(health)).as("%s", health).isTrue();
     return health;
+  }
+
+  @Test
+  void aServerOverTlsIsTrustedByItsCertificateAlone(@TempDir Path folder) throws Exception {
+    Path store = folder.resolve("server.p12");
+    keytool(
+        "-genkeypair -alias s -keyalg EC -groupname secp256r1 -dname CN=localhost -ext"
+            + " san=ip:127.0.0.1 -validity 30 -storetype PKCS12 -storepass secret -keystore "
+            + store);
+    Path pem = folder.resolve("server.pem");
+    keytool("-exportcert -rfc -alias s -storepass secret -keystore " + store + " -file " + pem);
+    KeyStore keys = KeyStore.getInstance(store.toFile(), "secret".toCharArray());
+    KeyManagerFactory factory =
+        KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
+    factory.init(keys, "secret".toCharArray());
+    SSLContext tls = SSLContext.getInstance("TLS");
+    tls.init(factory.getKeyManagers(), null, null);
+    ServerSocket listening =
+        tls.getServerSocketFactory().createServerSocket(0, 50, InetAddress.getLoopbackAddress());
+    try (ScriptedServer server = new ScriptedServer(listening, HttpBackendTest::good)) {
+      HttpSettings settings =
+          HttpSettings.of(URI.create("https://127.0.0.1:" + server.port()), "theirs")
+              .withTimes(5_000, 5_000, 5_000, 10_000);
+      try (HttpBackend backend = new HttpBackend(settings.withTrust(pem), loops)) {
+        Heard heard = new Heard();
+        backend.ask(request(Api.CHAT, ASK, true), heard);
+        assertThat(heard.ended()).as("%s", heard.failure).isEqualTo("done");
+      }
+      // Nobody vouches for it: the request, with its key, must not be sent.
+      int before = server.calls.size();
+      try (HttpBackend backend = new HttpBackend(settings.withKey("k"), loops)) {
+        Heard heard = new Heard();
+        backend.ask(request(Api.CHAT, ASK, true), heard);
+        assertThat(heard.ended()).isEqualTo("BROKEN");
+        assertThat(server.calls).hasSize(before);
+      }
+    }
+  }
+
+  private static void keytool(String arguments) throws Exception {
+    List<String> command =
+        new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "keytool") + ""));
+    command.addAll(List.of(arguments.split(" ")));
+    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+    String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertThat(process.waitFor()).as(said).isZero();
   }
 
   @Test

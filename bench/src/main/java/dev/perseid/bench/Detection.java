@@ -24,8 +24,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.SplittableRandom;
 
-/// How surely audits tell honest providers from cheats, and after how many tokens: real answers of a real
-/// model, each provider judged by [Suspicion] as a pool would.
+/// How surely audits tell honest providers from cheats, and after how many tokens: real answers of
+/// a real model, each provider judged by [Suspicion] as a pool would.
 final class Detection {
   /// @param published the file that the offer promises: the auditor's own copy
   /// @param finer the same model before it was quantised
@@ -38,7 +38,8 @@ final class Detection {
   private static final int CUT_CONTEXT = 24;
 
   /// A provider: what it says it does, and what it does.
-  private record Provider(String name, Mind mind, double said, double drawn, Trick trick, Dice dice) {
+  private record Provider(
+      String name, Mind mind, double said, double drawn, Trick trick, Dice dice) {
     static Provider of(String name, Mind mind, double temperature, Trick trick, Dice dice) {
       return new Provider(name, mind, temperature, temperature, trick, dice);
     }
@@ -91,24 +92,35 @@ final class Detection {
       List<Provider> seeded = new ArrayList<>();
       seeded.add(Provider.of("honest: same engine", same, 1, Trick.NONE, Dice.SHARED));
       seeded.add(Provider.of("honest: sums in another order", order, 1, Trick.NONE, Dice.SHARED));
-      seeded.add(Provider.of("honest: the same at temperature 0", order, 0, Trick.NONE, Dice.SHARED));
+      seeded.add(
+          Provider.of("honest: the same at temperature 0", order, 0, Trick.NONE, Dice.SHARED));
       if (setting.finer().isPresent()) {
         Mind finer = Mind.load(setting.finer().get());
-        seeded.add(Provider.of("other: finer weights than published", finer, 1, Trick.NONE, Dice.SHARED));
+        seeded.add(
+            Provider.of("other: finer weights than published", finer, 1, Trick.NONE, Dice.SHARED));
       }
       seeded.add(Provider.of("cheat: 6-bit weights", six, 1, Trick.NONE, Dice.SHARED));
       seeded.add(Provider.of("cheat: 5-bit weights", five, 1, Trick.NONE, Dice.SHARED));
       seeded.add(Provider.of("cheat: 4-bit weights", four, 1, Trick.NONE, Dice.SHARED));
       seeded.add(Provider.of("cheat: 4-bit, temperature 0", four, 0, Trick.NONE, Dice.SHARED));
-      seeded.add(Provider.of("cheat: 4-bit, states logprobs", four, 1, Trick.STATES_LOGPROBS, Dice.SHARED));
+      seeded.add(
+          Provider.of(
+              "cheat: 4-bit, states logprobs", four, 1, Trick.STATES_LOGPROBS, Dice.SHARED));
       seeded.add(Provider.of("cheat: last layer left out", shorter, 1, Trick.NONE, Dice.SHARED));
-      seeded.add(new Provider("cheat: temperature 0.7 for 1", same, 1, 0.7, Trick.NONE, Dice.SHARED));
-      seeded.add(new Provider("cheat: temperature 0.9 for 1", same, 1, 0.9, Trick.NONE, Dice.SHARED));
+      seeded.add(
+          new Provider("cheat: temperature 0.7 for 1", same, 1, 0.7, Trick.NONE, Dice.SHARED));
+      seeded.add(
+          new Provider("cheat: temperature 0.9 for 1", same, 1, 0.9, Trick.NONE, Dice.SHARED));
       seeded.add(Provider.of("cheat: ignores the seed", same, 1, Trick.IGNORES_SEED, Dice.SHARED));
-      seeded.add(Provider.of("cheat: reads the last 24 tokens", same, 1, Trick.CUTS_CONTEXT, Dice.SHARED));
+      seeded.add(
+          Provider.of("cheat: reads the last 24 tokens", same, 1, Trick.CUTS_CONTEXT, Dice.SHARED));
       seeded.add(Provider.of("cheat: copies earlier answers", same, 1, Trick.COPIES, Dice.SHARED));
-      seeded.add(Provider.of("cheat: claims 5 % more tokens", same, 1, Trick.CLAIMS_5_PERCENT, Dice.SHARED));
-      seeded.add(Provider.of("cheat: claims 20 % more tokens", same, 1, Trick.CLAIMS_20_PERCENT, Dice.SHARED));
+      seeded.add(
+          Provider.of(
+              "cheat: claims 5 % more tokens", same, 1, Trick.CLAIMS_5_PERCENT, Dice.SHARED));
+      seeded.add(
+          Provider.of(
+              "cheat: claims 20 % more tokens", same, 1, Trick.CLAIMS_20_PERCENT, Dice.SHARED));
       seeded.add(Provider.of("cheat: stops half-way", same, 1, Trick.STOPS_EARLY, Dice.SHARED));
       table("with a shared seed", seeded, same);
       List<Provider> own = new ArrayList<>();
@@ -144,8 +156,7 @@ final class Detection {
       cells[1] = o.tokens;
       cells[2] =
           o.choices == 0 ? "-" : String.format(Locale.ROOT, "%.3f", 100.0 * o.matches / o.choices);
-      cells[3] =
-          o.choices == 0 ? "-" : String.format(Locale.ROOT, "%.6f", o.margins / o.choices);
+      cells[3] = o.choices == 0 ? "-" : String.format(Locale.ROOT, "%.6f", o.margins / o.choices);
       for (int i = 0; i < LOOKS.length; i++) {
         int look = LOOKS[i];
         cells[4 + i] =
@@ -162,8 +173,7 @@ final class Detection {
               + "/"
               + o.verdicts.size();
       table.row(cells);
-      report.progress(
-          String.format(Locale.ROOT, "%s: %.0f s", provider.name, o.seconds));
+      report.progress(String.format(Locale.ROOT, "%s: %.0f s", provider.name, o.seconds));
     }
     report.table(table);
     report.say("");
@@ -237,7 +247,8 @@ final class Detection {
     String id = "run-" + run + "-" + n;
     boolean copies = provider.trick == Trick.COPIES;
     String named = copies ? "run-" + run + "-" + n % COPIED : id;
-    int[] prompt = provider.mind.chat(prompts.prompt(draw, named + "-a"), prompts.prompt(draw, named));
+    int[] prompt =
+        provider.mind.chat(prompts.prompt(draw, named + "-a"), prompts.prompt(draw, named));
     long seed = new SplittableRandom(31L * run + 7).nextLong() + n;
     Draw promised = provider.dice == Dice.SHARED ? new Draw.Shared(seed) : new Draw.Own();
     Transcript.Sampling said = new Transcript.Sampling(provider.said, 0, 1, 0, promised);

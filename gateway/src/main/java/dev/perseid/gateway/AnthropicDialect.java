@@ -16,8 +16,9 @@ import java.util.OptionalLong;
 import java.util.Set;
 import java.util.stream.Collectors;
 
-/// Anthropic's Messages API. Any `anthropic-version` is taken. `thinking` is taken and has no effect:
-/// answers have no thinking blocks. Blocks of earlier thinking and `cache_control` are skipped.
+/// Anthropic's Messages API. Any `anthropic-version` is taken. `thinking` is taken and has no
+/// effect: answers have no thinking blocks. Blocks of earlier thinking and `cache_control` are
+/// skipped.
 final class AnthropicDialect implements Dialect {
   private final Market market;
 
@@ -140,7 +141,9 @@ final class AnthropicDialect implements Dialect {
     if (tokens.isEmpty()) {
       throw new Problem(
           Problem.Kind.INVALID,
-          "The tokenizer of '" + Problem.shown(name) + "' is not known here; tokens are counted when"
+          "The tokenizer of '"
+              + Problem.shown(name)
+              + "' is not known here; tokens are counted when"
               + " the model answers.",
           "model",
           "no_tokenizer",
@@ -224,9 +227,7 @@ final class AnthropicDialect implements Dialect {
       return List.of();
     }
     if (content.get().isTextual()) {
-      return content.get().textValue().isEmpty()
-          ? List.of()
-          : List.of(content.get().textValue());
+      return content.get().textValue().isEmpty() ? List.of() : List.of(content.get().textValue());
     }
     List<String> out = new ArrayList<>();
     for (Form block : form.forms(name, DialectLimits.PIECES)) {
@@ -267,7 +268,8 @@ final class AnthropicDialect implements Dialect {
           if (block.flag("is_error", false)) {
             result.addFirst("Error: ");
           }
-          talk.result(block.needName("tool_use_id"), result.isEmpty() ? List.of("") : joined(result));
+          talk.result(
+              block.needName("tool_use_id"), result.isEmpty() ? List.of("") : joined(result));
         }
         default -> throw notText(block);
       }
@@ -357,8 +359,7 @@ final class AnthropicDialect implements Dialect {
     List<Map.Entry<String, Model>> all =
         in.shelf().names().stream()
             .flatMap(
-                name ->
-                    in.shelf().find(name).map(found -> Map.entry(name, found.model())).stream())
+                name -> in.shelf().find(name).map(found -> Map.entry(name, found.model())).stream())
             .collect(Collectors.toList());
     ObjectNode page = Json.object();
     ArrayNode data = page.putArray("data");

@@ -7,8 +7,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 
-/// A JSON object of a client, read field by field. What is wrong with a field is told with its place
-/// (`messages[2].content`). A field that is null is not there.
+/// A JSON object of a client, read field by field. What is wrong with a field is told with its
+/// place (`messages[2].content`). A field that is null is not there.
 final class Form {
   private final ObjectNode node;
   private final String path;
@@ -162,7 +162,8 @@ final class Form {
     }
     if (value.size() > most) {
       throw Problem.invalid(
-          place, "'" + place + "' has " + value.size() + " elements; at most " + most + " are taken.");
+          place,
+          "'" + place + "' has " + value.size() + " elements; at most " + most + " are taken.");
     }
     List<JsonNode> out = new ArrayList<>(value.size());
     value.forEach(out::add);

@@ -16,8 +16,8 @@ import java.util.Optional;
 import java.util.OptionalLong;
 
 /// Ollama's API. Answers come as lines of JSON unless the client says `"stream": false`. Names of
-/// models may have `:latest` at their end. What depends on the machine that runs a model (`num_ctx`,
-/// `num_gpu`, `keep_alive`, ...) is skipped: its provider decides it.
+/// models may have `:latest` at their end. What depends on the machine that runs a model
+/// (`num_ctx`, `num_gpu`, `keep_alive`, ...) is skipped: its provider decides it.
 final class OllamaDialect implements Dialect {
   /// The version of Ollama whose API is spoken: clients look at it to know what they may send.
   private static final String SPOKEN = "0.12.6";
@@ -335,8 +335,7 @@ final class OllamaDialect implements Dialect {
             OptionalLong.of(0),
             1,
             Call.affinity(affinity, 0, affinity.length));
-    return new Reply.Asked(
-        call, new OllamaVectors(name, in.arrivedNs(), old, texts.size()));
+    return new Reply.Asked(call, new OllamaVectors(name, in.arrivedNs(), old, texts.size()));
   }
 
   // ---- models ---------------------------------------------------------------------------------

@@ -65,7 +65,8 @@ final class ResponsesDialect implements Dialect {
     String id = in.id().startsWith("req_") ? in.id().substring(4) : in.id();
     return new Reply.Asked(
         call,
-        new ResponsesRenderer(id, System.currentTimeMillis() / 1_000, asked.stream(), asked.echo()));
+        new ResponsesRenderer(
+            id, System.currentTimeMillis() / 1_000, asked.stream(), asked.echo()));
   }
 
   /// A request, understood.
@@ -197,7 +198,8 @@ final class ResponsesDialect implements Dialect {
         case "reasoning" -> {}
         case "item_reference" ->
             throw Problem.invalid(
-                item.place(), "'" + item.place() + "' refers to an item, but " + NOTHING_KEPT + ".");
+                item.place(),
+                "'" + item.place() + "' refers to an item, but " + NOTHING_KEPT + ".");
         default ->
             throw Problem.invalid(
                 item.place("type"),
@@ -249,8 +251,7 @@ final class ResponsesDialect implements Dialect {
                     + "' is an '"
                     + type
                     + "': models on this market read text only. Send 'input_text'.");
-        default ->
-            throw piece.wrong("type", "must be 'input_text' or 'output_text'");
+        default -> throw piece.wrong("type", "must be 'input_text' or 'output_text'");
       }
     }
     return out;

@@ -72,8 +72,7 @@ final class Speech {
   }
 
   private void said(JsonNode message, boolean whole, Outlet out) throws Problem {
-    String thought =
-        message.path("reasoning_content").asText(message.path("reasoning").asText(""));
+    String thought = message.path("reasoning_content").asText(message.path("reasoning").asText(""));
     if (!thought.isEmpty()) {
       count(thought);
       ear.thought(thought, out);

@@ -18,8 +18,8 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /// A server of language models whose models `s01` to `s16` each have their own fault, after a
-/// published catalogue of what goes wrong upstream. `fb-ok` has none; `fb-noprefill` refuses messages
-/// that end with a piece of an answer.
+/// published catalogue of what goes wrong upstream. `fb-ok` has none; `fb-noprefill` refuses
+/// messages that end with a piece of an answer.
 final class FaultyServer implements AutoCloseable {
   static final int WORDS = 60;
   private static final int CUT = 40;
@@ -105,8 +105,7 @@ final class FaultyServer implements AutoCloseable {
     String model = request.path("model").asText();
     int n = asked.computeIfAbsent(model, m -> new AtomicInteger()).incrementAndGet();
     JsonNode messages = request.path("messages");
-    boolean prefill =
-        messages.path(messages.size() - 1).path("role").asText().equals("assistant");
+    boolean prefill = messages.path(messages.size() - 1).path("role").asText().equals("assistant");
     if (prefill) {
       prefilled.add(model);
     }
@@ -176,7 +175,10 @@ final class FaultyServer implements AutoCloseable {
 
   private static void error(Socket socket, int status, String code, String header)
       throws IOException {
-    String type = status == 429 ? "rate_limit_error" : status < 500 ? "invalid_request_error" : "server_error";
+    String type =
+        status == 429
+            ? "rate_limit_error"
+            : status < 500 ? "invalid_request_error" : "server_error";
     String body =
         "{\"error\":{\"message\":\""
             + code
@@ -197,8 +199,8 @@ final class FaultyServer implements AutoCloseable {
             + body);
   }
 
-  private static void stream(
-      Socket socket, String model, int cut, int stall, int bad, boolean end) throws IOException {
+  private static void stream(Socket socket, String model, int cut, int stall, int bad, boolean end)
+      throws IOException {
     write(
         socket,
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n");

@@ -53,7 +53,9 @@ public final class Suspicion {
   public static Suspicion fresh(Baseline baseline) {
     return new Suspicion(
         Scales.of(
-            baseline.margin(), baseline.marginCheat(), AuditLimits.MARGIN_CLIP / AuditLimits.FINE_CLIP),
+            baseline.margin(),
+            baseline.marginCheat(),
+            AuditLimits.MARGIN_CLIP / AuditLimits.FINE_CLIP),
         TiltScales.fresh(),
         Scales.of(baseline.logprob(), baseline.logprobCheat(), 1),
         Scales.of(AuditLimits.COUNT_LOW, AuditLimits.COUNT_HIGH, 1),

@@ -52,6 +52,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -65,6 +66,7 @@ final class ServingTest {
   private static final int POOL_PERMILLE = 50;
   private static final int ROYALTY_PERMILLE = 100;
   private static final Path TREE = Path.of("../examples/models/tiny-tree/tiny-tree.wasm");
+  private static final Path LOANS = Path.of("../examples/models/loan-risk/loan-risk.onnx");
   private static final String API_KEY = "sk-perseid-test";
   private static final JsonMapper JSON = JsonMapper.builder().build();
 
@@ -329,6 +331,36 @@ final class ServingTest {
     assertThat(node.status().models())
         .containsExactly(new ModelStatus("me/tree:1", ModelStatus.Stage.SERVED, 0, 0, 1, ""));
     assertThat(notices).anyMatch(n -> n.equals("model me/tree:1 is ready: perseid-wasm"));
+  }
+
+  @Test
+  void anOnnxModelIsServed() throws Exception {
+    Model loans =
+        publish(
+            "me/loans", ModelTask.PREDICT, "onnx", "loan-risk.onnx", Files.readAllBytes(LOANS));
+    Key key = Key.generate();
+    provider(key, ServedModel.of("me/loans"));
+    Ear ear = new Ear();
+    ask(
+        listing(loans),
+        "r1",
+        Api.INFER,
+        """
+        {"inputs":[{"name":"features","datatype":"FP32","shape":[1,8],
+          "data":[65,3830,3100,12,7.3,0,1470,0]}]}
+        """,
+        0,
+        ear);
+    assertThat(ear.end().rows()).isEqualTo(1);
+    assertThat(ear.failure).isEmpty();
+    double bad = -1;
+    for (JsonNode output : JSON.readTree(ear.next()).path("outputs")) {
+      if (output.path("name").asText().equals("probabilities")) {
+        bad = output.path("data").get(1).asDouble();
+      }
+    }
+    assertThat(bad).as("as eval.csv says").isEqualTo(0.068331, Offset.offset(1e-5));
+    Until.holds(() -> free(key.address()) > 0);
   }
 
   @Test

@@ -78,6 +78,25 @@ final class ModelShelf {
     }
   }
 
+  /// What [#take] gave, under the files' own names in a folder of the model's own, for formats in
+  /// which one file names another. They are links, and take no room.
+  Map<String, Path> byName(Model model, Map<String, Path> files) throws ModelUnusable {
+    Path folder = directory.resolve("by-name").resolve(model.manifest().hex());
+    try {
+      Files.createDirectories(folder);
+      Map<String, Path> named = new LinkedHashMap<>();
+      for (Map.Entry<String, Path> file : files.entrySet()) {
+        Path link = folder.resolve(file.getKey());
+        Files.deleteIfExists(link);
+        Files.createLink(link, file.getValue());
+        named.put(file.getKey(), link);
+      }
+      return named;
+    } catch (IOException e) {
+      throw new ModelUnusable(folder + " cannot be used: " + e);
+    }
+  }
+
   /// The files that a model's manifest names, taken from elsewhere: verified where they are.
   ///
   /// @param from the model's only file, or a folder

@@ -111,6 +111,7 @@ final class ProviderServing implements AutoCloseable {
   // On the clock's thread only.
   private long healthNs = System.nanoTime();
   private Map<ByteString, String> told = Map.of();
+  private final Map<ByteString, String> shown = new HashMap<>();
 
   private final ServingCall.Host host =
       new ServingCall.Host() {
@@ -667,13 +668,13 @@ final class ProviderServing implements AutoCloseable {
       problems.put(h.getModel(), h.getHealthy() ? "" : "!" + h.getProblem());
     }
     boolean changed = !problems.equals(told);
-    if (changed) {
-      tell(all, problems);
-      told = problems;
-    }
+    told = problems;
     if (changed || now - healthNs >= ServingLimits.HEALTH_MS * 1_000_000) {
       healthNs = now;
       call.health(health);
+    }
+    if (!changed && !leaving) {
+      tell(all, problems); // what lasted for a tick
     }
   }
 
@@ -681,8 +682,9 @@ final class ProviderServing implements AutoCloseable {
     for (Station s : all) {
       ByteString model = Translation.bytes(s.model.manifest());
       String is = problems.getOrDefault(model, "");
-      String was = told.getOrDefault(model, "");
-      if (!is.equals(was) && !leaving) {
+      String was = shown.getOrDefault(model, "");
+      if (!is.equals(was)) {
+        shown.put(model, is);
         setting
             .notices()
             .accept(

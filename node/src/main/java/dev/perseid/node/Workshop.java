@@ -2,15 +2,21 @@ package dev.perseid.node;
 
 import dev.perseid.core.Blob;
 import dev.perseid.core.Model;
+import dev.perseid.core.ModelTask;
 import dev.perseid.inference.Backend;
+import dev.perseid.inference.BrokenModelException;
+import dev.perseid.inference.HuggingFaceTokens;
 import dev.perseid.inference.HttpBackend;
 import dev.perseid.inference.HttpSettings;
+import dev.perseid.inference.OnnxBackend;
+import dev.perseid.inference.OnnxSettings;
 import dev.perseid.sandbox.Sandbox;
 import io.netty.channel.EventLoopGroup;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -18,6 +24,9 @@ import org.jspecify.annotations.Nullable;
 /// Makes the backends of a provider's models: fetches their files, or finds the server that has
 /// them. One thread at a time, but [#close] from any.
 final class Workshop implements BackendMaker {
+  /// Is there where a graphics card of NVIDIA is.
+  private static final Path NVIDIA = Path.of("/dev/nvidia0");
+
   private final Path directory;
   private final int cores;
   private final long wasmMemoryBytes;
@@ -96,12 +105,39 @@ final class Workshop implements BackendMaker {
       throws ModelUnusable {
     return switch (model.format()) {
       case "wasm" -> wasm(served, model, files);
+      case "onnx" -> onnx(served, model, files);
       case "api" ->
           throw new ModelUnusable("a server has it: name that, " + model.name() + "=http://...");
       default ->
           throw new ModelUnusable(
               "its format '" + model.format() + "' is not known here: update perseid");
     };
+  }
+
+  private Backend onnx(ServedModel served, Model model, Map<String, Path> files)
+      throws ModelUnusable {
+    boolean named = served.source() instanceof ServedModel.Source.Local;
+    Path file = only(named ? files : shelf.byName(model, files), ".onnx");
+    int parallel = served.parallel().orElse(served.threads().orElse(cores));
+    OnnxSettings settings =
+        OnnxSettings.of(model.name(), model.version())
+            .withThreads(Math.min(parallel, 1_024), ServingLimits.waiting(parallel))
+            .withCuda(Files.exists(NVIDIA));
+    if (model.contextTokens() > 0) {
+      settings =
+          settings.withTextTokens(served.contextTokens().orElse(model.contextTokens()));
+    }
+    Path tokenizer = files.get("tokenizer.json");
+    try {
+      return OnnxBackend.load(
+          file,
+          model.task() == ModelTask.EMBED && tokenizer != null
+              ? Optional.of(HuggingFaceTokens.load(tokenizer))
+              : Optional.empty(),
+          settings);
+    } catch (BrokenModelException e) {
+      throw new ModelUnusable(String.valueOf(e.getMessage()));
+    }
   }
 
   private Backend wasm(ServedModel served, Model model, Map<String, Path> files)

@@ -31,6 +31,7 @@ import dev.perseid.wire.Translation;
 import dev.perseid.wire.v1.Proto;
 import io.grpc.ManagedChannel;
 import java.io.ByteArrayOutputStream;
+import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
@@ -645,7 +646,7 @@ final class ProviderServingTest {
             claim.completionTokens(),
             0,
             r.usage(),
-            r.outputs().getFirst()),
+            r.outputs().isEmpty() ? Blob.EMPTY : r.outputs().getFirst()),
         terms,
         model);
   }
@@ -685,5 +686,37 @@ final class ProviderServingTest {
                 Proto.Bill.newBuilder().setNumber(4).addRecords(ByteString.copyFromUtf8("rubbish")))
             .build());
     assertThat(market.signature().getReason()).contains("cannot be read");
+  }
+
+  @Test
+  void ordersThatThePoolServedDirectlyAreCheckedByTheirTerms() throws Exception {
+    begin(m ->
+        m.from(
+            new ServedModel.Source.Server(
+                URI.create("http://127.0.0.1:9/v1"), Optional.empty(), Optional.empty(), true)));
+    assertThat(offer.endpoint()).isEqualTo("http://127.0.0.1:9/v1");
+    Claim claim = Claim.tokens(1_000, 200, 500);
+    Proto.ModelOrder unseen = market.order(offered, offerHash).build();
+    ExecutionRecord record = record(unseen, claim, Outcome.DONE, "", List.of());
+    bill(record);
+    assertThat(market.signature().getReason()).isEmpty();
+    ModelOffer cheaper =
+        new ModelOffer(
+            offer.provider(),
+            offer.model(),
+            offer.region(),
+            offer.quantisation(),
+            offer.backend(),
+            new TokenPrice(1, 1, 1, 1, 1),
+            offer.royaltyPermille(),
+            offer.poolPermille(),
+            offer.parallel(),
+            offer.contextTokens(),
+            offer.policy(),
+            offer.sealKey(),
+            offer.endpoint(),
+            offer.madeUs());
+    bill(rebilled(record, claim, cheaper));
+    assertThat(market.signature().getReason()).contains("by the offer it is 2820");
   }
 }

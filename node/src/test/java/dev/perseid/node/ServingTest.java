@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.google.protobuf.ByteString;
+import com.sun.net.httpserver.HttpExchange;
+import com.sun.net.httpserver.HttpServer;
 import dev.perseid.core.Address;
 import dev.perseid.core.Blob;
 import dev.perseid.core.Entry;
@@ -29,6 +31,9 @@ import dev.perseid.wire.ModelParts;
 import dev.perseid.wire.Translation;
 import dev.perseid.wire.v1.InferenceGrpc;
 import dev.perseid.wire.v1.Proto;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -47,6 +52,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -60,6 +66,7 @@ final class ServingTest {
   private static final int POOL_PERMILLE = 50;
   private static final int ROYALTY_PERMILLE = 100;
   private static final Path TREE = Path.of("../examples/models/tiny-tree/tiny-tree.wasm");
+  private static final Path LOANS = Path.of("../examples/models/loan-risk/loan-risk.onnx");
   private static final String API_KEY = "sk-perseid-test";
   private static final JsonMapper JSON = JsonMapper.builder().build();
 
@@ -327,6 +334,36 @@ final class ServingTest {
   }
 
   @Test
+  void anOnnxModelIsServed() throws Exception {
+    Model loans =
+        publish(
+            "me/loans", ModelTask.PREDICT, "onnx", "loan-risk.onnx", Files.readAllBytes(LOANS));
+    Key key = Key.generate();
+    provider(key, ServedModel.of("me/loans"));
+    Ear ear = new Ear();
+    ask(
+        listing(loans),
+        "r1",
+        Api.INFER,
+        """
+        {"inputs":[{"name":"features","datatype":"FP32","shape":[1,8],
+          "data":[65,3830,3100,12,7.3,0,1470,0]}]}
+        """,
+        0,
+        ear);
+    assertThat(ear.end().rows()).isEqualTo(1);
+    assertThat(ear.failure).isEmpty();
+    double bad = -1;
+    for (JsonNode output : JSON.readTree(ear.next()).path("outputs")) {
+      if (output.path("name").asText().equals("probabilities")) {
+        bad = output.path("data").get(1).asDouble();
+      }
+    }
+    assertThat(bad).as("as eval.csv says").isEqualTo(0.068331, Offset.offset(1e-5));
+    Until.holds(() -> free(key.address()) > 0);
+  }
+
+  @Test
   void aConsumerThatHangsUpPaysForWhatCame() throws Exception {
     Model model = chat();
     Key key = Key.generate();
@@ -487,6 +524,74 @@ final class ServingTest {
         .isInstanceOf(Receipt.Check.Verified.class);
     assertThat(entries().getFirst().record().inference().orElseThrow().completionTokens())
         .isEqualTo(25);
+  }
+
+  @Test
+  void aServerNextDoorIsServed() throws Exception {
+    Model model = publish("me/ticks", ModelTask.CHAT, "api", "README.md", new byte[] {'x'});
+    List<String> bodies = new CopyOnWriteArrayList<>();
+    HttpServer server = server(bodies);
+    try {
+      Key key = Key.generate();
+      provider(
+          key,
+          ServedModel.parse(
+              "me/ticks=http://127.0.0.1:" + server.getAddress().getPort() + "/v1#upstream"));
+      listing(model);
+      List<String> lines = post(50).body().filter(l -> !l.isEmpty()).toList();
+      assertThat(lines.stream().filter(l -> l.contains("\"content\":\"hi\""))).hasSize(2);
+      assertThat(lines.getLast()).isEqualTo("data: [DONE]");
+      assertThat(bodies).anyMatch(b -> b.contains("\"upstream\""));
+      Until.holds(() -> free(key.address()) > 0);
+      Inference inference = entries().getFirst().record().inference().orElseThrow();
+      assertThat(inference.promptTokens()).isEqualTo(9);
+      assertThat(inference.completionTokens()).isEqualTo(2);
+    } finally {
+      server.stop(0);
+    }
+  }
+
+  /// Speaks as much of OpenAI's protocol as a provider needs.
+  private static HttpServer server(List<String> bodies) throws IOException {
+    HttpServer server =
+        HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+    server.createContext("/health", x -> answer(x, "text/plain", "ok"));
+    server.createContext(
+        "/v1/models", x -> answer(x, "application/json", "{\"data\":[{\"id\":\"upstream\"}]}"));
+    String chunk =
+        """
+        data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"upstream",\
+        "choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":%s}]}
+
+        """;
+    server.createContext(
+        "/v1/chat/completions",
+        x -> {
+          bodies.add(new String(x.getRequestBody().readAllBytes(), StandardCharsets.UTF_8));
+          answer(
+              x,
+              "text/event-stream",
+              chunk.formatted("null")
+                  + chunk.formatted("\"stop\"")
+                  + """
+                  data: {"id":"c","object":"chat.completion.chunk","created":1,\
+                  "model":"upstream","choices":[],\
+                  "usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}}
+
+                  data: [DONE]
+
+                  """);
+        });
+    server.start();
+    return server;
+  }
+
+  private static void answer(HttpExchange x, String type, String text) throws IOException {
+    byte[] body = text.getBytes(StandardCharsets.UTF_8);
+    x.getResponseHeaders().set("content-type", type);
+    x.sendResponseHeaders(200, body.length);
+    x.getResponseBody().write(body);
+    x.close();
   }
 
   @Test

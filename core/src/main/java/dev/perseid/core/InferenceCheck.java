@@ -68,10 +68,7 @@ final class InferenceCheck {
   }
 
   private static @Nullable String numbers(ExecutionRecord r, Inference i) {
-    if (i.promptTokens() < 0
-        || i.cachedTokens() < 0
-        || i.completionTokens() < 0
-        || i.rows() < 0) {
+    if (i.promptTokens() < 0 || i.cachedTokens() < 0 || i.completionTokens() < 0 || i.rows() < 0) {
       return "it counts fewer than no tokens or rows";
     }
     if (i.cachedTokens() > i.promptTokens()) {

@@ -79,8 +79,7 @@ final class ModelMarket {
     row.withdrawn = true;
     for (Address provider : List.copyOf(inForce.keySet())) {
       List<SignedModelOffer> now = inForce.getOrDefault(provider, List.of());
-      setInForce(
-          provider, now.stream().filter(o -> !o.offer().model().equals(manifest)).toList());
+      setInForce(provider, now.stream().filter(o -> !o.offer().model().equals(manifest)).toList());
     }
   }
 

@@ -84,8 +84,7 @@ final class Auditor {
       case Event.ModelsOffered e -> {
         assertThat(pool.modelOffers()).containsAll(e.offers());
         assertThat(
-                pool.modelOffers().stream()
-                    .filter(o -> o.offer().provider().equals(e.provider())))
+                pool.modelOffers().stream().filter(o -> o.offer().provider().equals(e.provider())))
             .containsExactlyElementsOf(e.offers());
         e.offers().forEach(o -> modelOffers.put(o.hash(), o.offer()));
       }
@@ -115,8 +114,7 @@ final class Auditor {
     assertThat(r.charge())
         .isBetween(
             0L,
-            o.price()
-                .charge(i.promptTokens(), i.cachedTokens(), i.completionTokens(), i.rows()));
+            o.price().charge(i.promptTokens(), i.cachedTokens(), i.completionTokens(), i.rows()));
     assertThat(i.toAuthor()).isEqualTo(r.charge() * o.royaltyPermille() / 1_000);
     assertThat(i.toPool()).isEqualTo(r.charge() * o.poolPermille() / 1_000);
     assertThat(i.cachedTokens()).isBetween(0L, i.promptTokens());

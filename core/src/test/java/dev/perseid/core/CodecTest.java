@@ -230,7 +230,8 @@ class CodecTest {
 
   @Test
   void eventsAboutModelsKeepTheirBytes() {
-    assertThat(hex(EventCodec.encode(modelEvents()))).isEqualTo(hex(golden("events-v1-models.hex")));
+    assertThat(hex(EventCodec.encode(modelEvents())))
+        .isEqualTo(hex(golden("events-v1-models.hex")));
     assertThat(EventCodec.decode(golden("events-v1-models.hex"))).isEqualTo(modelEvents());
   }
 

@@ -71,8 +71,7 @@ final class ModelSample {
     return order(number, offer, Sample.ALICE, maxCharge);
   }
 
-  static ModelOrder order(
-      long number, SignedModelOffer offer, Address consumer, long maxCharge) {
+  static ModelOrder order(long number, SignedModelOffer offer, Address consumer, long maxCharge) {
     return new ModelOrder(
         number,
         "request-" + number,

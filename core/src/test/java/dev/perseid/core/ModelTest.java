@@ -235,11 +235,9 @@ class ModelTest {
     wrongOffer(with(o, "", "", "b", 1, 1, "file:///etc/passwd", 1), "its endpoint must be");
     wrongOffer(with(o, "", "", "b", 1, 1, "http://a b", 1), "its endpoint must be");
     wrongOffer(with(o, "", "", "b", 1, 1, "", -1), "before 1970");
+    refused(ModelSample.offers(1, 1, offer, offer), Rejection.Code.INVALID, "is offered twice");
     refused(
-        ModelSample.offers(1, 1, offer, offer), Rejection.Code.INVALID, "is offered twice");
-    refused(
-        ModelSample.offers(
-            1, 1, new SignedModelOffer(o, offer.hash(), "a".repeat(133))),
+        ModelSample.offers(1, 1, new SignedModelOffer(o, offer.hash(), "a".repeat(133))),
         Rejection.Code.INVALID,
         "has more than 132 characters");
     SignedModelOffer[] many = new SignedModelOffer[257];
@@ -304,8 +302,7 @@ class ModelTest {
     List<SignedModelOffer> last = new ArrayList<>();
     for (int i = 0; i < 2 * Limits.MODEL_OFFERS_REMEMBERED_OF_ONE; i++) {
       SignedModelOffer one =
-          ModelSample.signed(
-              with(ModelSample.signed(2, model).offer(), "", "", "b", 1, 1, "", i));
+          ModelSample.signed(with(ModelSample.signed(2, model).offer(), "", "", "b", 1, 1, "", i));
       f.run(ModelSample.offers(2, 1, one));
       last.add(one);
     }
@@ -339,8 +336,7 @@ class ModelTest {
   void keysStandForTheirAccount() {
     Hash key = Sample.hash(1);
     f.run(new Command.MakeApiKey(Sample.ALICE, key, "laptop"));
-    assertThat(f.pool.apiKey(key))
-        .hasValue(new ApiKeyView(Sample.ALICE, key, "laptop", f.nowUs));
+    assertThat(f.pool.apiKey(key)).hasValue(new ApiKeyView(Sample.ALICE, key, "laptop", f.nowUs));
     refused(
         new Command.MakeApiKey(Sample.BOB, key, ""), Rejection.Code.INVALID, "this key is in use");
     refused(
@@ -400,11 +396,8 @@ class ModelTest {
         broken.with(381, split(broken.inference().orElseThrow(), 381)),
         "does not follow from its order");
     refused(
-        ModelSample.records(1, "", r),
-        Rejection.Code.INVALID,
-        "its provider has not signed it");
-    refused(
-        ModelSample.records(2, r), Rejection.Code.INVALID, "not a request to a model of this");
+        ModelSample.records(1, "", r), Rejection.Code.INVALID, "its provider has not signed it");
+    refused(ModelSample.records(2, r), Rejection.Code.INVALID, "not a request to a model of this");
     ExecutionRecord elsewhere =
         ExecutionRecord.of(
             Sample.BOB,
@@ -420,8 +413,7 @@ class ModelTest {
         Rejection.Code.INVALID,
         "1 records with 0 digests");
     refused(ModelSample.records(1), Rejection.Code.INVALID, "0 records with 0 digests");
-    refused(
-        ModelSample.records(1, "a".repeat(133), r), Rejection.Code.INVALID, "more than 132");
+    refused(ModelSample.records(1, "a".repeat(133), r), Rejection.Code.INVALID, "more than 132");
     assertThat(f.pool.records()).isZero();
   }
 
@@ -437,8 +429,8 @@ class ModelTest {
     assertThat(events.stream().filter(Event.InferenceRecorded.class::isInstance)).hasSize(26);
     assertThat(events.stream().filter(Event.Refused.class::isInstance).map(e -> (Event.Refused) e))
         .hasSize(4)
-        .allSatisfy(e ->
-            assertThat(e.rejection().message()).contains("tab does not cover its charge"));
+        .allSatisfy(
+            e -> assertThat(e.rejection().message()).contains("tab does not cover its charge"));
     assertThat(f.pool.tab(Sample.ALICE)).isEqualTo(10_000 - 26 * 381);
     assertThat(f.sum()).isZero();
     refused(
@@ -582,7 +574,8 @@ class ModelTest {
                       .multiply(java.math.BigInteger.valueOf(royalty))
                       .divide(java.math.BigInteger.valueOf(1_000))
                       .longValueExact());
-          assertThat(author + pool).as("%d and %d of %d", royalty, share, charge)
+          assertThat(author + pool)
+              .as("%d and %d of %d", royalty, share, charge)
               .isBetween(0L, charge);
         }
       }
@@ -600,8 +593,7 @@ class ModelTest {
     f.run(ModelSample.records(1, ModelSample.record(5, offer, model)));
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     f.pool.snapshot(new DataOutputStream(out));
-    Pool back =
-        Pool.restore(new DataInputStream(new ByteArrayInputStream(out.toByteArray())));
+    Pool back = Pool.restore(new DataInputStream(new ByteArrayInputStream(out.toByteArray())));
     assertThat(back.digest()).isEqualTo(f.pool.digest());
     assertThat(back.models()).isEqualTo(f.pool.models()).hasSize(2);
     assertThat(back.modelOffers()).containsExactly(offer);

@@ -157,8 +157,10 @@ final class RandomModels {
     return switch (random.nextInt(24)) {
       case 0 -> good.with(good.charge() + 1 + random.nextInt(9_000), i);
       case 1 -> good.with(-1 - good.charge(), i);
-      case 2 -> good.with(good.charge(), changed(i, i.promptTokens(), i.toAuthor() + 1, i.toPool()));
-      case 3 -> good.with(good.charge(), changed(i, i.promptTokens(), i.toAuthor(), i.toPool() - 1));
+      case 2 ->
+          good.with(good.charge(), changed(i, i.promptTokens(), i.toAuthor() + 1, i.toPool()));
+      case 3 ->
+          good.with(good.charge(), changed(i, i.promptTokens(), i.toAuthor(), i.toPool() - 1));
       case 4 -> good.with(Long.MAX_VALUE, changed(i, -1, Long.MAX_VALUE / 2, Long.MAX_VALUE / 2));
       case 5 -> good.with(good.charge(), changed(i, Long.MIN_VALUE, i.toAuthor(), i.toPool()));
       default -> good;

@@ -131,8 +131,7 @@ final class Bazaar {
       Address patron = seals.admit(dice.next());
       patrons.add(patron);
       long credits = dice.between(1_000, 2_000_000);
-      petitions.insist(
-          "grant", i, new Command.Grant(patron, credits, "welcome"), this::isDone);
+      petitions.insist("grant", i, new Command.Grant(patron, credits, "welcome"), this::isDone);
       keys(patron);
     }
     // Who publishes may be nobody else, also ask, or also serve.
@@ -585,7 +584,9 @@ final class Bazaar {
             Ended e = items.get(i);
             if (!auditor.models().isRecorded(e.record().lease())) {
               throw new Violation(
-                  "the record of request " + e.record().lease() + " was confirmed and is not there");
+                  "the record of request "
+                      + e.record().lease()
+                      + " was confirmed and is not there");
             }
             e.placed().tab().spent -= e.record().charge();
             e.placed().tab().there -= records.get(i).charge();

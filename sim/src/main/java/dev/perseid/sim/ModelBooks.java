@@ -128,8 +128,7 @@ final class ModelBooks {
     Set<Hash> seen = new HashSet<>();
     for (SignedModelOffer s : e.offers()) {
       ModelOffer o = s.offer();
-      signed(
-          "offer of " + o.model(), notary.digest(o), s.hash(), e.provider(), s.signature());
+      signed("offer of " + o.model(), notary.digest(o), s.hash(), e.provider(), s.signature());
       Model m = models.get(o.model());
       if (m == null
           || withdrawn.contains(o.model())
@@ -353,8 +352,7 @@ final class ModelBooks {
     if (!pool.tabs().equals(tabs())) {
       throw new Violation("the pool has tabs of others than its log says");
     }
-    tabs.forEach(
-        (who, amount) -> Auditor.equal("the tab of " + who, pool.tab(who), amount));
+    tabs.forEach((who, amount) -> Auditor.equal("the tab of " + who, pool.tab(who), amount));
     Auditor.equal("API keys", pool.apiKeys(null).size(), keys.size());
     keys.forEach((key, who) -> {
       if (!pool.apiKey(key).map(k -> k.account().equals(who)).orElse(false)) {

@@ -47,6 +47,14 @@ final class PlacedOrder implements Answer {
   record Times(OptionalLong startedUs, OptionalLong firstTokenUs, OptionalLong endedUs) {
     static final Times UNKNOWN =
         new Times(OptionalLong.empty(), OptionalLong.empty(), OptionalLong.empty());
+
+    /// Whether they follow one another, with none missing before another.
+    boolean inOrder() {
+      long started = startedUs.orElse(-1);
+      long ended = endedUs.orElse(-1);
+      long first = firstTokenUs.orElse(started);
+      return started >= 0 && started <= first && first <= ended;
+    }
   }
 
   final ModelOrder order;
@@ -260,8 +268,9 @@ final class PlacedOrder implements Answer {
             claim.energyUj(),
             claim.energyBy());
     Times t = times;
-    if (t.equals(Times.UNKNOWN)) {
-      // The pool spoke to the provider's server itself: its own clock is all there is.
+    if (t.equals(Times.UNKNOWN) || !t.inOrder()) {
+      // The provider's clock says nothing that can be, or the pool spoke to the provider's server
+      // itself: its own clock is all there is.
       long endUs = order.assignedUs() + wallNs / 1_000;
       t =
           new Times(

@@ -25,4 +25,11 @@ interface Dialect {
 
   /// A problem as a whole answer. The gateway adds `retry-after` and the like itself.
   Reply.Whole error(Problem problem);
+
+  /// The same, where the shape has the request's name in it.
+  ///
+  /// @param id the request's name, empty if it has none yet
+  default Reply.Whole error(Problem problem, String id) {
+    return error(problem);
+  }
 }

@@ -190,7 +190,7 @@ final class Front extends ChannelInboundHandlerAdapter {
 
   private void find(Inbound inbound) throws Problem {
     TreeSet<String> methods = new TreeSet<>();
-    for (Gateway.Served served : gateway.routes()) {
+    for (Gateway.Served served : gateway.routes(inbound.path())) {
       Optional<Map<String, String>> match = served.route().match(inbound.path());
       if (match.isEmpty() || !served.dialect().speaks(inbound)) {
         continue;
@@ -435,7 +435,7 @@ final class Front extends ChannelInboundHandlerAdapter {
 
   /// Answers with a problem, in the dialect's shape.
   void problem(Problem problem, List<Map.Entry<String, String>> headers) {
-    Reply.Whole shape = dialect().error(problem);
+    Reply.Whole shape = dialect().error(problem, in == null ? "" : in.id());
     List<Map.Entry<String, String>> all = new ArrayList<>(shape.headers());
     all.addAll(headers);
     if (problem.kind() == Problem.Kind.METHOD) {

@@ -42,8 +42,9 @@ final class Client {
   static List<String> events(String body) {
     List<String> out = new ArrayList<>();
     for (String event : body.split("\n\n")) {
-      if (event.startsWith("data: ")) {
-        out.add(event.substring(6));
+      int data = event.startsWith("event: ") ? event.indexOf('\n') + 1 : 0;
+      if (event.startsWith("data: ", data)) {
+        out.add(event.substring(data + 6));
       }
     }
     return out;

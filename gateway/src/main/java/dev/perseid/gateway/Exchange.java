@@ -521,8 +521,9 @@ final class Exchange implements Lobby.Guest {
     out.add(Map.entry("x-perseid-request", in.id()));
     if (candidate != null) {
       Market.Listing listing = candidate.listing();
-      out.add(Map.entry("x-perseid-provider", listing.offer().provider().toString()));
-      out.add(Map.entry("x-perseid-model", "sha256:" + listing.model().manifest().hex()));
+      Shelf.Label label = in.shelf().label(listing);
+      out.add(Map.entry("x-perseid-provider", label.provider()));
+      out.add(Map.entry("x-perseid-model", label.model()));
       out.add(
           Map.entry(
               "x-perseid-congestion", Integer.toString(in.shelf().congestion(listing.model()))));

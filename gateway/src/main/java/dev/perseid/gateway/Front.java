@@ -190,7 +190,7 @@ final class Front extends ChannelInboundHandlerAdapter {
 
   private void find(Inbound inbound) throws Problem {
     TreeSet<String> methods = new TreeSet<>();
-    for (Gateway.Served served : gateway.routes()) {
+    for (Gateway.Served served : gateway.routes(inbound.path())) {
       Optional<Map<String, String>> match = served.route().match(inbound.path());
       if (match.isEmpty() || !served.dialect().speaks(inbound)) {
         continue;

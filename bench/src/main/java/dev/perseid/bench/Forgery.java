@@ -10,8 +10,8 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
 
-/// A copy of a GGUF model with something changed: what a cheating provider would serve, or an honest one
-/// whose sums come in another order. Knows tensors in F32, F16 and Q8_0.
+/// A copy of a GGUF model with something changed: what a cheating provider would serve, or an
+/// honest one whose sums come in another order. Knows tensors in F32, F16 and Q8_0.
 final class Forgery {
   private static final int MAGIC = 0x46554747;
   private static final int F32 = 0;
@@ -72,24 +72,20 @@ final class Forgery {
       places.put(name, new Place(type, columns, rows, bytes.getLong()));
     }
     int data = (bytes.position() + alignment - 1) / alignment * alignment;
-    places.forEach(
-        (name, p) ->
-            tensors.put(
-                name,
-                new Tensor(p.type, p.columns, p.rows, data + Math.toIntExact(p.offset))));
+    places.forEach((name, p) ->
+        tensors.put(name, new Tensor(p.type, p.columns, p.rows, data + Math.toIntExact(p.offset))));
   }
 
   static Forgery of(Path model) throws IOException {
-    return new Forgery(
-        ByteBuffer.wrap(Files.readAllBytes(model)).order(ByteOrder.LITTLE_ENDIAN));
+    return new Forgery(ByteBuffer.wrap(Files.readAllBytes(model)).order(ByteOrder.LITTLE_ENDIAN));
   }
 
   Path write(Path file) throws IOException {
     return Files.write(file, bytes.array());
   }
 
-  /// Rounds all matrices to so many bits, each block of 32 weights with a scale of its own, as the usual
-  /// formats do.
+  /// Rounds all matrices to so many bits, each block of 32 weights with a scale of its own, as the
+  /// usual formats do.
   Forgery rounded(int bits) {
     int most = (1 << (bits - 1)) - 1;
     for (Tensor t : tensors.values()) {
@@ -130,6 +126,21 @@ final class Forgery {
     };
   }
 
+  /// One weight of a tensor.
+  float weight(String tensor, long row, int column) {
+    Tensor t =
+        Optional.ofNullable(tensors.get(tensor))
+            .orElseThrow(() -> new IllegalArgumentException("there is no tensor " + tensor));
+    return weight(t, row * (t.columns / BLOCK) + column / BLOCK, column % BLOCK);
+  }
+
+  /// A whole number of the model's description.
+  int number(String name) {
+    return bytes.getInt(
+        Optional.ofNullable(numbersAt.get(name))
+            .orElseThrow(() -> new IllegalArgumentException("there is no number " + name)));
+  }
+
   private static int blockAt(Tensor t, long block) {
     return t.at + Math.toIntExact(block * blockBytes(t));
   }
@@ -154,8 +165,8 @@ final class Forgery {
     return this;
   }
 
-  /// The same function in another order: the hidden units of each feed-forward layer are turned round, in
-  /// blocks of 32. Every product is the same; sums come out a little different.
+  /// The same function in another order: the hidden units of each feed-forward layer are turned
+  /// round, in blocks of 32. Every product is the same; sums come out a little different.
   Forgery reordered() {
     for (int layer = 0; tensors.containsKey("blk." + layer + ".ffn_down.weight"); layer++) {
       String prefix = "blk." + layer + ".ffn_";

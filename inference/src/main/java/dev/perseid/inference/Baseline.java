@@ -8,8 +8,8 @@ import java.util.List;
 ///
 /// @param margin mean of the margins that honest providers stay below: each at most 2 logits, as a
 ///   share of 2
-/// @param marginCheat mean of the margins from which on it is no clearance: each at most 0.1 logits, as a
-///   share of 0.1
+/// @param marginCheat mean of the margins from which on it is no clearance: each at most 0.1
+///   logits, as a share of 0.1
 /// @param logprob mean deviation of stated log probabilities that honest providers stay below: each
 ///   at most 1, as a share of 1
 /// @param logprobCheat likewise, from which on it is no clearance

@@ -43,8 +43,8 @@ final class Scales {
 
   /// @param low mean of the values that the honest stay below
   /// @param high mean of `min(1, zoom * value)` that cheats are above
-  /// @param zoom makes small values count when it is about clearing: a bound near what cheats show lets
-  ///   honest ones be cleared with few values
+  /// @param zoom makes small values count when it is about clearing: a bound near what cheats show
+  ///   lets honest ones be cleared with few values
   static Scales of(double low, double high, double zoom) {
     return new Scales(low, high, zoom, new double[STAKES], new double[CLEARING.length], 1, false);
   }

@@ -53,7 +53,9 @@ public final class Suspicion {
   public static Suspicion fresh(Baseline baseline) {
     return new Suspicion(
         Scales.of(
-            baseline.margin(), baseline.marginCheat(), AuditLimits.MARGIN_CLIP / AuditLimits.FINE_CLIP),
+            baseline.margin(),
+            baseline.marginCheat(),
+            AuditLimits.MARGIN_CLIP / AuditLimits.FINE_CLIP),
         TiltScales.fresh(),
         Scales.of(baseline.logprob(), baseline.logprobCheat(), 1),
         Scales.of(AuditLimits.COUNT_LOW, AuditLimits.COUNT_HIGH, 1),
@@ -152,9 +154,12 @@ public final class Suspicion {
         Optional.empty(),
         tokens,
         audits,
-        read
+        margin.cleared()
             ? "its tokens are the model's, as far as was looked"
-            : "not enough was audited to say anything");
+            : read
+                ? "its tokens are distributed like the model's; without a shared seed a coarser"
+                    + " quantisation would not show"
+                : "not enough was audited to say anything");
   }
 
   /// Tokens that were compared with the model so far.

@@ -126,6 +126,21 @@ final class Forgery {
     };
   }
 
+  /// One weight of a tensor.
+  float weight(String tensor, long row, int column) {
+    Tensor t =
+        Optional.ofNullable(tensors.get(tensor))
+            .orElseThrow(() -> new IllegalArgumentException("there is no tensor " + tensor));
+    return weight(t, row * (t.columns / BLOCK) + column / BLOCK, column % BLOCK);
+  }
+
+  /// A whole number of the model's description.
+  int number(String name) {
+    return bytes.getInt(
+        Optional.ofNullable(numbersAt.get(name))
+            .orElseThrow(() -> new IllegalArgumentException("there is no number " + name)));
+  }
+
   private static int blockAt(Tensor t, long block) {
     return t.at + Math.toIntExact(block * blockBytes(t));
   }

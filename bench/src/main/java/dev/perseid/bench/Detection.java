@@ -94,11 +94,6 @@ final class Detection {
       seeded.add(Provider.of("honest: sums in another order", order, 1, Trick.NONE, Dice.SHARED));
       seeded.add(
           Provider.of("honest: the same at temperature 0", order, 0, Trick.NONE, Dice.SHARED));
-      if (setting.finer().isPresent()) {
-        Mind finer = Mind.load(setting.finer().get());
-        seeded.add(
-            Provider.of("other: finer weights than published", finer, 1, Trick.NONE, Dice.SHARED));
-      }
       seeded.add(Provider.of("cheat: 6-bit weights", six, 1, Trick.NONE, Dice.SHARED));
       seeded.add(Provider.of("cheat: 5-bit weights", five, 1, Trick.NONE, Dice.SHARED));
       seeded.add(Provider.of("cheat: 4-bit weights", four, 1, Trick.NONE, Dice.SHARED));
@@ -122,7 +117,16 @@ final class Detection {
           Provider.of(
               "cheat: claims 20 % more tokens", same, 1, Trick.CLAIMS_20_PERCENT, Dice.SHARED));
       seeded.add(Provider.of("cheat: stops half-way", same, 1, Trick.STOPS_EARLY, Dice.SHARED));
-      table("with a shared seed", seeded, same);
+      if (setting.finer().isPresent()) {
+        try (Mind finer = Mind.load(setting.finer().get())) {
+          seeded.add(
+              Provider.of(
+                  "other: finer weights than published", finer, 1, Trick.NONE, Dice.SHARED));
+          table("with a shared seed", seeded, same);
+        }
+      } else {
+        table("with a shared seed", seeded, same);
+      }
       List<Provider> own = new ArrayList<>();
       own.add(Provider.of("honest: same engine", same, 1, Trick.NONE, Dice.OWN));
       own.add(Provider.of("honest: sums in another order", order, 1, Trick.NONE, Dice.OWN));

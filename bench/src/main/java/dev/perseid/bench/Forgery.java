@@ -128,10 +128,13 @@ final class Forgery {
 
   /// One weight of a tensor.
   float weight(String tensor, long row, int column) {
-    Tensor t =
-        Optional.ofNullable(tensors.get(tensor))
-            .orElseThrow(() -> new IllegalArgumentException("there is no tensor " + tensor));
+    Tensor t = named(tensor);
     return weight(t, row * (t.columns / BLOCK) + column / BLOCK, column % BLOCK);
+  }
+
+  private Tensor named(String tensor) {
+    return Optional.ofNullable(tensors.get(tensor))
+        .orElseThrow(() -> new IllegalArgumentException("there is no tensor " + tensor));
   }
 
   /// A whole number of the model's description.
@@ -174,7 +177,7 @@ final class Forgery {
         Optional.ofNullable(tensors.get(prefix + name + ".weight"))
             .ifPresent(t -> turn(t.at, BLOCK * t.rowBytes(), Math.toIntExact(t.rows / BLOCK)));
       }
-      Tensor down = tensors.get(prefix + "down.weight");
+      Tensor down = named(prefix + "down.weight");
       for (int row = 0; row < down.rows; row++) {
         turn(
             down.at + row * down.rowBytes(),

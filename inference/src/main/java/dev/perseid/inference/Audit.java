@@ -1,6 +1,7 @@
 package dev.perseid.inference;
 
 import java.util.Arrays;
+import java.util.Set;
 
 /// Compares an answer with what the true model would have said, after the idea of Token-DiFR (arXiv
 /// 2511.20621): with shared randomness an honest answer can be made again token by token, and
@@ -44,8 +45,10 @@ public final class Audit {
           float[] logits = Sampler.penalised(read, params, Arrays.copyOf(output, i));
           double floor = greedy ? 0 : Sampler.least(logits, params);
           if (margins.length > 0) {
-            double margin =
-                greedy ? max(logits) - logits[token] : margin(logits, floor, sampling, i, token);
+            double margin = Double.POSITIVE_INFINITY;
+            for (int candidate : candidates(transcript, i)) {
+              margin = Math.min(margin, margin(logits, floor, sampling, i, candidate));
+            }
             if (margin == 0) {
               found.matches++;
             }
@@ -59,6 +62,13 @@ public final class Audit {
     found.margins = margins;
     found.logprobs = logprobs;
     return found.evidence();
+  }
+
+  /// The token itself; but which of a model's end tokens ended an answer cannot be seen in it.
+  private static Set<Integer> candidates(Transcript transcript, int index) {
+    Set<Integer> ends = transcript.bounds().endTokens();
+    int token = transcript.output()[index];
+    return ends.contains(token) ? ends : Set.of(token);
   }
 
   private static int known(int[] tokens, int limit, Logits reference) {
@@ -138,7 +148,13 @@ public final class Audit {
   /// By how many logits the model would have to be off for the token to be its choice: 0 if it is.
   private static double margin(
       float[] logits, double floor, Transcript.Sampling sampling, int position, int token) {
+    if (token >= logits.length) {
+      return Double.POSITIVE_INFINITY;
+    }
     double t = sampling.params().temperature();
+    if (t <= 0) {
+      return max(logits) - logits[token];
+    }
     long seed = ((Draw.Shared) sampling.draw()).seed();
     double mine = logits[token] / t + Sampler.noise(seed, position, token);
     double margin = Math.max(0, floor - logits[token]);

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -21,7 +22,8 @@ public final class TranscriptReader {
   private final GgufTokens tokens;
   private final int contextTokens;
   private final boolean ours;
-  private final Map<String, Integer> byBytes = new HashMap<>();
+  private final Set<Integer> ends = new HashSet<>();
+  private final Map<String, Integer> known = new HashMap<>();
 
   /// @param tokens the model's
   /// @param contextTokens tokens of prompt and answer together that the offer promises
@@ -31,14 +33,18 @@ public final class TranscriptReader {
     this.ours = ours;
     this.contextTokens = contextTokens;
     for (int token = tokens.tokenizer().size() - 1; token >= 0; token--) {
-      byBytes.put(key(tokens.tokenizer().bytes(token)), token);
+      if (tokens.tokenizer().ends(token)) {
+        ends.add(token);
+      }
+      known.put(key(tokens.tokenizer().shown(token), tokens.tokenizer().bytes(token)), token);
     }
   }
 
   /// Reads a chat request and its answer.
   ///
-  /// The tokens are taken from `logprobs`, whose entries have the bytes of each; where there are
-  /// none, the text is split by the tokenizer, which is not always how the model wrote it.
+  /// The tokens are taken from `logprobs`, whose entries have the text and the bytes of each; where
+  /// there are none, the text is split by the tokenizer, which is not always how the model wrote
+  /// it.
   ///
   /// @param id of the request
   /// @param body of the request
@@ -100,7 +106,7 @@ public final class TranscriptReader {
                 call.maxTokens() == 0 ? room : Math.min(room, call.maxTokens()),
                 contextTokens,
                 !call.stops().isEmpty(),
-                end >= 0 ? Set.of(end) : Set.of()),
+                ends),
             new Transcript.Said(stopped ? Transcript.Finish.STOP : Transcript.Finish.LENGTH, claim),
             logprobs));
   }
@@ -113,12 +119,14 @@ public final class TranscriptReader {
       for (int k = 0; k < raw.length; k++) {
         raw[k] = (byte) bytes.path(k).asInt();
       }
-      out[i] = byBytes.getOrDefault(key(raw), -1);
+      out[i] = known.getOrDefault(key(stated.path(i).path("token").asText(), raw), -1);
     }
     return out;
   }
 
-  private static String key(byte[] bytes) {
-    return new String(bytes, ISO_8859_1);
+  /// Control tokens may have no bytes, and incomplete characters have no text of their own; both
+  /// together tell tokens apart.
+  private static String key(String shown, byte[] bytes) {
+    return shown + '\0' + new String(bytes, ISO_8859_1);
   }
 }

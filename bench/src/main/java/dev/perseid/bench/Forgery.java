@@ -81,7 +81,9 @@ final class Forgery {
   }
 
   Path write(Path file) throws IOException {
-    return Files.write(file, bytes.array());
+    byte[] all = new byte[bytes.capacity()];
+    bytes.get(0, all);
+    return Files.write(file, all);
   }
 
   /// Rounds all matrices to so many bits, each block of 32 weights with a scale of its own, as the

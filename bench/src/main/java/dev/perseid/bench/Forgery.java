@@ -81,8 +81,8 @@ final class Forgery {
   }
 
   Path write(Path file) throws IOException {
-    byte[] all = new byte[bytes.limit()];
-    bytes.duplicate().rewind().get(all);
+    byte[] all = new byte[bytes.capacity()];
+    bytes.get(0, all);
     return Files.write(file, all);
   }
 

@@ -1,9 +1,11 @@
 package dev.perseid.inference;
 
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
+import static java.nio.charset.StandardCharsets.UTF_8;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -42,9 +44,9 @@ public final class TranscriptReader {
 
   /// Reads a chat request and its answer.
   ///
-  /// The tokens are taken from `logprobs`, whose entries have the text and the bytes of each; where
-  /// there are none, the text is split by the tokenizer, which is not always how the model wrote
-  /// it.
+  /// The tokens are taken from `token_ids`, if the answer has them, or from `logprobs`, whose
+  /// entries have the text and the bytes of each; where there are none, the text is split by the
+  /// tokenizer, which is not always how the model wrote it.
   ///
   /// @param id of the request
   /// @param body of the request
@@ -73,8 +75,17 @@ public final class TranscriptReader {
       return Optional.empty();
     }
     JsonNode stated = choice.path("logprobs").path("content");
+    JsonNode ids = choice.path("token_ids");
     int[] said =
-        stated.isArray() && !stated.isEmpty() ? tokens(stated) : tokens.encode(text.textValue());
+        !ids.isEmpty()
+            ? ids(ids)
+            : stated.isArray() && !stated.isEmpty()
+                ? tokens(stated)
+                : tokens.encode(text.textValue());
+    if (call.stops().isEmpty() && !text(said).equals(text.textValue())) {
+      // The tokens that it names are not those of the text that it delivered.
+      said = tokens.encode(text.textValue());
+    }
     boolean stopped = choice.path("finish_reason").asText().equals("stop");
     int end = tokens.tokenizer().end();
     boolean ended = stopped && call.stops().isEmpty() && end >= 0;
@@ -109,6 +120,27 @@ public final class TranscriptReader {
                 ends),
             new Transcript.Said(stopped ? Transcript.Finish.STOP : Transcript.Finish.LENGTH, claim),
             logprobs));
+  }
+
+  /// What these tokens say.
+  private String text(int[] said) {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    for (int token : said) {
+      if (token < 0 || token >= tokens.tokenizer().size()) {
+        return "";
+      }
+      bytes.writeBytes(tokens.tokenizer().bytes(token));
+    }
+    String text = bytes.toString(UTF_8);
+    return tokens.tokenizer().spacePrefix() && text.startsWith(" ") ? text.substring(1) : text;
+  }
+
+  private static int[] ids(JsonNode stated) {
+    int[] out = new int[stated.size()];
+    for (int i = 0; i < out.length; i++) {
+      out[i] = stated.path(i).asInt(-1);
+    }
+    return out;
   }
 
   private int[] tokens(JsonNode stated) {

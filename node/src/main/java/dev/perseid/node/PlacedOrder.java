@@ -33,7 +33,8 @@ final class PlacedOrder implements Answer {
     /// Called once.
     ///
     /// @param record what will be recorded if the provider signs it
-    void ended(PlacedOrder order, Served served, ExecutionRecord record);
+    /// @param claim what the provider says that it used
+    void ended(PlacedOrder order, Served served, ExecutionRecord record, Claim claim);
   }
 
   /// A receiver that also wants to know how many tokens the provider says that it has made so far:
@@ -115,6 +116,11 @@ final class PlacedOrder implements Answer {
     } catch (NoSuchAlgorithmException e) {
       throw new AssertionError("every JDK has SHA-256", e);
     }
+  }
+
+  /// The parts of a chat's answer, where the pool has its tokenizer; complete when it has ended.
+  List<byte[]> parts() {
+    return kept;
   }
 
   /// How to stop what runs; stops it at once if it was cancelled meanwhile.
@@ -237,7 +243,7 @@ final class PlacedOrder implements Answer {
         served.completionTokens(),
         served.usage().energyUj());
     try {
-      end.ended(this, served, record);
+      end.ended(this, served, record, claim);
     } finally {
       if (failure == null) {
         receiver.done(bill);

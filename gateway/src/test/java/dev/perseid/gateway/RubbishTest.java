@@ -68,7 +68,8 @@ class RubbishTest {
         assertThat(problem.text()).isNotEmpty();
         refused++;
       } catch (RuntimeException e) {
-        throw new AssertionError("seed " + seed + ": " + new String(bytes, StandardCharsets.UTF_8), e);
+        throw new AssertionError(
+            "seed " + seed + ": " + new String(bytes, StandardCharsets.UTF_8), e);
       }
     }
     assertThat(read).isGreaterThan(100);

@@ -54,6 +54,7 @@ final class Exchange implements Lobby.Guest {
   private boolean over;
   private boolean begun;
   private boolean delivered;
+  private boolean readable = true;
   private int ofKey;
   private Lobby.@Nullable Seat seat;
   private @Nullable Problem last;
@@ -361,6 +362,7 @@ final class Exchange implements Lobby.Guest {
     if (!front.piece(bytes)) {
       a.stop();
       attempt = null;
+      readable = false;
       inBand(
           new Problem(
               Problem.Kind.SLOW,
@@ -482,7 +484,9 @@ final class Exchange implements Lobby.Guest {
     renderer.failed(problem, new Outlet(bytes));
     close();
     front.piece(bytes);
-    front.end(false);
+    // The answer is framed to its end, so the connection can be used again: closing it would race
+    // with the client's next request.
+    front.end(readable);
   }
 
   private void close() {

@@ -39,7 +39,8 @@ interface Renderer {
   void done(Market.Bill bill, Outlet out) throws Problem;
 
   /// The answer breaks off after something has been sent: write an error in the API's in-band
-  /// shape. The connection is closed afterwards. Never called where [#streams] is false.
+  /// shape. The answer ends there, without its usual mark of completeness. Never called where
+  /// [#streams] is false.
   void failed(Problem problem, Outlet out);
 
   /// Nothing came for a while: write something that every client of this API skips. Nothing by

@@ -67,7 +67,7 @@ class NodeClientsTest {
             new AssertionError(
                 "'"
                     + name
-                    + "' is not on the PATH. The tests of clients need Node 20 or newer and"
+                    + "' is not on the PATH. The tests of clients need Node 18 or newer and"
                     + " npm (Debian: apt-get install nodejs npm)."))
         .toString();
   }

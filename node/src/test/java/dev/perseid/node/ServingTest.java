@@ -66,6 +66,8 @@ final class ServingTest {
   private static final int POOL_PERMILLE = 50;
   private static final int ROYALTY_PERMILLE = 100;
   private static final Path TREE = Path.of("../examples/models/tiny-tree/tiny-tree.wasm");
+  private static final Path TINY_CHAT =
+      Path.of("../examples/models/tiny-chat/q8_0/tiny-chat-q8_0.gguf");
   private static final Path LOANS = Path.of("../examples/models/loan-risk/loan-risk.onnx");
   private static final String API_KEY = "sk-perseid-test";
   private static final JsonMapper JSON = JsonMapper.builder().build();
@@ -331,6 +333,24 @@ final class ServingTest {
     assertThat(node.status().models())
         .containsExactly(new ModelStatus("me/tree:1", ModelStatus.Stage.SERVED, 0, 0, 1, ""));
     assertThat(notices).anyMatch(n -> n.equals("model me/tree:1 is ready: perseid-wasm"));
+  }
+
+  @Test
+  void aLanguageModelIsServed() throws Exception {
+    Model chat =
+        publish(
+            "me/ticks", ModelTask.CHAT, "gguf", "tiny-chat.gguf", Files.readAllBytes(TINY_CHAT));
+    Key key = Key.generate();
+    provider(key, ServedModel.of("me/ticks").threads(1));
+    assertThat(listing(chat).offer().parallel()).isEqualTo(ServingLimits.GGUF_PARALLEL);
+    List<String> lines = post(16).body().filter(l -> !l.isEmpty()).toList();
+    assertThat(lines.getLast()).isEqualTo("data: [DONE]");
+    assertThat(lines).anyMatch(l -> l.matches(".*\"content\":\"[^\"]+\".*"));
+    Until.holds(() -> free(key.address()) > 0);
+    Inference inference = entries().getFirst().record().inference().orElseThrow();
+    assertThat(inference.promptTokens()).isPositive();
+    assertThat(inference.completionTokens()).isBetween(1L, 16L);
+    assertThat(notices).noneMatch(n -> n.contains("WARNING"));
   }
 
   @Test

@@ -416,6 +416,20 @@ def evaluation(count=600, seed=424242):
     return rows
 
 
+def talks(count=100, seed=434343):
+    """Conversations whose last message is the expected answer, and their kinds, `count` of each."""
+    r, found = random.Random(seed), []
+    for _ in range(count):
+        tools = some_tools(r, r.sample(list(TOOLS), r.choice([1, 2, 3])))
+        prompt, call, result, answer = call_tool(r, r.choice(tools))
+        while not kept_back(prompt):
+            prompt, call, result, answer = call_tool(r, r.choice(tools))
+        asked = [("system", tool_prompt(r, tools)), ("user", prompt), ("assistant", call)]
+        found += [(asked, "function called"), (asked + [("tool", result), ("assistant", answer)], "result told")]
+        found.append((introduction(r), "remembered from before"))
+    return found
+
+
 if __name__ == "__main__":
     if sys.argv[1:] == ["eval"]:
         for row in evaluation():

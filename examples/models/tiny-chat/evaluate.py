@@ -2,6 +2,7 @@
 
     python3 evaluate.py q8_0/tiny-chat-q8_0.gguf                     accuracy by kind
     python3 evaluate.py q8_0/tiny-chat-q8_0.gguf "What is 3 + 4?"    one answer
+    python3 evaluate.py FILE.gguf --talks                            functions and memory, 300 conversations of corpus.talks
     python3 evaluate.py FILE.gguf --like /tmp/tiny-chat.npz          compares the logits with PyTorch's
 
 Answers are greedy and must equal the expected ones to the letter.
@@ -101,8 +102,25 @@ def compare(model, path):
     print(f"{places} places of 40 documents: greatest difference of a logit {worst:.5f}, the same best token at {same} of them")
 
 
+def talk(model):
+    import corpus
+
+    right, asked = collections.Counter(), collections.Counter()
+    for messages, kind in corpus.talks():
+        before = corpus.render(messages[:-1]).removesuffix("<|endoftext|>")
+        answer = model.complete(before + "<|im_start|>assistant\n")
+        asked[kind] += 1
+        right[kind] += answer == messages[-1][1]
+        if os.environ.get("SHOW") and answer != messages[-1][1]:
+            print(f"{kind}: {answer} (expected: {messages[-1][1]})")
+    for kind in asked:
+        print(f"{kind}\t{right[kind]} of {asked[kind]}")
+
+
 def main():
     model = Model(sys.argv[1])
+    if sys.argv[2:] == ["--talks"]:
+        return talk(model)
     if sys.argv[2:3] == ["--like"]:
         return compare(model, sys.argv[3])
     if len(sys.argv) > 2:

@@ -1,6 +1,7 @@
 """Trains tiny-chat on the corpus of corpus.py, on processors only.
 
-    python3 train.py --seconds 1500 --threads 1 --out /tmp/tiny-chat.npz
+    python3 train.py --seconds 1500 --out /tmp/first.npz
+    python3 train.py --start /tmp/first.npz --rate 2e-3 --skip 0.7 --seed 2 --seconds 800 --out /tmp/tiny-chat.npz    (goes on)
 
 Needs numpy and PyTorch (Debian: python3-torch; with libopenblas0 installed it is twenty times as fast). Documents come
 without end from the corpus's generator, so hardly any is seen twice. Only the answers of the assistant, and running text,

@@ -35,7 +35,6 @@ final class Detection {
 
   private static final int[] LOOKS = {50, 200, 1_000};
   private static final int MAX_TOKENS = 48;
-  private static final int CUT_CONTEXT = 24;
 
   /// A provider: what it says it does, and what it does.
   private record Provider(
@@ -51,6 +50,7 @@ final class Detection {
     IGNORES_SEED,
     CUTS_CONTEXT,
     COPIES,
+    ASKED_AGAIN,
     CLAIMS_5_PERCENT,
     CLAIMS_20_PERCENT,
     STOPS_EARLY,
@@ -94,11 +94,6 @@ final class Detection {
       seeded.add(Provider.of("honest: sums in another order", order, 1, Trick.NONE, Dice.SHARED));
       seeded.add(
           Provider.of("honest: the same at temperature 0", order, 0, Trick.NONE, Dice.SHARED));
-      if (setting.finer().isPresent()) {
-        Mind finer = Mind.load(setting.finer().get());
-        seeded.add(
-            Provider.of("other: finer weights than published", finer, 1, Trick.NONE, Dice.SHARED));
-      }
       seeded.add(Provider.of("cheat: 6-bit weights", six, 1, Trick.NONE, Dice.SHARED));
       seeded.add(Provider.of("cheat: 5-bit weights", five, 1, Trick.NONE, Dice.SHARED));
       seeded.add(Provider.of("cheat: 4-bit weights", four, 1, Trick.NONE, Dice.SHARED));
@@ -113,7 +108,7 @@ final class Detection {
           new Provider("cheat: temperature 0.9 for 1", same, 1, 0.9, Trick.NONE, Dice.SHARED));
       seeded.add(Provider.of("cheat: ignores the seed", same, 1, Trick.IGNORES_SEED, Dice.SHARED));
       seeded.add(
-          Provider.of("cheat: reads the last 24 tokens", same, 1, Trick.CUTS_CONTEXT, Dice.SHARED));
+          Provider.of("cheat: leaves out earlier turns", same, 1, Trick.CUTS_CONTEXT, Dice.SHARED));
       seeded.add(Provider.of("cheat: copies earlier answers", same, 1, Trick.COPIES, Dice.SHARED));
       seeded.add(
           Provider.of(
@@ -122,10 +117,20 @@ final class Detection {
           Provider.of(
               "cheat: claims 20 % more tokens", same, 1, Trick.CLAIMS_20_PERCENT, Dice.SHARED));
       seeded.add(Provider.of("cheat: stops half-way", same, 1, Trick.STOPS_EARLY, Dice.SHARED));
-      table("with a shared seed", seeded, same);
+      if (setting.finer().isPresent()) {
+        try (Mind finer = Mind.load(setting.finer().get())) {
+          seeded.add(
+              Provider.of(
+                  "other: finer weights than published", finer, 1, Trick.NONE, Dice.SHARED));
+          table("with a shared seed", seeded, same);
+        }
+      } else {
+        table("with a shared seed", seeded, same);
+      }
       List<Provider> own = new ArrayList<>();
       own.add(Provider.of("honest: same engine", same, 1, Trick.NONE, Dice.OWN));
       own.add(Provider.of("honest: sums in another order", order, 1, Trick.NONE, Dice.OWN));
+      own.add(Provider.of("honest: asked the same again", order, 1, Trick.ASKED_AGAIN, Dice.OWN));
       own.add(Provider.of("cheat: 4-bit weights", four, 1, Trick.NONE, Dice.OWN));
       own.add(Provider.of("cheat: last layer left out", shorter, 1, Trick.NONE, Dice.OWN));
       own.add(new Provider("cheat: temperature 0.7 for 1", same, 1, 0.7, Trick.NONE, Dice.OWN));
@@ -179,6 +184,11 @@ final class Detection {
     report.say("");
   }
 
+  /// Whether its prompts come again, with new randomness.
+  private static boolean again(Provider provider) {
+    return provider.trick == Trick.COPIES || provider.trick == Trick.ASKED_AGAIN;
+  }
+
   private static boolean caught(Verdict v) {
     return v.decision() == Verdict.Decision.CHEATING;
   }
@@ -225,7 +235,7 @@ final class Detection {
         matches += evidence.matches();
         margins += evidence.meanMargin() * evidence.choices();
         suspicion = suspicion.with(evidence);
-        if (provider.trick == Trick.COPIES) {
+        if (again(provider)) {
           // What an auditor does who asks again: here, the same prompt came before.
           Evidence earlier = read.putIfAbsent(n % COPIED, evidence);
           int[] first = cache.get(n % COPIED);
@@ -245,43 +255,45 @@ final class Detection {
 
   private Transcript answer(Provider provider, int run, int n, Map<Integer, int[]> cache) {
     String id = "run-" + run + "-" + n;
-    boolean copies = provider.trick == Trick.COPIES;
-    String named = copies ? "run-" + run + "-" + n % COPIED : id;
-    int[] prompt =
-        provider.mind.chat(prompts.prompt(draw, named + "-a"), prompts.prompt(draw, named));
-    long seed = new SplittableRandom(31L * run + 7).nextLong() + n;
-    Draw promised = provider.dice == Dice.SHARED ? new Draw.Shared(seed) : new Draw.Own();
-    Transcript.Sampling said = new Transcript.Sampling(provider.said, 0, 1, 0, promised);
-    int[] seen =
-        provider.trick == Trick.CUTS_CONTEXT && prompt.length > CUT_CONTEXT
-            ? Arrays.copyOfRange(prompt, prompt.length - CUT_CONTEXT, prompt.length)
-            : prompt;
+    String named = again(provider) ? "run-" + run + "-" + n % COPIED : id;
+    List<String> questions =
+        List.of(prompts.prompt(draw, named + "-a"), prompts.prompt(draw, named));
+    List<String> seen = provider.trick == Trick.CUTS_CONTEXT ? questions.subList(1, 2) : questions;
+    long seed = (new SplittableRandom(31L * run + 7).nextLong() >>> 11) + n;
     long drawn =
-        provider.dice == Dice.OWN || provider.trick == Trick.IGNORES_SEED ? ~seed * 7 : seed;
-    Mind.Said spoken = provider.mind.say(seen, provider.drawn, drawn, MAX_TOKENS);
-    int[] output = spoken.tokens();
-    if (copies) {
+        provider.dice == Dice.OWN || provider.trick == Trick.IGNORES_SEED
+            ? (seed * 0x9E3779B97F4A7C15L) >>> 11
+            : seed;
+    Transcript spoken =
+        provider.mind.answer(
+            id,
+            Mind.asking(questions, provider.said, seed, MAX_TOKENS),
+            Mind.asking(seen, provider.drawn, drawn, MAX_TOKENS));
+    int[] output = spoken.output();
+    if (again(provider)) {
       int[] earlier = cache.putIfAbsent(n % COPIED, output);
-      output = earlier == null ? output : earlier;
+      output = earlier == null || provider.trick == Trick.ASKED_AGAIN ? output : earlier;
     }
-    if (provider.trick == Trick.STOPS_EARLY) {
-      output = Arrays.copyOf(output, Math.max(1, output.length / 2));
+    Transcript.Finish finish = spoken.said().finish();
+    if (provider.trick == Trick.STOPS_EARLY && output.length > 1) {
+      output = Arrays.copyOf(output, output.length / 2);
+      finish = Transcript.Finish.STOP;
     }
-    int end = provider.mind.endToken();
-    boolean ended = output[output.length - 1] == end || provider.trick == Trick.STOPS_EARLY;
     double factor =
         provider.trick == Trick.CLAIMS_5_PERCENT
             ? 1.05
             : provider.trick == Trick.CLAIMS_20_PERCENT ? 1.2 : 1;
     return new Transcript(
         id,
-        prompt,
+        spoken.prompt(),
         output,
-        said,
-        new Transcript.Bounds(MAX_TOKENS, Integer.MAX_VALUE, false, end),
+        provider.dice == Dice.SHARED
+            ? spoken.sampling()
+            : new Transcript.Sampling(spoken.sampling().params(), new Draw.Own()),
+        spoken.bounds(),
         new Transcript.Said(
-            ended ? Transcript.Finish.STOP : Transcript.Finish.LENGTH,
-            Claim.tokens(prompt.length, 0, (long) Math.ceil(output.length * factor))),
+            finish,
+            Claim.tokens(spoken.prompt().length, 0, (long) Math.ceil(output.length * factor))),
         provider.trick == Trick.STATES_LOGPROBS ? spoken.logprobs() : new float[0]);
   }
 }

@@ -81,7 +81,9 @@ final class Forgery {
   }
 
   Path write(Path file) throws IOException {
-    return Files.write(file, bytes.array());
+    byte[] all = new byte[bytes.capacity()];
+    bytes.get(0, all);
+    return Files.write(file, all);
   }
 
   /// Rounds all matrices to so many bits, each block of 32 weights with a scale of its own, as the
@@ -126,6 +128,24 @@ final class Forgery {
     };
   }
 
+  /// One weight of a tensor.
+  float weight(String tensor, long row, int column) {
+    Tensor t = named(tensor);
+    return weight(t, row * (t.columns / BLOCK) + column / BLOCK, column % BLOCK);
+  }
+
+  private Tensor named(String tensor) {
+    return Optional.ofNullable(tensors.get(tensor))
+        .orElseThrow(() -> new IllegalArgumentException("there is no tensor " + tensor));
+  }
+
+  /// A whole number of the model's description.
+  int number(String name) {
+    return bytes.getInt(
+        Optional.ofNullable(numbersAt.get(name))
+            .orElseThrow(() -> new IllegalArgumentException("there is no number " + name)));
+  }
+
   private static int blockAt(Tensor t, long block) {
     return t.at + Math.toIntExact(block * blockBytes(t));
   }
@@ -159,7 +179,7 @@ final class Forgery {
         Optional.ofNullable(tensors.get(prefix + name + ".weight"))
             .ifPresent(t -> turn(t.at, BLOCK * t.rowBytes(), Math.toIntExact(t.rows / BLOCK)));
       }
-      Tensor down = tensors.get(prefix + "down.weight");
+      Tensor down = named(prefix + "down.weight");
       for (int row = 0; row < down.rows; row++) {
         turn(
             down.at + row * down.rowBytes(),

@@ -97,7 +97,7 @@ final class ModelCommand implements Callable<Integer> {
           m.getParameters() == 0 ? "-" : Amounts.count(m.getParameters()),
           m.getContextTokens() == 0 ? "-" : m.getContextTokens(),
           reachable(listed).size(),
-          cheapest(listed).map(ModelCommand::price).orElse("-"),
+          cheapest(listed).map(o -> price(m.getTask(), o)).orElse("-"),
           fastest(listed),
           percent(m.getRoyaltyPermille()),
           m.getLicence());
@@ -112,22 +112,25 @@ final class ModelCommand implements Callable<Integer> {
 
   private static Optional<Proto.ListedOffer> cheapest(Proto.ListedModel listed) {
     return reachable(listed).stream()
-        .min(Comparator.comparingLong(o -> amount(o.getOffer().getPrice())));
+        .min(
+            Comparator.comparingLong(o ->
+                amount(listed.getModel().getTask(), o.getOffer().getPrice())));
   }
 
-  /// The price that stands for all: of the answer, else of a row, else of a request.
-  private static long amount(Proto.TokenPrice p) {
-    return p.getPerMillionCompletion() > 0
-        ? p.getPerMillionCompletion()
-        : Math.max(p.getPerMillionRows(), p.getPerMillionRequests());
+  /// The price that stands for all: of the answer's tokens, of the prompt's, or of a row.
+  private static long amount(String task, Proto.TokenPrice p) {
+    long main =
+        switch (task) {
+          case "chat" -> p.getPerMillionCompletion();
+          case "embed" -> p.getPerMillionPrompt();
+          default -> p.getPerMillionRows();
+        };
+    return main > 0 ? main : p.getPerMillionRequests();
   }
 
-  private static String price(Proto.ListedOffer o) {
-    Proto.TokenPrice p = o.getOffer().getPrice();
-    return number(amount(p))
-        + (p.getPerMillionCompletion() > 0
-            ? " / M tokens"
-            : p.getPerMillionRows() > 0 ? " / M rows" : " / M requests");
+  private static String price(String task, Proto.ListedOffer o) {
+    return number(amount(task, o.getOffer().getPrice()))
+        + (task.equals("predict") ? " / M rows" : " / M tokens");
   }
 
   private static String number(long microcredits) {

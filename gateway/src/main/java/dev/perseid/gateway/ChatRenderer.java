@@ -189,6 +189,7 @@ final class ChatRenderer implements Renderer {
 
   @Override
   public void failed(Problem problem, Outlet out) {
-    out.event(OpenAiDialect.shape(problem));
+    // The name is for clients that look at nothing else; the others read the object.
+    out.event("error", OpenAiDialect.shape(problem));
   }
 }

@@ -13,6 +13,7 @@ final class Dialects {
         new AnthropicDialect(market),
         new ResponsesDialect(),
         new OllamaDialect(),
+        new OpenInferenceDialect(market),
         new OpenAiDialect());
   }
 }

@@ -54,6 +54,7 @@ final class Exchange implements Lobby.Guest {
   private boolean over;
   private boolean begun;
   private boolean delivered;
+  private boolean readable = true;
   private int ofKey;
   private Lobby.@Nullable Seat seat;
   private @Nullable Problem last;
@@ -361,6 +362,7 @@ final class Exchange implements Lobby.Guest {
     if (!front.piece(bytes)) {
       a.stop();
       attempt = null;
+      readable = false;
       inBand(
           new Problem(
               Problem.Kind.SLOW,
@@ -482,7 +484,9 @@ final class Exchange implements Lobby.Guest {
     renderer.failed(problem, new Outlet(bytes));
     close();
     front.piece(bytes);
-    front.end(false);
+    // The answer is framed to its end, so the connection can be used again: closing it would race
+    // with the client's next request.
+    front.end(readable);
   }
 
   private void close() {
@@ -521,8 +525,9 @@ final class Exchange implements Lobby.Guest {
     out.add(Map.entry("x-perseid-request", in.id()));
     if (candidate != null) {
       Market.Listing listing = candidate.listing();
-      out.add(Map.entry("x-perseid-provider", listing.offer().provider().toString()));
-      out.add(Map.entry("x-perseid-model", "sha256:" + listing.model().manifest().hex()));
+      Shelf.Label label = in.shelf().label(listing);
+      out.add(Map.entry("x-perseid-provider", label.provider()));
+      out.add(Map.entry("x-perseid-model", label.model()));
       out.add(
           Map.entry(
               "x-perseid-congestion", Integer.toString(in.shelf().congestion(listing.model()))));
@@ -532,6 +537,9 @@ final class Exchange implements Lobby.Guest {
     out.add(
         Map.entry("x-ratelimit-remaining-requests", Integer.toString(Math.max(0, limit - ofKey))));
     out.add(Map.entry("x-ratelimit-reset-requests", "1s"));
+    if (candidate != null) {
+      out.addAll(renderer.headers());
+    }
     return out;
   }
 

@@ -14,6 +14,7 @@ import io.netty.handler.codec.http.DefaultFullHttpResponse;
 import io.netty.handler.codec.http.DefaultHttpContent;
 import io.netty.handler.codec.http.DefaultHttpHeadersFactory;
 import io.netty.handler.codec.http.DefaultHttpResponse;
+import io.netty.handler.codec.http.DefaultLastHttpContent;
 import io.netty.handler.codec.http.EmptyHttpHeaders;
 import io.netty.handler.codec.http.HttpContent;
 import io.netty.handler.codec.http.HttpHeaderNames;
@@ -83,6 +84,7 @@ final class Front extends ChannelInboundHandlerAdapter {
   private boolean closing;
   private int ignoredBytes;
   private boolean flushing;
+  private @Nullable ByteBuf gathered;
   private long sinceMs = Gateway.nowMs();
   private long unread;
   private long unreadSinceMs;
@@ -190,7 +192,7 @@ final class Front extends ChannelInboundHandlerAdapter {
 
   private void find(Inbound inbound) throws Problem {
     TreeSet<String> methods = new TreeSet<>();
-    for (Gateway.Served served : gateway.routes()) {
+    for (Gateway.Served served : gateway.routes(inbound.path())) {
       Optional<Map<String, String>> match = served.route().match(inbound.path());
       if (match.isEmpty() || !served.dialect().speaks(inbound)) {
         continue;
@@ -533,23 +535,48 @@ final class Front extends ChannelInboundHandlerAdapter {
     }
   }
 
-  /// A piece; takes the buffer over.
+  /// A piece; takes the buffer over. Pieces of one turn of the loop leave as one.
   ///
   /// @return false if the client does not read: more than [GatewayLimits#UNREAD_BYTES] wait for it
   boolean piece(ByteBuf bytes) {
-    ChannelHandlerContext ctx = ctx();
-    ctx.write(new DefaultHttpContent(bytes), ctx.voidPromise());
-    if (!ctx.channel().isWritable()) {
-      ctx.flush();
-      return ctx.channel().isWritable();
+    ByteBuf all = gathered;
+    if (all == null) {
+      all = bytes;
+      gathered = all;
+    } else {
+      all.writeBytes(bytes);
+      bytes.release();
+    }
+    if (all.readableBytes() >= AT_ONCE_BYTES) {
+      spill();
     }
     flushSoon();
+    if (!ctx().channel().isWritable()) {
+      ctx().flush();
+      return ctx().channel().isWritable();
+    }
     return true;
+  }
+
+  private void spill() {
+    ByteBuf bytes = gathered;
+    if (bytes != null) {
+      gathered = null;
+      ctx().write(new DefaultHttpContent(bytes), ctx().voidPromise());
+    }
   }
 
   /// Ends an answer that came piece by piece.
   void end(boolean keepOpen) {
-    ctx().write(LastHttpContent.EMPTY_LAST_CONTENT, ctx().voidPromise());
+    ByteBuf bytes = gathered;
+    gathered = null;
+    ctx()
+        .write(
+            bytes == null
+                ? LastHttpContent.EMPTY_LAST_CONTENT
+                : new DefaultLastHttpContent(
+                    bytes, DefaultHttpHeadersFactory.trailersFactory().withValidation(false)),
+            ctx().voidPromise());
     finished(keepOpen && keepAlive);
   }
 
@@ -560,6 +587,7 @@ final class Front extends ChannelInboundHandlerAdapter {
       loop()
           .execute(() -> {
             flushing = false;
+            spill();
             ctx().flush();
           });
     }
@@ -596,14 +624,14 @@ final class Front extends ChannelInboundHandlerAdapter {
     }
   }
 
-  /// Tells the client that no more comes, and waits a moment for it to close, so that it can read
-  /// the answer even where it was still sending.
+  /// Tells the client that no more comes, and waits for it to close, so that it can read the answer
+  /// even where it was still sending or is slow.
   private void lastWords() {
     ChannelHandlerContext ctx = ctx();
     if (ctx.channel() instanceof DuplexChannel duplex
         && ctx.pipeline().get(SslHandler.class) == null) {
       duplex.shutdownOutput();
-      loop().schedule(() -> ctx.close(), 1, TimeUnit.SECONDS);
+      loop().schedule(() -> ctx.close(), GatewayLimits.UNREAD_MS, TimeUnit.MILLISECONDS);
     } else {
       ctx.close();
     }
@@ -673,6 +701,10 @@ final class Front extends ChannelInboundHandlerAdapter {
     }
     release();
     dropAhead();
+    if (gathered != null) {
+      gathered.release();
+      gathered = null;
+    }
   }
 
   @Override

@@ -35,7 +35,9 @@ import java.net.SocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
@@ -52,7 +54,8 @@ public final class Gateway implements AutoCloseable {
   private final boolean loopback;
   private final ChannelGroup open = new DefaultChannelGroup(GlobalEventExecutor.INSTANCE);
   private final List<Dialect> dialects;
-  private final List<Served> routes = new ArrayList<>();
+  private final Map<String, List<Served>> exact = new HashMap<>();
+  private final List<Served> patterns = new ArrayList<>();
   private final Lobby lobby;
   private final Doors doors;
   private final Breakers breakers = new Breakers();
@@ -74,7 +77,13 @@ public final class Gateway implements AutoCloseable {
     this.dialects = Dialects.all(market);
     for (Dialect dialect : dialects) {
       for (Route route : dialect.routes()) {
-        routes.add(new Served(dialect, route));
+        if (route.isExact()) {
+          exact
+              .computeIfAbsent(route.pattern(), p -> new ArrayList<>())
+              .add(new Served(dialect, route));
+        } else {
+          patterns.add(new Served(dialect, route));
+        }
       }
     }
     this.lobby = new Lobby(config);
@@ -245,8 +254,10 @@ public final class Gateway implements AutoCloseable {
     return loopback;
   }
 
-  List<Served> routes() {
-    return routes;
+  /// Routes that may fit a path: those that name it, if there are any, else all that have
+  /// variables.
+  List<Served> routes(String path) {
+    return exact.getOrDefault(path, patterns);
   }
 
   /// Whose errors a path has that nobody answers.

@@ -281,7 +281,7 @@ final class OllamaDialect implements Dialect {
 
   private static void format(Form form, Talk talk, Api api) throws Problem {
     Optional<JsonNode> format = form.any("format");
-    if (format.isEmpty() || format.get().asText("-").isEmpty()) {
+    if (format.isEmpty() || (format.get().isTextual() && format.get().textValue().isEmpty())) {
       return;
     }
     if (api != Api.CHAT) {

@@ -1,5 +1,8 @@
 package dev.perseid.gateway;
 
+import java.util.List;
+import java.util.Map;
+
 /// Turns the parts of one canonical answer into what one client reads. One for each request, used
 /// on one thread at a time, in this order: [#serving] (again for each provider that is tried),
 /// [#part] any number of times, then [#done] or [#failed].
@@ -8,8 +11,13 @@ package dev.perseid.gateway;
 /// and [#part] is called for all of them just before [#done], so a failed attempt leaves no trace
 /// and its problem is rendered by [Dialect#error].
 interface Renderer {
-  /// Type of the answer's body.
+  /// Type of the answer's body; asked when its head is written.
   String contentType();
+
+  /// Further headers of the answer; asked when its head is written.
+  default List<Map.Entry<String, String>> headers() {
+    return List.of();
+  }
 
   /// Whether bytes go to the client before the answer is complete.
   boolean streams();
@@ -31,7 +39,8 @@ interface Renderer {
   void done(Market.Bill bill, Outlet out) throws Problem;
 
   /// The answer breaks off after something has been sent: write an error in the API's in-band
-  /// shape. The connection is closed afterwards. Never called where [#streams] is false.
+  /// shape. The answer ends there, without its usual mark of completeness. Never called where
+  /// [#streams] is false.
   void failed(Problem problem, Outlet out);
 
   /// Nothing came for a while: write something that every client of this API skips. Nothing by

@@ -224,7 +224,10 @@ final class ResponsesRenderer implements Renderer, Speech.Ear {
       response.putObject("incomplete_details").put("reason", cut);
     }
     ObjectNode usage = response.putObject("usage").put("input_tokens", bill.promptTokens());
-    usage.putObject("input_tokens_details").put("cached_tokens", bill.cachedTokens());
+    usage
+        .putObject("input_tokens_details")
+        .put("cached_tokens", bill.cachedTokens())
+        .put("cache_write_tokens", 0);
     usage.put("output_tokens", bill.completionTokens());
     usage.putObject("output_tokens_details").put("reasoning_tokens", 0);
     usage.put("total_tokens", bill.promptTokens() + bill.completionTokens());

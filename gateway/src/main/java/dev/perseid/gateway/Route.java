@@ -14,6 +14,8 @@ final class Route {
     Reply on(Inbound in) throws Problem;
   }
 
+  private static final Optional<Map<String, String>> NOTHING_TO_BIND = Optional.of(Map.of());
+
   private final String method;
   private final String pattern;
   private final List<String> segments;
@@ -46,6 +48,15 @@ final class Route {
     return method;
   }
 
+  /// Whether one path only fits.
+  boolean isExact() {
+    return pattern.indexOf('{') < 0;
+  }
+
+  String pattern() {
+    return pattern;
+  }
+
   boolean isOpen() {
     return open;
   }
@@ -57,7 +68,10 @@ final class Route {
   /// The pattern's variables, percent-decoded, if the path fits.
   Optional<Map<String, String>> match(String path) {
     if (path.equals(pattern)) {
-      return Optional.of(Map.of());
+      return NOTHING_TO_BIND;
+    }
+    if (isExact()) {
+      return Optional.empty();
     }
     Map<String, String> found = new HashMap<>();
     return fits(0, split(path), 0, found) ? Optional.of(found) : Optional.empty();

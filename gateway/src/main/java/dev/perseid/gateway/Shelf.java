@@ -8,10 +8,12 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.ToIntBiFunction;
 
-/// The market's catalog, arranged for look-ups. Immutable; made anew when the catalog changes.
+/// The market's catalog, arranged for look-ups. Never changes; made anew when the catalog does.
 final class Shelf {
+  private final ConcurrentHashMap<Hash, Label> labels = new ConcurrentHashMap<>();
   private final long version;
   private final List<Model> models;
   private final Map<String, List<Model>> byName;
@@ -50,6 +52,24 @@ final class Shelf {
 
   long version() {
     return version;
+  }
+
+  /// How headers name who answers.
+  ///
+  /// @param provider address
+  /// @param model hash of the manifest
+  record Label(String provider, String model) {}
+
+  /// The names of an offer, written once.
+  Label label(Market.Listing listing) {
+    Label known = labels.get(listing.offerHash());
+    if (known == null) {
+      known =
+          new Label(
+              listing.offer().provider().toString(), "sha256:" + listing.model().manifest().hex());
+      labels.put(listing.offerHash(), known);
+    }
+    return known;
   }
 
   /// All models, the newest version of a name last.

@@ -3,6 +3,7 @@ package dev.perseid.gateway;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.Socket;
+import java.net.SocketException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -42,8 +43,9 @@ final class Client {
   static List<String> events(String body) {
     List<String> out = new ArrayList<>();
     for (String event : body.split("\n\n")) {
-      if (event.startsWith("data: ")) {
-        out.add(event.substring(6));
+      int data = event.startsWith("event: ") ? event.indexOf('\n') + 1 : 0;
+      if (event.startsWith("data: ", data)) {
+        out.add(event.substring(data + 6));
       }
     }
     return out;
@@ -93,7 +95,7 @@ final class Client {
           n = socket.getInputStream().read(buffer)) {
         out.append(new String(buffer, 0, n, StandardCharsets.ISO_8859_1));
       }
-    } catch (java.net.SocketException e) {
+    } catch (SocketException e) {
       // A reset.
     }
     return out.toString();

@@ -1,6 +1,7 @@
 package dev.perseid.inference;
 
 import java.util.Arrays;
+import java.util.Set;
 
 /// Compares an answer with what the true model would have said, after the idea of Token-DiFR (arXiv
 /// 2511.20621): with shared randomness an honest answer can be made again token by token, and
@@ -22,28 +23,32 @@ public final class Audit {
       n = output.length + 1;
     }
     Transcript.Sampling sampling = transcript.sampling();
-    boolean greedy = sampling.temperature() <= 0;
+    SamplingParams params = sampling.params();
+    boolean greedy = params.temperature() <= 0;
     Draw draw = sampling.draw();
     float[] margins = new float[greedy || draw instanceof Draw.Shared ? n : 0];
-    float[] logprobs = new float[transcript.logprobs().length == 0 ? 0 : n];
+    float[] logprobs = new float[Math.min(n, transcript.logprobs().length)];
     Arrays.fill(margins, 1);
     Arrays.fill(logprobs, 1);
     found.tokens = n;
     reference.read(
         transcript.prompt(),
         output,
-        (i, logits) -> {
+        (i, read) -> {
           int token = output[i];
-          if (logprobs.length > 0) {
-            double off = Math.abs(transcript.logprobs()[i] - (logits[token] - logSum(logits, 1)));
+          if (i < logprobs.length) {
+            double off = Math.abs(transcript.logprobs()[i] - (read[token] - logSum(read)));
             // Not a number is as wrong as can be.
             logprobs[i] =
                 off <= AuditLimits.LOGPROB_CLIP ? (float) (off / AuditLimits.LOGPROB_CLIP) : 1;
           }
-          double floor = greedy ? 0 : floor(logits, sampling);
+          float[] logits = Sampler.penalised(read, params, Arrays.copyOf(output, i));
+          double floor = greedy ? 0 : Sampler.least(logits, params);
           if (margins.length > 0) {
-            double margin =
-                greedy ? max(logits) - logits[token] : margin(logits, floor, sampling, i, token);
+            double margin = Double.POSITIVE_INFINITY;
+            for (int candidate : candidates(transcript, i)) {
+              margin = Math.min(margin, margin(logits, floor, sampling, i, candidate));
+            }
             if (margin == 0) {
               found.matches++;
             }
@@ -51,12 +56,19 @@ public final class Audit {
                 (float) (Math.min(margin, AuditLimits.MARGIN_CLIP) / AuditLimits.MARGIN_CLIP);
           }
           if (!greedy) {
-            tilt(logits, floor, sampling.temperature(), token, draw, found);
+            tilt(logits, floor, params.temperature(), token, draw, found);
           }
         });
     found.margins = margins;
     found.logprobs = logprobs;
     return found.evidence();
+  }
+
+  /// The token itself; but which of a model's end tokens ended an answer cannot be seen in it.
+  private static Set<Integer> candidates(Transcript transcript, int index) {
+    Set<Integer> ends = transcript.bounds().endTokens();
+    int token = transcript.output()[index];
+    return ends.contains(token) ? ends : Set.of(token);
   }
 
   private static int known(int[] tokens, int limit, Logits reference) {
@@ -133,46 +145,22 @@ public final class Audit {
     return excess == 0 ? 0 : (float) excess / claimed;
   }
 
-  /// The least logit that truncation keeps.
-  static double floor(float[] logits, Transcript.Sampling sampling) {
-    double t = sampling.temperature();
-    double floor = Double.NEGATIVE_INFINITY;
-    if (sampling.minP() > 0) {
-      floor = max(logits) + t * Math.log(sampling.minP());
-    }
-    boolean few = sampling.topK() > 0 && sampling.topK() < logits.length;
-    if (few || sampling.topP() < 1) {
-      float[] sorted = logits.clone();
-      Arrays.sort(sorted);
-      int from = few ? sorted.length - sampling.topK() : 0;
-      floor = Math.max(floor, sorted[from]);
-      if (sampling.topP() < 1) {
-        double top = sorted[sorted.length - 1];
-        double all = 0;
-        for (int i = from; i < sorted.length; i++) {
-          all += Math.exp((sorted[i] - top) / t);
-        }
-        double left = sampling.topP() * all;
-        int i = sorted.length;
-        while (left > 0 && i > from) {
-          left -= Math.exp((sorted[--i] - top) / t);
-        }
-        floor = Math.max(floor, sorted[i]);
-      }
-    }
-    return floor;
-  }
-
   /// By how many logits the model would have to be off for the token to be its choice: 0 if it is.
   private static double margin(
       float[] logits, double floor, Transcript.Sampling sampling, int position, int token) {
-    double t = sampling.temperature();
+    if (token >= logits.length) {
+      return Double.POSITIVE_INFINITY;
+    }
+    double t = sampling.params().temperature();
+    if (t <= 0) {
+      return max(logits) - logits[token];
+    }
     long seed = ((Draw.Shared) sampling.draw()).seed();
-    double mine = logits[token] / t + Gumbel.noise(seed, position, token);
+    double mine = logits[token] / t + Sampler.noise(seed, position, token);
     double margin = Math.max(0, floor - logits[token]);
     for (int i = 0; i < logits.length; i++) {
       if (i != token && logits[i] >= floor) {
-        double ahead = t * (logits[i] / t + Gumbel.noise(seed, position, i) - mine);
+        double ahead = t * (logits[i] / t + Sampler.noise(seed, position, i) - mine);
         if (ahead > margin) {
           // Either the token is chosen before this one, or this one falls out of the nucleus.
           margin = Math.max(margin, Math.min(ahead, logits[i] - floor + Math.ulp((float) floor)));
@@ -229,12 +217,12 @@ public final class Audit {
     return max;
   }
 
-  private static double logSum(float[] logits, double t) {
+  private static double logSum(float[] logits) {
     double top = max(logits);
     double sum = 0;
     for (float x : logits) {
-      sum += Math.exp((x - top) / t);
+      sum += Math.exp(x - top);
     }
-    return top / t + Math.log(sum);
+    return top + Math.log(sum);
   }
 }

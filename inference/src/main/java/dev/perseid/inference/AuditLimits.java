@@ -40,9 +40,9 @@ final class AuditLimits {
   static final double COPY_STAKE = 0.1;
 
   /// Shares of the compared tokens at which repeated answers part: what passes and what does not.
-  static final double REPEAT_LOW = 0.002;
+  static final double REPEAT_LOW = 0.01;
 
-  static final double REPEAT_HIGH = 0.02;
+  static final double REPEAT_HIGH = 0.1;
 
   /// Nats per token that an honest engine's distribution may be bent.
   static final double TILT_SLACK = 0.0005;

@@ -11,8 +11,8 @@ final class BackendLimits {
   /// Bytes of one event of a stream.
   static final int EVENT_BYTES = 4 << 20;
 
-  /// Choices of one answer.
-  static final int CHOICES = 1_024;
+  /// Choices, or vectors, of one answer.
+  static final int CHOICES = 2_048;
 
   /// Bytes that are read of an answer that says what is wrong.
   static final int FAULT_BYTES = 64 << 10;

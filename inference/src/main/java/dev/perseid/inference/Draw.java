@@ -2,7 +2,7 @@ package dev.perseid.inference;
 
 /// Where the randomness of an answer comes from: what can be said about the choice of its tokens.
 public sealed interface Draw {
-  /// By the project's rule ([Gumbel]) from this seed: each token can be chosen again.
+  /// By the project's rule ([Sampler]) from this seed: each token can be chosen again.
   record Shared(long seed) implements Draw {}
 
   /// By the backend's own dice: only the distribution can be checked, over many tokens.

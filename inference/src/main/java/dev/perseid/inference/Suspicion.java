@@ -154,9 +154,12 @@ public final class Suspicion {
         Optional.empty(),
         tokens,
         audits,
-        read
+        margin.cleared()
             ? "its tokens are the model's, as far as was looked"
-            : "not enough was audited to say anything");
+            : read
+                ? "its tokens are distributed like the model's; without a shared seed a coarser"
+                    + " quantisation would not show"
+                : "not enough was audited to say anything");
   }
 
   /// Tokens that were compared with the model so far.

@@ -1,21 +1,20 @@
 package dev.perseid.inference;
 
+import java.util.Set;
+
 /// One answered request, as an auditor sees it. Immutable, as long as nobody changes its arrays.
 public final class Transcript {
   /// How tokens were to be drawn.
   ///
-  /// @param temperature 0 for the likeliest token always
-  /// @param topK only so many of the likeliest tokens, 0 for all
-  /// @param topP only the likeliest tokens that together have this probability, 1 for all
-  /// @param minP only tokens at least this probable, relative to the likeliest; 0 for all
+  /// @param params temperature, truncation, penalties
   /// @param draw where the randomness comes from
-  public record Sampling(double temperature, int topK, double topP, double minP, Draw draw) {
+  public record Sampling(SamplingParams params, Draw draw) {
     /// The likeliest token always.
-    public static final Sampling GREEDY = new Sampling(0, 0, 1, 0, new Draw.Own());
+    public static final Sampling GREEDY = new Sampling(SamplingParams.GREEDY, new Draw.Own());
 
     /// Of all tokens, by the project's rule.
     public static Sampling of(double temperature, long seed) {
-      return new Sampling(temperature, 0, 1, 0, new Draw.Shared(seed));
+      return new Sampling(SamplingParams.at(temperature), new Draw.Shared(seed));
     }
   }
 
@@ -46,15 +45,20 @@ public final class Transcript {
   /// @param maxTokens tokens that the request allowed
   /// @param contextTokens tokens of prompt and answer together that the offer promises
   /// @param stops whether the request had stop sequences
-  /// @param endToken the model's end token
-  public record Bounds(int maxTokens, int contextTokens, boolean stops, int endToken) {}
+  /// @param endTokens the model's end tokens
+  public record Bounds(int maxTokens, int contextTokens, boolean stops, Set<Integer> endTokens) {
+    /// Copies the set.
+    public Bounds {
+      endTokens = Set.copyOf(endTokens);
+    }
+  }
 
   /// @param requestId the request's id
   /// @param prompt tokens of the prompt, by the model's template and tokenizer
-  /// @param output tokens of the answer; with the end token, if the model ended it. Counted by the
-  ///   auditor, not taken from the claim
+  /// @param output tokens of the answer, counted by the auditor and not taken from the claim. If
+  ///   the answer stopped and the request had no stop sequence, with the model's end token
   /// @param logprobs what the provider says of the logarithm of each output token's probability
-  ///   before temperature and truncation; empty if it said nothing
+  ///   before temperature and truncation; may stop before the last, empty if it said nothing
   public Transcript(
       String requestId,
       int[] prompt,
@@ -63,7 +67,7 @@ public final class Transcript {
       Bounds bounds,
       Said said,
       float[] logprobs) {
-    if (logprobs.length != 0 && logprobs.length != output.length) {
+    if (logprobs.length > output.length) {
       throw new IllegalArgumentException(
           logprobs.length + " log probabilities for " + output.length + " tokens");
     }
@@ -113,6 +117,6 @@ public final class Transcript {
 
   /// Whether the model itself ended the answer.
   boolean ended() {
-    return output.length > 0 && output[output.length - 1] == bounds.endToken();
+    return output.length > 0 && bounds.endTokens().contains(output[output.length - 1]);
   }
 }

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.within;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 
 final class AuditTest {
@@ -19,10 +20,13 @@ final class AuditTest {
             Transcript.Sampling.GREEDY,
             Transcript.Sampling.of(1, 3),
             Transcript.Sampling.of(0.4, -9),
-            new Transcript.Sampling(0.8, 5, 1, 0, new Draw.Shared(1)),
-            new Transcript.Sampling(1, 0, 0.7, 0, new Draw.Shared(2)),
-            new Transcript.Sampling(1.3, 0, 1, 0.1, new Draw.Shared(3)),
-            new Transcript.Sampling(0.9, 20, 0.9, 0.02, new Draw.Shared(4)))) {
+            sampling(0.8, 5, 1, 0, new Draw.Shared(1)),
+            sampling(1, 0, 0.7, 0, new Draw.Shared(2)),
+            sampling(1.3, 0, 1, 0.1, new Draw.Shared(3)),
+            sampling(0.9, 20, 0.9, 0.02, new Draw.Shared(4)),
+            new Transcript.Sampling(
+                new SamplingParams(0.9, 0.95, 0, 0, 0.3, 0.2, 1.1, Map.of(3, 2.0)),
+                new Draw.Shared(5)))) {
       Evidence e = Audit.check(TRUE.answer("a", DreamModel.prompt(1), sampling), TRUE);
       assertThat(e.choices()).as("%s", sampling).isPositive();
       assertThat(e.matches()).as("%s", sampling).isEqualTo(e.choices());
@@ -52,12 +56,12 @@ final class AuditTest {
 
   @Test
   void withoutASharedSeedOnlyTheDistributionIsCompared() {
-    Transcript.Sampling own = new Transcript.Sampling(1, 0, 1, 0, new Draw.Own());
+    Transcript.Sampling own = sampling(1, 0, 1, 0, new Draw.Own());
     Evidence e = Audit.check(TRUE.answer("a", DreamModel.prompt(2), own), TRUE);
     assertThat(e.choices()).isZero();
     assertThat(e.tilted).isEqualTo(e.tokens());
     assertThat(e.surprise()).isPositive();
-    Transcript.Sampling foreign = new Transcript.Sampling(1, 0, 1, 0, new Draw.Foreign(42));
+    Transcript.Sampling foreign = sampling(1, 0, 1, 0, new Draw.Foreign(42));
     Evidence f = Audit.check(TRUE.answer("a", DreamModel.prompt(2), foreign), TRUE);
     assertThat(f.choices() + f.tilted).isZero();
   }
@@ -65,7 +69,7 @@ final class AuditTest {
   @Test
   void likelihoodRatiosHaveTheMeanOne() {
     // Over all tokens of one row, weighted by the model's own probability.
-    Transcript.Sampling own = new Transcript.Sampling(0.8, 0, 0.9, 0, new Draw.Own());
+    Transcript.Sampling own = sampling(0.8, 0, 0.9, 0, new Draw.Own());
     int[] prompt = DreamModel.prompt(3);
     double[] mean = new double[Evidence.TILTS.length];
     double[] logits = new double[DreamModel.VOCABULARY];
@@ -74,7 +78,7 @@ final class AuditTest {
     for (int t = 0; t < row.length; t++) {
       row[t] = (float) logits[t];
     }
-    double floor = Audit.floor(row, own);
+    double floor = Sampler.least(row, own.params());
     double all = 0;
     double kept = 0;
     for (float x : row) {
@@ -98,7 +102,7 @@ final class AuditTest {
 
   @Test
   void aTokenAtTheEdgeOfTheNucleusIsHardlyBlamed() {
-    Transcript.Sampling s = new Transcript.Sampling(1, 3, 1, 0, new Draw.Shared(1));
+    Transcript.Sampling s = sampling(1, 3, 1, 0, new Draw.Shared(1));
     Logits flat = row(2f, 1.5f, 1.0001f, 1f, -5f);
     Evidence fourth = Audit.check(transcript(new int[] {1}, new int[] {3}, s), flat);
     Evidence last = Audit.check(transcript(new int[] {1}, new int[] {4}, s), flat);
@@ -142,8 +146,8 @@ final class AuditTest {
     assertThat(Audit.check(transcript(new int[] {1}, new int[0], s), TRUE).tokens()).isZero();
     assertThatThrownBy(() ->
             new Transcript(
-                "x", new int[1], new int[2], s, DreamModel.BOUNDS, nan.said(), new float[1]))
-        .hasMessageContaining("1 log probabilities for 2 tokens");
+                "x", new int[1], new int[2], s, DreamModel.BOUNDS, nan.said(), new float[3]))
+        .hasMessageContaining("3 log probabilities for 2 tokens");
   }
 
   @Test
@@ -159,7 +163,7 @@ final class AuditTest {
 
   @Test
   void aCopyIsAsTellingAsTheAnswerIsImprobable() {
-    Transcript.Sampling own = new Transcript.Sampling(1, 0, 1, 0, new Draw.Own());
+    Transcript.Sampling own = sampling(1, 0, 1, 0, new Draw.Own());
     Transcript t = TRUE.answer("a", DreamModel.prompt(7), own);
     Evidence e = Audit.check(t, TRUE);
     assertThat(Audit.copy(t.output(), e, t.output()).copies[0])
@@ -184,6 +188,12 @@ final class AuditTest {
         }
       }
     };
+  }
+
+  private static Transcript.Sampling sampling(
+      double temperature, int topK, double topP, double minP, Draw draw) {
+    return new Transcript.Sampling(
+        new SamplingParams(temperature, topP, topK, minP, 0, 0, 1, Map.of()), draw);
   }
 
   private static Evidence claimed(
@@ -215,7 +225,7 @@ final class AuditTest {
   private static Evidence[] evidence(DreamModel provider, Transcript.Sampling said, int answers) {
     List<Evidence> es = new ArrayList<>();
     for (int i = 0; i < answers; i++) {
-      Transcript.Sampling s = Transcript.Sampling.of(said.temperature(), 100 + i);
+      Transcript.Sampling s = Transcript.Sampling.of(said.params().temperature(), 100 + i);
       es.add(Audit.check(provider.answer("r" + i, DreamModel.prompt(i), s), TRUE));
     }
     return es.toArray(Evidence[]::new);

@@ -1,6 +1,7 @@
 package dev.perseid.inference;
 
 import java.util.Arrays;
+import java.util.Set;
 import java.util.SplittableRandom;
 
 /// A made-up language model of 48 tokens for tests: what comes next follows from the last three
@@ -13,7 +14,7 @@ import java.util.SplittableRandom;
 record DreamModel(long weights, long engine, double error, int remembers) implements Logits {
   static final int VOCABULARY = 48;
   static final int END = 0;
-  static final Transcript.Bounds BOUNDS = new Transcript.Bounds(60, 1_000, false, END);
+  static final Transcript.Bounds BOUNDS = new Transcript.Bounds(60, 1_000, false, Set.of(END));
 
   static DreamModel exact(long weights) {
     return new DreamModel(weights, 0, 0, Integer.MAX_VALUE);
@@ -68,7 +69,10 @@ record DreamModel(long weights, long engine, double error, int remembers) implem
     boolean ended = false;
     while (n < BOUNDS.maxTokens() && !ended) {
       float[] logits = next(all, prompt.length + n);
-      int token = choose(logits, drawn, n, dice);
+      float[] penalised =
+          Sampler.penalised(
+              logits, drawn.params(), Arrays.copyOfRange(all, prompt.length, prompt.length + n));
+      int token = choose(penalised, drawn, n, dice);
       logprobs[n] = (float) logprob(logits, token);
       all[prompt.length + n++] = token;
       ended = token == END;
@@ -87,25 +91,8 @@ record DreamModel(long weights, long engine, double error, int remembers) implem
 
   private static int choose(
       float[] logits, Transcript.Sampling s, int position, SplittableRandom dice) {
-    double floor = s.temperature() <= 0 ? 0 : Audit.floor(logits, s);
-    int best = -1;
-    double most = Double.NEGATIVE_INFINITY;
-    for (int t = 0; t < logits.length; t++) {
-      double score =
-          s.temperature() <= 0
-              ? logits[t]
-              : logits[t] < floor
-                  ? Double.NEGATIVE_INFINITY
-                  : logits[t] / s.temperature()
-                      + (s.draw() instanceof Draw.Shared(long seed)
-                          ? Gumbel.noise(seed, position, t)
-                          : -Math.log(-Math.log(dice.nextDouble())));
-      if (score > most) {
-        most = score;
-        best = t;
-      }
-    }
-    return best;
+    long seed = s.draw() instanceof Draw.Shared(long shared) ? shared : dice.nextLong();
+    return Sampler.choose(logits, s.params(), seed, position);
   }
 
   private static double logprob(float[] logits, int token) {

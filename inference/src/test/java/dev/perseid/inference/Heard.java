@@ -9,7 +9,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 
 /// A listener that keeps what it hears and holds backends to the order of their calls.
-final class Heard implements Answer {
+class Heard implements Answer {
   final List<String> parts = new CopyOnWriteArrayList<>();
   final CompletableFuture<String> end = new CompletableFuture<>();
   final CompletableFuture<String> firstPart = new CompletableFuture<>();

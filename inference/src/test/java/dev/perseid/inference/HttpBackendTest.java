@@ -17,6 +17,7 @@ import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.UnaryOperator;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
@@ -53,7 +54,7 @@ class HttpBackendTest {
   }
 
   private static HttpSettings quick(ScriptedServer server) {
-    return HttpSettings.of(server.base(), "theirs").withTimes(2_000, 1_500, 500, 10_000);
+    return HttpSettings.of(server.base(), "theirs").withTimes(10_000, 15_000, 15_000, 30_000);
   }
 
   /// Answers the probes of health, so that scripts need not.
@@ -108,6 +109,14 @@ class HttpBackendTest {
   private static Heard stream(ScriptedServer.Script script) throws Exception {
     try (ScriptedServer server = server(script)) {
       return heard(server, request(Api.CHAT, ASK, true));
+    }
+  }
+
+  /// For servers that fall silent: nobody wants to wait long for that.
+  private static Heard silent(ScriptedServer.Script script) throws Exception {
+    try (ScriptedServer server = server(script)) {
+      return heard(
+          server, request(Api.CHAT, ASK, true), s -> s.withTimes(10_000, 1_500, 1_000, 30_000));
     }
   }
 
@@ -213,14 +222,14 @@ class HttpBackendTest {
 
   @Test
   void s06NoAnswerAtAll() throws Exception {
-    Heard heard = stream(ScriptedServer.Call::untilClosed);
+    Heard heard = silent(ScriptedServer.Call::untilClosed);
     assertThat(heard.ended()).isEqualTo("TIMEOUT");
   }
 
   @Test
   void s07AHeadAndThenNothing() throws Exception {
     Heard heard =
-        stream(c -> {
+        silent(c -> {
           c.stream();
           c.untilClosed();
         });
@@ -231,7 +240,7 @@ class HttpBackendTest {
   @Test
   void s08ACutStreamIsNotAnAnswer() throws Exception {
     Heard heard =
-        stream(c -> {
+        silent(c -> {
           c.stream();
           words(c, 0, 40);
           c.untilClosed();
@@ -282,7 +291,7 @@ class HttpBackendTest {
   @Test
   void s09AStalledStream() throws Exception {
     Heard heard =
-        stream(c -> {
+        silent(c -> {
           c.stream();
           words(c, 0, 20);
           c.untilClosed();
@@ -528,6 +537,26 @@ class HttpBackendTest {
   }
 
   @Test
+  void aListenerMayCancelInTheMiddleOfAPart() throws Exception {
+    try (ScriptedServer server = server(HttpBackendTest::good);
+        HttpBackend backend = new HttpBackend(quick(server), loops)) {
+      CompletableFuture<Runnable> cancel = new CompletableFuture<>();
+      Heard heard =
+          new Heard() {
+            @Override
+            public void part(byte[] json) {
+              super.part(json);
+              cancel.join().run();
+            }
+          };
+      cancel.complete(backend.ask(request(Api.CHAT, ASK, true), heard));
+      assertThat(heard.ended()).isEqualTo("CANCELLED");
+      assertThat(heard.parts).hasSize(1);
+      assertThat(heard.claim.completionTokens()).isEqualTo(1);
+    }
+  }
+
+  @Test
   void aConnectionIsUsedAgainOnTheLoopOfWhoAsks() throws Exception {
     try (ScriptedServer server = server(HttpBackendTest::good);
         HttpBackend backend = new HttpBackend(quick(server), loops)) {
@@ -653,7 +682,7 @@ class HttpBackendTest {
     long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
     Backend.Health health = backend.health();
     while (!wanted.test(health) && System.nanoTime() < end) {
-      Thread.onSpinWait();
+      LockSupport.parkNanos(1_000_000);
       health = backend.health();
     }
     assertThat(wanted.test(health)).as("%s", health).isTrue();

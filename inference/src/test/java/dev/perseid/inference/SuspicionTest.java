@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
@@ -12,15 +13,14 @@ import org.junit.jupiter.api.Test;
 final class SuspicionTest {
   private static final DreamModel TRUE = DreamModel.exact(11);
   private static final DreamModel HONEST = new DreamModel(11, 3, 0.002, 1_000);
-  private static final Transcript.Sampling OWN =
-      new Transcript.Sampling(1, 0, 1, 0, new Draw.Own());
+  private static final Transcript.Sampling OWN = sampling(1, 0, 1, 0, new Draw.Own());
 
   @Test
   void honestProvidersAreClearedAndNeverCaught() {
     int cleared = 0;
-    for (int life = 0; life < 25; life++) {
+    for (int life = 0; life < 12; life++) {
       Suspicion s = Suspicion.fresh(Baseline.USUAL);
-      for (int i = 0; i < 60; i++) {
+      for (int i = 0; i < 50; i++) {
         int n = life * 1_000 + i;
         s = s.with(shared(HONEST, n, 1, 1));
         s = s.with(own(HONEST, n, 1));
@@ -30,7 +30,7 @@ final class SuspicionTest {
           .isNotEqualTo(Verdict.Decision.CHEATING);
       cleared += s.verdict().decision() == Verdict.Decision.HONEST ? 1 : 0;
     }
-    assertThat(cleared).isEqualTo(25);
+    assertThat(cleared).isEqualTo(12);
   }
 
   @Test
@@ -61,7 +61,7 @@ final class SuspicionTest {
   @Test
   void aProviderThatTurnsIsStillCaught() {
     Suspicion s = Suspicion.fresh(Baseline.USUAL);
-    for (int i = 0; i < 300; i++) {
+    for (int i = 0; i < 150; i++) {
       s = s.with(shared(HONEST, i, 1, 1));
     }
     assertThat(s.verdict().decision()).isEqualTo(Verdict.Decision.HONEST);
@@ -153,7 +153,7 @@ final class SuspicionTest {
     SplittableRandom random = new SplittableRandom(seed);
     int alarms = 0;
     int cleared = 0;
-    int lives = 1_000;
+    int lives = 600;
     for (int life = 0; life < lives; life++) {
       Scales scales = Scales.of(0.01, 0.05, 1);
       Scales cheat = Scales.of(0.01, 0.05, 1);
@@ -209,10 +209,7 @@ final class SuspicionTest {
   private static Evidence own(DreamModel provider, int n, double drawn) {
     return check(
         provider.answer(
-            "r" + n,
-            DreamModel.prompt(n),
-            OWN,
-            new Transcript.Sampling(drawn, 0, 1, 0, new Draw.Own())));
+            "r" + n, DreamModel.prompt(n), OWN, sampling(drawn, 0, 1, 0, new Draw.Own())));
   }
 
   /// Without the stated probabilities, which would give most cheats away at once.
@@ -227,6 +224,12 @@ final class SuspicionTest {
             t.said(),
             new float[0]),
         TRUE);
+  }
+
+  private static Transcript.Sampling sampling(
+      double temperature, int topK, double topP, double minP, Draw draw) {
+    return new Transcript.Sampling(
+        new SamplingParams(temperature, topP, topK, minP, 0, 0, 1, Map.of()), draw);
   }
 
   private static Evidence claimed(Transcript t, int completion, Transcript.Finish finish) {

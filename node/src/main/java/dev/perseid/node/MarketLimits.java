@@ -84,5 +84,20 @@ public final class MarketLimits {
   /// Files of a model.
   public static final int MODEL_FILES = 1_024;
 
+  /// Answers that wait to be audited.
+  public static final int WAITING_AUDITS = 64;
+
+  /// Providers and models of which something is known by audits.
+  public static final int SUSPECTS = 100_000;
+
+  /// Models that are kept loaded to audit with.
+  public static final int AUDIT_MODELS = 2;
+
+  /// Ways of reading transcripts that are kept for one model.
+  public static final int AUDIT_READERS = 8;
+
+  /// The largest file of weights that the pool loads to audit with.
+  public static final long AUDIT_MODEL_BYTES = 2L << 30;
+
   private MarketLimits() {}
 }

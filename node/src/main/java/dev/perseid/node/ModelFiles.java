@@ -6,6 +6,9 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.perseid.core.Blob;
 import dev.perseid.core.Hash;
+import dev.perseid.core.Model;
+import dev.perseid.inference.BrokenModelException;
+import dev.perseid.inference.Manifest;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.channels.Channels;
@@ -37,23 +40,43 @@ final class ModelFiles {
 
   /// Reads a manifest that is in the store.
   static List<File> read(BlobStore blobs, Hash manifest) throws Wrong, IOException {
-    OptionalLong size = blobs.size(manifest);
+    return files(whole(blobs, manifest, "the manifest"));
+  }
+
+  /// Whether a model that an author signed says what its manifest says.
+  static void check(BlobStore blobs, Model model) throws Wrong, IOException {
+    byte[] bytes = whole(blobs, model.manifest(), "the manifest");
+    try {
+      byte[] config = whole(blobs, Manifest.configHash(bytes), "the description");
+      Model described = Manifest.read(bytes, config).toModel(model.author(), model.madeUs());
+      if (!described.equals(model)) {
+        throw new Wrong(
+            "the signed model is not the one that its manifest describes ("
+                + described.fullName()
+                + "): sign what the manifest says");
+      }
+    } catch (BrokenModelException e) {
+      throw new Wrong("its manifest is wrong: " + e.getMessage());
+    }
+  }
+
+  private static byte[] whole(BlobStore blobs, Hash hash, String what) throws Wrong, IOException {
+    OptionalLong size = blobs.size(hash);
     if (size.isEmpty()) {
-      throw new Wrong("the manifest " + manifest + " is not in the pool");
+      throw new Wrong(what + " (" + hash + ") is not in the pool");
     }
     if (size.getAsLong() > MarketLimits.MANIFEST_BYTES) {
       throw new Wrong(
-          "the manifest has "
+          what
+              + " has "
               + size.getAsLong()
               + " bytes: at most "
               + MarketLimits.MANIFEST_BYTES
               + " are allowed");
     }
-    byte[] bytes;
-    try (InputStream in = Channels.newInputStream(blobs.read(manifest))) {
-      bytes = in.readAllBytes();
+    try (InputStream in = Channels.newInputStream(blobs.read(hash))) {
+      return in.readAllBytes();
     }
-    return files(bytes);
   }
 
   /// The files that a manifest names: an OCI image manifest with the description as its `config`

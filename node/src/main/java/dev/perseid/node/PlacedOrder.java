@@ -33,7 +33,8 @@ final class PlacedOrder implements Answer {
     /// Called once.
     ///
     /// @param record what will be recorded if the provider signs it
-    void ended(PlacedOrder order, Served served, ExecutionRecord record);
+    /// @param claim what the provider says that it used
+    void ended(PlacedOrder order, Served served, ExecutionRecord record, Claim claim);
   }
 
   /// A receiver that also wants to know how many tokens the provider says that it has made so far:
@@ -47,6 +48,14 @@ final class PlacedOrder implements Answer {
   record Times(OptionalLong startedUs, OptionalLong firstTokenUs, OptionalLong endedUs) {
     static final Times UNKNOWN =
         new Times(OptionalLong.empty(), OptionalLong.empty(), OptionalLong.empty());
+
+    /// Whether they follow one another, with none missing before another.
+    boolean inOrder() {
+      long started = startedUs.orElse(-1);
+      long ended = endedUs.orElse(-1);
+      long first = firstTokenUs.orElse(started);
+      return started >= 0 && started <= first && first <= ended;
+    }
   }
 
   final ModelOrder order;
@@ -107,6 +116,11 @@ final class PlacedOrder implements Answer {
     } catch (NoSuchAlgorithmException e) {
       throw new AssertionError("every JDK has SHA-256", e);
     }
+  }
+
+  /// The parts of a chat's answer, where the pool has its tokenizer; complete when it has ended.
+  List<byte[]> parts() {
+    return kept;
   }
 
   /// How to stop what runs; stops it at once if it was cancelled meanwhile.
@@ -229,7 +243,7 @@ final class PlacedOrder implements Answer {
         served.completionTokens(),
         served.usage().energyUj());
     try {
-      end.ended(this, served, record);
+      end.ended(this, served, record, claim);
     } finally {
       if (failure == null) {
         receiver.done(bill);
@@ -260,8 +274,9 @@ final class PlacedOrder implements Answer {
             claim.energyUj(),
             claim.energyBy());
     Times t = times;
-    if (t.equals(Times.UNKNOWN)) {
-      // The pool spoke to the provider's server itself: its own clock is all there is.
+    if (t.equals(Times.UNKNOWN) || !t.inOrder()) {
+      // The provider's clock says nothing that can be, or the pool spoke to the provider's server
+      // itself: its own clock is all there is.
       long endUs = order.assignedUs() + wallNs / 1_000;
       t =
           new Times(

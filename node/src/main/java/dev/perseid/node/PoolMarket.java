@@ -12,11 +12,13 @@ import dev.perseid.core.Model;
 import dev.perseid.core.ModelOffer;
 import dev.perseid.core.ModelOrder;
 import dev.perseid.core.ModelView;
+import dev.perseid.core.Outcome;
 import dev.perseid.core.Pool;
 import dev.perseid.core.ProviderView;
 import dev.perseid.core.Served;
 import dev.perseid.core.SignedModelOffer;
 import dev.perseid.gateway.Market;
+import dev.perseid.inference.Api;
 import dev.perseid.inference.Backend;
 import dev.perseid.inference.Claim;
 import dev.perseid.inference.Failure;
@@ -26,6 +28,7 @@ import dev.perseid.wire.Translation;
 import dev.perseid.wire.v1.Proto;
 import java.io.Closeable;
 import java.nio.charset.StandardCharsets;
+import java.security.SecureRandom;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.time.temporal.ChronoUnit;
@@ -59,6 +62,8 @@ final class PoolMarket implements Market, Closeable {
   private final InstantSource clock;
   private final DirectCall directCall;
   private final TokenShelf tokenShelf;
+  private final PoolAudits audits;
+  private final SecureRandom random = new SecureRandom();
   private final Tabs tabs;
   private final Biller biller;
   private final AtomicLong nextNumber;
@@ -91,11 +96,13 @@ final class PoolMarket implements Market, Closeable {
       InstantSource clock,
       RecordDigests digests,
       TokenShelf tokenShelf,
+      PoolAudits audits,
       DirectCall directCall) {
     this.self = self;
     this.mill = mill;
     this.clock = clock;
     this.tokenShelf = tokenShelf;
+    this.audits = audits;
     this.directCall = directCall;
     Tabs.Core core = (command, reply) -> mill.post(loop -> loop.submit(command, reply));
     this.tabs = new Tabs(core);
@@ -238,7 +245,14 @@ final class PoolMarket implements Market, Closeable {
         s.tokensPerS(),
         s.failedShare(),
         s.microjoulesPerToken(),
-        NO_SUSPICION);
+        trust(desk));
+  }
+
+  private int trust(Desk desk) {
+    return switch (audits.verdict(desk.offer().provider(), desk.offer().model()).decision()) {
+      case HONEST, UNDECIDED -> NO_SUSPICION;
+      case CHEATING -> 0;
+    };
   }
 
   /// What the core listed at the last look.
@@ -279,7 +293,7 @@ final class PoolMarket implements Market, Closeable {
   Placed ask(
       Address consumer,
       Listing listing,
-      Request request,
+      Request asked,
       long maxTokens,
       boolean sealed,
       Receiver receiver) {
@@ -297,6 +311,11 @@ final class PoolMarket implements Market, Closeable {
           "the provider answers " + desk.offer().parallel() + " requests already, its limit", 250);
     }
     underWay.incrementAndGet();
+    Request request =
+        auditable(asked, desk, sealed)
+            ? new Request(
+                asked.id(), asked.api(), asked.model(), auditable(asked.body()), asked.stream())
+            : asked;
     byte[] body = request.body();
     Optional<Tokens> counter = sealed ? Optional.empty() : tokens(request.model());
     long mostPrompt = mostPrompt(request, counter);
@@ -388,12 +407,49 @@ final class PoolMarket implements Market, Closeable {
     }
   }
 
+  private boolean auditable(Request request, Desk desk, boolean sealed) {
+    return request.api() == Api.CHAT
+        && !sealed
+        && PoolAudits.canAudit(desk.model(), desk.offer())
+        && tokens(desk.model().manifest()).isPresent();
+  }
+
+  /// Asks the provider to name the tokens of its answer, as vLLM's `return_token_ids` does, and to
+  /// draw them with a seed that nobody could foresee, unless the consumer chose one: of all chats,
+  /// so that those that will be audited look like the others.
+  private byte[] auditable(byte[] body) {
+    int brace = 0;
+    while (brace < body.length && body[brace] != '{') {
+      brace++;
+    }
+    if (brace == body.length) {
+      return body;
+    }
+    String text = new String(body, StandardCharsets.ISO_8859_1);
+    String more =
+        "\"return_token_ids\":true,"
+            + (text.contains("\"seed\"") ? "" : "\"seed\":" + (random.nextLong() >>> 11) + ",");
+    byte[] front = more.getBytes(StandardCharsets.US_ASCII);
+    byte[] named = new byte[body.length + front.length];
+    System.arraycopy(body, 0, named, 0, brace + 1);
+    System.arraycopy(front, 0, named, brace + 1, front.length);
+    System.arraycopy(body, brace + 1, named, brace + 1 + front.length, body.length - brace - 1);
+    return named;
+  }
+
   private void over(Desk desk) {
     desk.running.decrementAndGet();
     underWay.decrementAndGet();
   }
 
-  private void ended(PlacedOrder placed, Served served, ExecutionRecord record) {
+  private void ended(PlacedOrder placed, Served served, ExecutionRecord record, Claim claim) {
+    Desk desk = placed.desk;
+    if (served.outcome() == Outcome.DONE && auditable(placed.request, desk, placed.sealed)) {
+      audits.answered(
+          new PoolAudits.Answered(
+              desk.model(), desk.offer(), placed.request, placed.parts(), claim));
+    }
+
     over(placed.desk);
     biller.add(placed.order, served, placed.desk.offer(), placed.desk.model(), record);
     tabs.ended(placed.order.consumer(), placed.order.maxCharge(), record.charge());
@@ -433,6 +489,7 @@ final class PoolMarket implements Market, Closeable {
   @Override
   public void close() {
     closing = true;
+    audits.close();
     LockSupport.unpark(thread);
     for (ServingStream stream : streams.values()) {
       stream.end();

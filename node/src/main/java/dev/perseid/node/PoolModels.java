@@ -88,6 +88,11 @@ final class PoolModels extends ModelsGrpc.ModelsImplBase {
                 "the signature is not the author's over the model's EIP-712 digest " + hash);
           }
           List<ModelFiles.File> files = files(model, caller);
+          try {
+            ModelFiles.check(blobs, model);
+          } catch (ModelFiles.Wrong e) {
+            throw denied(Rejection.Code.INVALID, String.valueOf(e.getMessage()));
+          }
           execute(new Command.PublishModel(model, hash, signature));
           publish(model, files);
           PoolJobs.reply(out, Proto.PublishReply.getDefaultInstance());

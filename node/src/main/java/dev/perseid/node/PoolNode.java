@@ -1,9 +1,11 @@
 package dev.perseid.node;
 
 import dev.perseid.core.Address;
+import dev.perseid.core.Hash;
 import dev.perseid.core.ModelOffer;
 import dev.perseid.gateway.Gateway;
 import dev.perseid.gateway.Market;
+import dev.perseid.inference.AuditPolicy;
 import dev.perseid.inference.Backend;
 import dev.perseid.inference.HttpBackend;
 import dev.perseid.inference.HttpSettings;
@@ -13,6 +15,7 @@ import io.netty.util.concurrent.Future;
 import java.io.Closeable;
 import java.io.IOException;
 import java.net.URI;
+import java.security.SecureRandom;
 import java.time.InstantSource;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -78,6 +81,7 @@ public final class PoolNode implements Closeable {
               clock,
               new SettleDigests(),
               new TokenShelf(new StoredTokens(blobs)),
+              new PoolAudits(blobs, AuditPolicy.USUAL, secret()),
               new DirectServers(config.terms().direct(), (at, offer) -> direct(at, offer, loops)));
       opened.push(market);
       boolean encrypted = !Channels.isLoopback(config.host()) || config.tls().isPresent();
@@ -98,6 +102,13 @@ public final class PoolNode implements Closeable {
       closeAll(opened, e);
       throw e;
     }
+  }
+
+  /// Decides which answers are audited; nobody can foresee it.
+  private static Hash secret() {
+    byte[] bytes = new byte[32];
+    new SecureRandom().nextBytes(bytes);
+    return Hash.of(bytes);
   }
 
   private static <T extends Closeable> T opened(Deque<Closeable> all, T one) {

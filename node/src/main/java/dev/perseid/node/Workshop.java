@@ -5,9 +5,9 @@ import dev.perseid.core.Model;
 import dev.perseid.core.ModelTask;
 import dev.perseid.inference.Backend;
 import dev.perseid.inference.BrokenModelException;
-import dev.perseid.inference.HuggingFaceTokens;
 import dev.perseid.inference.HttpBackend;
 import dev.perseid.inference.HttpSettings;
+import dev.perseid.inference.HuggingFaceTokens;
 import dev.perseid.inference.LanguageModel;
 import dev.perseid.inference.ModelFileException;
 import dev.perseid.inference.OnnxBackend;
@@ -152,8 +152,7 @@ final class Workshop implements BackendMaker {
             .withThreads(Math.min(parallel, 1_024), ServingLimits.waiting(parallel))
             .withCuda(Files.exists(NVIDIA));
     if (model.contextTokens() > 0) {
-      settings =
-          settings.withTextTokens(served.contextTokens().orElse(model.contextTokens()));
+      settings = settings.withTextTokens(served.contextTokens().orElse(model.contextTokens()));
     }
     Path tokenizer = files.get("tokenizer.json");
     try {

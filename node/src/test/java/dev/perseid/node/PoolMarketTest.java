@@ -20,6 +20,9 @@ import dev.perseid.core.TokenPrice;
 import dev.perseid.gateway.Market;
 import dev.perseid.inference.Api;
 import dev.perseid.inference.Failure;
+import dev.perseid.inference.Manifest;
+import dev.perseid.inference.ModelDescription;
+import dev.perseid.inference.ModelFile;
 import dev.perseid.inference.Request;
 import dev.perseid.settle.Digests;
 import dev.perseid.settle.Key;
@@ -29,6 +32,7 @@ import dev.perseid.wire.v1.InferenceGrpc;
 import dev.perseid.wire.v1.Proto;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
@@ -134,32 +138,25 @@ class PoolMarketTest {
   }
 
   private Model publish(String name, String version, int royaltyPermille) throws Exception {
-    Blob config =
-        author.put(("{\"name\":\"" + name + version + "\"}").getBytes(StandardCharsets.UTF_8));
     Blob file = author.put("weights".getBytes(StandardCharsets.UTF_8));
-    Blob manifest =
-        author.put(
-            """
-            {"schemaVersion":2,"config":{"mediaType":"a/b","digest":"sha256:%s","size":%d},
-             "layers":[{"mediaType":"c/d","digest":"sha256:%s","size":%d}]}
-            """
-                .formatted(
-                    config.hash().hex(), config.sizeBytes(), file.hash().hex(), file.sizeBytes())
-                .getBytes(StandardCharsets.UTF_8));
-    Model made =
-        new Model(
-            authorKey.address(),
-            name,
-            version,
-            manifest.hash(),
-            ModelTask.CHAT,
-            "gguf",
-            "f16",
-            1_000,
-            512,
-            "Apache-2.0",
-            royaltyPermille,
-            7);
+    Manifest manifest =
+        Manifest.of(
+            new ModelDescription(
+                name,
+                version,
+                ModelTask.CHAT,
+                "gguf",
+                "f16",
+                1_000,
+                512,
+                "Apache-2.0",
+                "a test",
+                royaltyPermille,
+                Instant.EPOCH),
+            List.of(new ModelFile("w.bin", ModelFile.OTHER, file.hash(), file.sizeBytes())));
+    author.put(manifest.config());
+    author.put(manifest.bytes());
+    Model made = manifest.toModel(authorKey.address(), 7);
     Proto.PublishReply reply =
         author
             .models()

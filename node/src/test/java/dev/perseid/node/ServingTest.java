@@ -356,8 +356,7 @@ final class ServingTest {
   @Test
   void anOnnxModelIsServed() throws Exception {
     Model loans =
-        publish(
-            "me/loans", ModelTask.PREDICT, "onnx", "loan-risk.onnx", Files.readAllBytes(LOANS));
+        publish("me/loans", ModelTask.PREDICT, "onnx", "loan-risk.onnx", Files.readAllBytes(LOANS));
     Key key = Key.generate();
     provider(key, ServedModel.of("me/loans"));
     Ear ear = new Ear();

@@ -395,10 +395,10 @@ final class Auditor {
   private void served(Entry entry) {
     written(entry);
     ExecutionRecord r = entry.record();
+    provider(r.provider()).earned += models.recorded(entry);
     if (entry.attestation() instanceof Entry.Attestation.Signed s) {
       attested(s, r, "request " + r.lease());
     }
-    provider(r.provider()).earned += models.recorded(entry);
   }
 
   private void ended(Event.AttemptEnded e) {

@@ -381,7 +381,11 @@ final class Bazaar {
 
   private void ask() {
     List<SignedModelOffer> offers = auditor.models().inForce();
-    if (calm || !pool.isUp() || offers.isEmpty()) {
+    if (calm) {
+      return;
+    }
+    if (!pool.isUp() || offers.isEmpty()) {
+      agenda.after(dice.skewed(100_000, 5_000_000), "patron asks again", 0, this::ask);
       return;
     }
     SignedModelOffer signed = offers.get(dice.below(offers.size()));
@@ -513,7 +517,11 @@ final class Bazaar {
       }
       for (Map.Entry<Address, Tab> e : tabs.entrySet()) {
         Tab tab = e.getValue();
-        boolean idle = !tab.moving && tab.held == 0 && tab.spent == 0 && tab.there > 0;
+        boolean idle =
+            !tab.moving
+                && tab.held == 0
+                && tab.spent == 0
+                && auditor.models().tabs().contains(e.getKey());
         if (idle && ((calm && underWay == 0) || dice.chance(300))) {
           empty(e.getKey(), tab);
         }

@@ -22,6 +22,9 @@ import dev.perseid.core.TokenPrice;
 import dev.perseid.gateway.Market;
 import dev.perseid.inference.Api;
 import dev.perseid.inference.Failure;
+import dev.perseid.inference.Manifest;
+import dev.perseid.inference.ModelDescription;
+import dev.perseid.inference.ModelFile;
 import dev.perseid.inference.Request;
 import dev.perseid.settle.Digests;
 import dev.perseid.settle.Key;
@@ -42,6 +45,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
@@ -113,36 +117,26 @@ final class ServingTest {
   /// Publishes a model of one file.
   private Model publish(String name, ModelTask task, String format, String title, byte[] bytes)
       throws Exception {
-    Blob config = author.put(("{\"about\":\"" + name + "\"}").getBytes(StandardCharsets.UTF_8));
     Blob file = author.put(bytes);
-    Blob manifest =
-        author.put(
-            """
-            {"schemaVersion":2,"config":{"mediaType":"a/b","digest":"sha256:%s","size":%d},
-             "layers":[{"mediaType":"c/d","digest":"sha256:%s","size":%d,
-               "annotations":{"org.opencontainers.image.title":"%s"}}]}
-            """
-                .formatted(
-                    config.hash().hex(),
-                    config.sizeBytes(),
-                    file.hash().hex(),
-                    file.sizeBytes(),
-                    title)
-                .getBytes(StandardCharsets.UTF_8));
-    Model made =
-        new Model(
-            authorKey.address(),
-            name,
-            "1",
-            manifest.hash(),
-            task,
-            format,
-            "f32",
-            1_000,
-            task == ModelTask.CHAT ? 512 : 0,
-            "Apache-2.0",
-            ROYALTY_PERMILLE,
-            7);
+    Manifest manifest =
+        Manifest.of(
+            new ModelDescription(
+                name,
+                "1",
+                task,
+                format,
+                "f32",
+                1_000,
+                task == ModelTask.CHAT ? 512 : 0,
+                "Apache-2.0",
+                "a test",
+                ROYALTY_PERMILLE,
+                Instant.EPOCH),
+            List.of(
+                new ModelFile(title, ModelFile.mediaType(title), file.hash(), file.sizeBytes())));
+    author.put(manifest.config());
+    author.put(manifest.bytes());
+    Model made = manifest.toModel(authorKey.address(), 7);
     Proto.PublishReply reply =
         author
             .models()
@@ -663,7 +657,7 @@ final class ServingTest {
     assertThat(node.drain(Duration.ofSeconds(20))).isTrue();
     assertThat(ear.end().completionTokens()).isEqualTo(60);
     assertThat(ear.failure).isEmpty();
-    assertThat(free(key.address())).isPositive();
+    Until.holds(() -> free(key.address()) > 0);
     assertThat(pool.market().catalog().listings().getOrDefault(model.manifest(), List.of()))
         .noneMatch(l -> l.live().reachable());
   }

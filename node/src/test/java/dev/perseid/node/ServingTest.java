@@ -337,7 +337,7 @@ final class ServingTest {
     Key key = Key.generate();
     provider(key, ServedModel.of("me/ticks").threads(1));
     assertThat(listing(chat).offer().parallel()).isEqualTo(ServingLimits.GGUF_PARALLEL);
-    List<String> lines = post(16).body().filter(l -> !l.isEmpty()).toList();
+    List<String> lines = post(16, "What is your name?").body().filter(l -> !l.isEmpty()).toList();
     assertThat(lines.getLast()).isEqualTo("data: [DONE]");
     assertThat(lines).anyMatch(l -> l.matches(".*\"content\":\"[^\"]+\".*"));
     Until.holds(() -> free(key.address()) > 0);
@@ -494,6 +494,10 @@ final class ServingTest {
 
   /// Asks the gateway with an API key of the consumer's, as any program would.
   private HttpResponse<Stream<String>> post(int tokens) throws Exception {
+    return post(tokens, "go");
+  }
+
+  private HttpResponse<Stream<String>> post(int tokens, String question) throws Exception {
     consumer
         .models()
         .makeKey(
@@ -513,10 +517,10 @@ final class ServingTest {
             .POST(
                 HttpRequest.BodyPublishers.ofString(
                     """
-                    {"model":"me/ticks","max_tokens":%d,"stream":true,
-                      "messages":[{"role":"user","content":"go"}]}
+                    {"model":"me/ticks","max_tokens":%d,"stream":true,"temperature":0,
+                      "messages":[{"role":"user","content":"%s"}]}
                     """
-                        .formatted(tokens)))
+                        .formatted(tokens, question)))
             .build(),
         HttpResponse.BodyHandlers.ofLines());
   }

@@ -108,8 +108,7 @@ final class PoolOpenInference extends GRPCInferenceServiceGrpc.GRPCInferenceServ
         _ ->
             ModelReadyResponse.newBuilder()
                 .setReady(
-                    !ready(model(request.getName(), request.getVersion()).model(), false)
-                        .isEmpty())
+                    !ready(model(request.getName(), request.getVersion()).model(), false).isEmpty())
                 .build());
   }
 
@@ -153,7 +152,8 @@ final class PoolOpenInference extends GRPCInferenceServiceGrpc.GRPCInferenceServ
           boolean raw = request.getRawInputContentsCount() > 0;
           Failure last =
               new Failure(
-                  Failure.Kind.BUSY, "nobody serves " + found.model().fullName() + " at the moment");
+                  Failure.Kind.BUSY,
+                  "nobody serves " + found.model().fullName() + " at the moment");
           for (Market.Listing listing : ready(found.model(), true)) {
             Heard heard = ask(caller, listing, found.model(), body);
             if (heard instanceof Heard.Answer answer) {
@@ -197,16 +197,15 @@ final class PoolOpenInference extends GRPCInferenceServiceGrpc.GRPCInferenceServ
   /// Who can be asked now, the cheapest first.
   private List<Market.Listing> ready(Model model, boolean sorted) {
     List<Market.Listing> ready = new ArrayList<>();
-    for (Market.Listing l :
-        market.catalog().listings().getOrDefault(model.manifest(), List.of())) {
+    for (Market.Listing l : market.catalog().listings().getOrDefault(model.manifest(), List.of())) {
       if (l.live().reachable() && l.live().trust() > 0) {
         ready.add(l);
       }
     }
     if (sorted) {
       ready.sort(
-          Comparator.comparingLong(l ->
-              l.offer().price().perMillionRows() + l.offer().price().perMillionRequests()));
+          Comparator.comparingLong(
+              l -> l.offer().price().perMillionRows() + l.offer().price().perMillionRequests()));
     }
     return ready;
   }

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 
@@ -19,9 +20,13 @@ public final class Main {
       perseid bench latency [--jobs 500]
       perseid bench restart [--records 1000000] [--repetitions 3]
       perseid bench micro
+      perseid bench audit [--model published.gguf] [--finer unquantised.gguf] [--runs 40] [--tokens 1000]
 
       --pool-flags and --provider-flags hand JVM options, separated by spaces, to those processes.
       """;
+
+  /// The project's own small model.
+  private static final String MODEL = "examples/models/tiny-chat/q8_0/tiny-chat-q8_0.gguf";
 
   private static final Logger ROOT = Logger.getLogger("");
 
@@ -82,13 +87,22 @@ public final class Main {
                   poolFlags)
               .run(folder, home);
       case "micro" -> new Micro(report).run(folder, home);
+      case "audit" ->
+          new Detection(
+                  report,
+                  new Detection.Setting(
+                      home.resolve(options.getOrDefault("model", MODEL)),
+                      Optional.ofNullable(options.get("finer")).map(home::resolve),
+                      number(options, "runs", 40),
+                      number(options, "tokens", 1_000)))
+              .run(folder, home);
       default -> throw new IllegalStateException("options() let '" + command + "' through");
     }
   }
 
   private static Map<String, String> options(String[] args) {
     if (args.length == 0
-        || !List.of("throughput", "latency", "restart", "micro").contains(args[0])) {
+        || !List.of("throughput", "latency", "restart", "micro", "audit").contains(args[0])) {
       throw new IllegalArgumentException("which benchmark?");
     }
     Map<String, String> options = new LinkedHashMap<>();

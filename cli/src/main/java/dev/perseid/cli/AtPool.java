@@ -12,6 +12,9 @@ import picocli.CommandLine.Option;
 
 /// Options of every command that talks to a pool.
 final class AtPool {
+  /// In place of a job: all of the caller's requests to models.
+  static final String REQUESTS = "requests";
+
   private static final int NEWEST_JOBS = 1_000;
 
   @Option(
@@ -43,6 +46,9 @@ final class AtPool {
 
   /// The job that somebody means: by its id, by the first digits of it, or the newest.
   static JobId job(PoolClient client, @Nullable String text) throws BadInput, PoolFailure {
+    if (text != null && text.equals(REQUESTS)) {
+      return JobId.tab(client.self());
+    }
     if (text != null && text.matches("[0-9a-f]{32}")) {
       return JobId.parse(text);
     }
@@ -50,7 +56,7 @@ final class AtPool {
       throw new BadInput(
           "'"
               + text
-              + "' is no job; write its id, at least its first 4 digits (see: perseid jobs)");
+              + "' is no job; write its id, at least its first 4 digits (see: perseid jobs), or requests");
     }
     List<JobId> found = new ArrayList<>();
     for (Proto.JobProgress job : client.list(false, NEWEST_JOBS)) {

@@ -33,6 +33,10 @@ import picocli.CommandLine.Spec;
       WhyCommand.class,
       ProvidersCommand.class,
       AccountCommand.class,
+      KeyCommand.class,
+      ModelCommand.class,
+      AskCommand.class,
+      GatewayCommand.class,
       DoctorCommand.class,
       VersionCommand.class,
       RehearseCommand.class

@@ -57,6 +57,17 @@ final class Screen {
     lines.forEach(this::say);
   }
 
+  /// A piece of text that goes on; line ends are kept.
+  synchronized void write(String text) {
+    wipe();
+    StringBuilder safe = new StringBuilder(text.length());
+    text.codePoints()
+        .forEach(c ->
+            safe.appendCodePoint(Character.isISOControl(c) && c != '\t' && c != '\n' ? '?' : c));
+    out.print(safe);
+    out.flush();
+  }
+
   /// A remark that is not the result.
   synchronized void note(String line) {
     wipe();
@@ -85,6 +96,19 @@ final class Screen {
     synchronized (this) {
       out.println(text);
       out.flush();
+    }
+  }
+
+  /// One fact: a line for people, or an object with one field for programs.
+  void tell(boolean asJson, String field, String value, String line) {
+    if (asJson) {
+      json(json -> {
+        json.writeStartObject();
+        json.writeStringField(field, value);
+        json.writeEndObject();
+      });
+    } else {
+      say(line);
     }
   }
 

@@ -2,6 +2,7 @@ package dev.perseid.cli;
 
 import dev.perseid.core.Address;
 import dev.perseid.core.Price;
+import dev.perseid.node.MarketTerms;
 import dev.perseid.node.PoolClient;
 import dev.perseid.node.PoolConfig;
 import dev.perseid.node.PoolNode;
@@ -17,6 +18,7 @@ import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
@@ -32,6 +34,9 @@ import picocli.CommandLine.Option;
 final class Serving {
   /// The port of a pool unless somebody says otherwise.
   static final int USUAL_PORT = 7464;
+
+  /// The port of a gateway unless somebody says otherwise.
+  static final int USUAL_GATEWAY_PORT = 7465;
 
   private static final long FAILURE_CHECK_MS = 250;
 
@@ -90,6 +95,48 @@ final class Serving {
 
     @Option(names = "--tls-key", paramLabel = "PEM", description = "The certificate's private key.")
     @Nullable Path certificateKey;
+
+    @Option(
+        names = "--gateway-port",
+        paramLabel = "PORT",
+        defaultValue = "" + USUAL_GATEWAY_PORT,
+        description =
+            "Where the APIs for models are (OpenAI, Anthropic, Ollama, KServe), 0 for a free port,"
+                + " off for none; ${DEFAULT-VALUE}.")
+    String gatewayPort = "" + USUAL_GATEWAY_PORT;
+
+    @Option(
+        names = "--fee-permille",
+        paramLabel = "N",
+        defaultValue = "0",
+        description =
+            "The pool's share of each charge for inference, in thousandths; ${DEFAULT-VALUE}.")
+    int feePermille;
+
+    @Option(
+        names = "--direct",
+        paramLabel = "HOST:PORT",
+        description =
+            "A provider's own server that this pool may call itself; can be given several times.")
+    List<String> direct = List.of();
+
+    MarketTerms terms() throws BadInput {
+      try {
+        MarketTerms terms =
+            new MarketTerms(Optional.empty(), feePermille, new LinkedHashSet<>(direct));
+        if (gatewayPort.equals("off")) {
+          return terms;
+        }
+        int port = gatewayPort.matches("[0-9]{1,5}") ? Integer.parseInt(gatewayPort) : -1;
+        if (port < 0 || port > 65_535) {
+          throw new BadInput(
+              "--gateway-port: '" + gatewayPort + "' is no port; write 0 to 65535, or off");
+        }
+        return terms.withGateway(host, port);
+      } catch (IllegalArgumentException e) {
+        throw new BadInput(String.valueOf(e.getMessage()));
+      }
+    }
   }
 
   /// Options of a provider.
@@ -135,6 +182,81 @@ final class Serving {
     boolean withoutIsolation;
 
     @Option(
+        names = "--serve",
+        paramLabel = "MODEL[=PATH|URL]",
+        description =
+            "A published model to serve: from the pool's files, from a file or folder here, or from"
+                + " an OpenAI-compatible server, e.g. me/big=http://127.0.0.1:8000/v1#name. Can be"
+                + " given several times.")
+    List<String> serve = List.of();
+
+    @Option(
+        names = "--server-key",
+        paramLabel = "FILE",
+        description = "A file with the key that servers next door ask for.")
+    @Nullable Path serverKey;
+
+    @Option(
+        names = "--direct-calls",
+        description = "Let the pool call servers next door itself, if its operator allows it.")
+    boolean directCalls;
+
+    @Option(
+        names = "--price-prompt",
+        paramLabel = "CREDITS",
+        description = "For 10^6 tokens of a prompt; default: 1.")
+    @Nullable String perMillionPrompt;
+
+    @Option(
+        names = "--price-cached",
+        paramLabel = "CREDITS",
+        description = "For 10^6 tokens that were still known; default: a tenth of --price-prompt.")
+    @Nullable String perMillionCached;
+
+    @Option(
+        names = "--price-completion",
+        paramLabel = "CREDITS",
+        description = "For 10^6 tokens of an answer; default: 4.")
+    @Nullable String perMillionCompletion;
+
+    @Option(
+        names = "--price-rows",
+        paramLabel = "CREDITS",
+        description = "For 10^6 rows of a predictive model or texts of an embedding; default: 1.")
+    @Nullable String perMillionRows;
+
+    @Option(
+        names = "--price-requests",
+        paramLabel = "CREDITS",
+        description = "For 10^6 requests, beside the rest; default: 0.")
+    @Nullable String perMillionRequests;
+
+    @Option(names = "--parallel", description = "Requests to a model at once.")
+    @Nullable Integer parallel;
+
+    @Option(
+        names = "--context",
+        paramLabel = "TOKENS",
+        description = "The longest prompt and answer together; default: the model's own.")
+    @Nullable Integer contextTokens;
+
+    @Option(
+        names = "--threads",
+        description = "Processors for a model that is computed here; default: all that are lent.")
+    @Nullable Integer threads;
+
+    @Option(
+        names = "--policy",
+        defaultValue = "keeps-nothing",
+        description =
+            "What you do with prompts and answers: keeps-nothing, keeps, or collects;"
+                + " ${DEFAULT-VALUE}.")
+    String policy = "keeps-nothing";
+
+    @Option(names = "--no-sealed", description = "Do not take encrypted requests.")
+    boolean notSealed;
+
+    @Option(
         names = "--drain-s",
         defaultValue = "30",
         description = "Seconds that running tasks get when it stops; ${DEFAULT-VALUE}.")
@@ -155,7 +277,8 @@ final class Serving {
               .withWelcome(
                   options.welcome == null
                       ? welcome
-                      : Amounts.microcredits(options.welcome, "--welcome"));
+                      : Amounts.microcredits(options.welcome, "--welcome"))
+              .withTerms(options.terms());
       if (options.certificate != null || options.certificateKey != null) {
         if (options.certificate == null || options.certificateKey == null) {
           throw new BadInput("--tls-cert and --tls-key belong together; write both or none");
@@ -180,10 +303,15 @@ final class Serving {
         json.writeStartObject();
         json.writeStringField("pool", target.toString());
         json.writeStringField("directory", dir.toString());
+        if (pool.gateway().isPresent()) {
+          json.writeStringField("gateway", pool.gateway().get().url());
+        }
         json.writeEndObject();
       });
     } else {
       screen.say("pool " + target);
+      pool.gateway()
+          .ifPresent(g -> screen.say("gateway " + g.url() + " (for programs: perseid key make)"));
     }
     return pool;
   }
@@ -204,7 +332,11 @@ final class Serving {
     try {
       config =
           ProviderConfig.of(key, ProviderConfig.PoolAt.of(pool.host(), pool.port(), address), dir);
-      config = config.with(terms(options, config.terms())).with(lent(options, config.lent()));
+      config =
+          config
+              .with(terms(options, config.terms()))
+              .with(lent(options, config.lent()))
+              .withModels(ServingOptions.models(options));
     } catch (IllegalArgumentException e) {
       throw new BadInput(String.valueOf(e.getMessage()));
     }

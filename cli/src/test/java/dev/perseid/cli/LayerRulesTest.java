@@ -31,8 +31,12 @@ class LayerRulesTest {
           "wire", List.of("core"),
           "sandbox", List.of("core"),
           "settle", List.of("core"),
-          "node", List.of("core", "journal", "wire", "sandbox", "settle"),
-          "cli", List.of("core", "journal", "wire", "sandbox", "settle", "node"));
+          "inference", List.of("core"),
+          "gateway", List.of("core", "inference"),
+          "node", List.of("core", "journal", "wire", "sandbox", "settle", "inference", "gateway"),
+          "cli",
+              List.of(
+                  "core", "journal", "wire", "sandbox", "settle", "inference", "gateway", "node"));
 
   // Floor 4 beside cli (sim, bench) is not on this module's class path: Maven itself keeps them
   // apart, as neither is a dependency of the other.

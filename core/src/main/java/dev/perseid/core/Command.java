@@ -52,6 +52,46 @@ public sealed interface Command {
   record RefuseReport(Address provider, long session, long lease, String reason)
       implements Command {}
 
+  /// An author publishes a version of a model. The signature was verified against the digest.
+  ///
+  /// @param modelHash EIP-712 digest of the model
+  /// @param signature the author's signature of it, hexadecimal
+  record PublishModel(Model model, Hash modelHash, String signature) implements Command {}
+
+  /// An author, or the operator, withdraws a version of a model.
+  ///
+  /// @param operator whether `by` is the pool's operator
+  record WithdrawModel(Hash manifest, Address by, boolean operator) implements Command {}
+
+  /// A provider says which models it serves: these, and no others. The signatures were verified.
+  ///
+  /// @param poolPermille the share of each charge that the pool asks
+  record OfferModels(
+      Address provider, long session, List<SignedModelOffer> offers, int poolPermille)
+      implements Command {}
+
+  /// Moves credits from a consumer's account to its tab.
+  record FillTab(Address consumer, long amount) implements Command {}
+
+  /// Moves what is left on a tab back to the account.
+  record EmptyTab(Address consumer) implements Command {}
+
+  /// Requests to models of one provider have ended and are recorded and paid. The records follow
+  /// from the pool's own orders; the signature was verified against the digests.
+  ///
+  /// @param digests EIP-712 digests of the records, in order
+  /// @param signature the provider's signature of the batch; empty if it gave none, and then
+  ///   nothing may be charged
+  record RecordInferences(
+      Address provider, List<ExecutionRecord> records, List<Hash> digests, String signature)
+      implements Command {}
+
+  /// An account makes an API key.
+  record MakeApiKey(Address account, Hash keyHash, String name) implements Command {}
+
+  /// An account, or the operator, revokes an API key.
+  record RevokeApiKey(Hash keyHash, Address by, boolean operator) implements Command {}
+
   /// Make at most `max` assignments, expire what is overdue.
   ///
   /// @param expire whether leases may expire. A host that was down says no until its providers have

@@ -13,12 +13,14 @@ final class Decision {
   private final long nowUs;
   private final List<Event> events;
   private final List<Effect> effects;
+  private final ModelDecision models;
 
   Decision(State state, long nowUs, List<Event> events, List<Effect> effects) {
     this.state = state;
     this.nowUs = nowUs;
     this.events = events;
     this.effects = effects;
+    this.models = new ModelDecision(state, this, nowUs);
   }
 
   void execute(Command command) {
@@ -38,15 +40,23 @@ final class Decision {
       case Command.ReportAttempts c -> report(c);
       case Command.RefuseReport c -> refuseReport(c);
       case Command.Schedule c -> schedule(c);
+      case Command.PublishModel c -> models.publish(c);
+      case Command.WithdrawModel c -> models.withdraw(c);
+      case Command.OfferModels c -> models.offer(c);
+      case Command.FillTab c -> models.fill(c);
+      case Command.EmptyTab c -> models.empty(c);
+      case Command.RecordInferences c -> models.record(c);
+      case Command.MakeApiKey c -> models.makeKey(c);
+      case Command.RevokeApiKey c -> models.revokeKey(c);
     }
   }
 
-  private void emit(Event event) {
+  void emit(Event event) {
     events.add(event);
     state.apply(event, effects);
   }
 
-  private void refuse(String what, Address by, Rejection.Code code, String message) {
+  void refuse(String what, Address by, Rejection.Code code, String message) {
     String cut = Text.cut(message, Limits.REASON_CHARS);
     emit(new Event.Refused(what, by, new Rejection(code, cut), nowUs));
   }
@@ -254,7 +264,7 @@ final class Decision {
   }
 
   /// The provider that speaks, or null if it was refused.
-  private @Nullable Provider speaking(String what, Address address, long session) {
+  @Nullable Provider speaking(String what, Address address, long session) {
     Provider provider = state.providersByAddress.get(address);
     if (provider == null) {
       refuse(

@@ -1,12 +1,16 @@
 package dev.perseid.core;
 
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalLong;
 
 /// Entries as bytes, canonically: this is the content of a leaf of the pool's Merkle tree. Field by
 /// field in docs/formats.md.
 public final class EntryCodec {
   private static final int VERSION = 1;
+
+  /// An entry of a request to a model: as version 1, and more after it.
+  private static final int WITH_INFERENCE = 2;
 
   /// The codes of outcomes: an outcome's place here, for ever.
   static final List<Outcome> OUTCOMES =
@@ -23,8 +27,10 @@ public final class EntryCodec {
   /// Encodes an entry: equal entries give equal bytes.
   public static byte[] encode(Entry entry) {
     Out out = Out.plain();
-    out.octet(VERSION);
+    Optional<Inference> inference = entry.record().inference();
+    out.octet(inference.isPresent() ? WITH_INFERENCE : VERSION);
     write(out, entry);
+    inference.ifPresent(i -> writeInference(out, entry.record(), i));
     return out.bytes();
   }
 
@@ -32,15 +38,53 @@ public final class EntryCodec {
   public static Entry decode(byte[] bytes) {
     In in = In.plain(bytes);
     int version = in.octet();
-    if (version != VERSION) {
+    if (version != VERSION && version != WITH_INFERENCE) {
       throw in.malformed(
-          "an entry of version " + version + " is not known here (this is version 1)");
+          "an entry of version " + version + " is not known here (these are versions 1 and 2)");
     }
-    Entry entry = read(in);
+    Entry entry = version == VERSION ? read(in) : readWithInference(in);
     in.end();
     return entry;
   }
 
+  /// An entry with its inference; the version is elsewhere.
+  static void writeWithInference(Out out, Entry entry) {
+    write(out, entry);
+    writeInference(out, entry.record(), entry.record().inference().orElseThrow());
+  }
+
+  static Entry readWithInference(In in) {
+    Entry entry = read(in);
+    ExecutionRecord r = entry.record();
+    Inference inference =
+        new Inference(
+            in.sharedText(),
+            in.sharedText(),
+            in.number(),
+            in.number(),
+            in.number(),
+            in.number(),
+            readTime(in, r.startedUs().orElse(r.assignedUs())),
+            in.sharedAddress(),
+            in.number(),
+            in.number());
+    return new Entry(entry.index(), entry.recordedUs(), r.with(inference), entry.attestation());
+  }
+
+  private static void writeInference(Out out, ExecutionRecord r, Inference i) {
+    out.sharedText(i.api());
+    out.sharedText(i.quantisation());
+    out.number(i.promptTokens());
+    out.number(i.cachedTokens());
+    out.number(i.completionTokens());
+    out.number(i.rows());
+    writeTime(out, i.firstTokenUs(), r.startedUs().orElse(r.assignedUs()));
+    out.sharedAddress(i.author());
+    out.number(i.toAuthor());
+    out.number(i.toPool());
+  }
+
+  /// All but the inference.
   static void write(Out out, Entry entry) {
     ExecutionRecord r = entry.record();
     out.number(entry.index());

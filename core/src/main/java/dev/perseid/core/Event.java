@@ -1,5 +1,7 @@
 package dev.perseid.core;
 
+import java.util.List;
+
 /// What happened. The log is a sequence of these, and the pool's state is their fold. A released
 /// event keeps its meaning for ever.
 public sealed interface Event {
@@ -44,6 +46,36 @@ public sealed interface Event {
 
   /// A provider is gone. Its leases ended one by one before this event.
   record ProviderGone(Address provider, String reason, long atUs) implements Event {}
+
+  /// A version of a model was published.
+  record ModelPublished(Model model, Hash modelHash, String signature, long atUs)
+      implements Event {}
+
+  /// A version of a model is not offered to anybody any more.
+  record ModelWithdrawn(Hash manifest, long atUs) implements Event {}
+
+  /// A provider serves these models under these terms and no others.
+  record ModelsOffered(Address provider, List<SignedModelOffer> offers, long atUs)
+      implements Event {}
+
+  /// Credits were moved from a consumer's account to its tab, out of which requests to models are
+  /// paid.
+  record TabFilled(Address consumer, long amount, long atUs) implements Event {}
+
+  /// What was left on a tab moved back.
+  record TabEmptied(Address consumer, long amount, long atUs) implements Event {}
+
+  /// A request to a model was answered, or was not. Its charge moves from the consumer's tab to
+  /// provider, author and pool, as the record says.
+  record InferenceRecorded(Entry entry) implements Event {}
+
+  /// An API key stands for an account from now on.
+  ///
+  /// @param keyHash SHA-256 of the key; the key itself is known to its owner alone
+  record ApiKeyMade(Address account, Hash keyHash, String name, long atUs) implements Event {}
+
+  /// An API key stands for nobody any more.
+  record ApiKeyRevoked(Hash keyHash, long atUs) implements Event {}
 
   /// A command was refused.
   ///

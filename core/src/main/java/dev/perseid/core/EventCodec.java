@@ -1,6 +1,7 @@
 package dev.perseid.core;
 
 import java.util.List;
+import java.util.Optional;
 
 /// Events as bytes: a version, a count, then each event as a tag and its fields, with one
 /// dictionary of repeated addresses, hashes, ids and texts for the whole list. A tag's meaning
@@ -19,6 +20,14 @@ public final class EventCodec {
   private static final int PROVIDER_DRAINING = 9;
   private static final int PROVIDER_GONE = 10;
   private static final int REFUSED = 11;
+  private static final int MODEL_PUBLISHED = 12;
+  private static final int MODEL_WITHDRAWN = 13;
+  private static final int MODELS_OFFERED = 14;
+  private static final int TAB_FILLED = 15;
+  private static final int TAB_EMPTIED = 16;
+  private static final int INFERENCE_RECORDED = 17;
+  private static final int API_KEY_MADE = 18;
+  private static final int API_KEY_REVOKED = 19;
 
   // A value's code is its place in these lists, for ever.
   private static final List<Event.Next> NEXT =
@@ -38,6 +47,10 @@ public final class EventCodec {
           Rejection.Code.STALE,
           Rejection.Code.OVERLOADED,
           Rejection.Code.ENDED);
+  private static final List<ModelTask> MODEL_TASKS =
+      List.of(ModelTask.CHAT, ModelTask.EMBED, ModelTask.PREDICT);
+  private static final List<DataPolicy> POLICIES =
+      List.of(DataPolicy.KEEPS_NOTHING, DataPolicy.KEEPS, DataPolicy.COLLECTS);
 
   private EventCodec() {}
 
@@ -143,6 +156,55 @@ public final class EventCodec {
         out.text(e.rejection().message());
         out.number(e.atUs());
       }
+      case Event.ModelPublished e -> {
+        out.octet(MODEL_PUBLISHED);
+        writeModel(out, e.model());
+        out.hash(e.modelHash());
+        out.text(e.signature());
+        out.number(e.atUs());
+      }
+      case Event.ModelWithdrawn e -> {
+        out.octet(MODEL_WITHDRAWN);
+        out.sharedHash(e.manifest());
+        out.number(e.atUs());
+      }
+      case Event.ModelsOffered e -> {
+        out.octet(MODELS_OFFERED);
+        out.sharedAddress(e.provider());
+        out.number(e.offers().size());
+        for (SignedModelOffer offer : e.offers()) {
+          writeModelOffer(out, offer);
+        }
+        out.number(e.atUs());
+      }
+      case Event.TabFilled e -> {
+        out.octet(TAB_FILLED);
+        out.sharedAddress(e.consumer());
+        out.number(e.amount());
+        out.number(e.atUs());
+      }
+      case Event.TabEmptied e -> {
+        out.octet(TAB_EMPTIED);
+        out.sharedAddress(e.consumer());
+        out.number(e.amount());
+        out.number(e.atUs());
+      }
+      case Event.InferenceRecorded e -> {
+        out.octet(INFERENCE_RECORDED);
+        EntryCodec.writeWithInference(out, e.entry());
+      }
+      case Event.ApiKeyMade e -> {
+        out.octet(API_KEY_MADE);
+        out.sharedAddress(e.account());
+        out.hash(e.keyHash());
+        out.text(e.name());
+        out.number(e.atUs());
+      }
+      case Event.ApiKeyRevoked e -> {
+        out.octet(API_KEY_REVOKED);
+        out.hash(e.keyHash());
+        out.number(e.atUs());
+      }
     }
   }
 
@@ -177,6 +239,17 @@ public final class EventCodec {
               in.sharedAddress(),
               new Rejection(in.choice(CODES), in.text()),
               in.number());
+      case MODEL_PUBLISHED ->
+          new Event.ModelPublished(readModel(in), in.hash(), in.text(), in.number());
+      case MODEL_WITHDRAWN -> new Event.ModelWithdrawn(in.sharedHash(), in.number());
+      case MODELS_OFFERED ->
+          new Event.ModelsOffered(in.sharedAddress(), readModelOffers(in), in.number());
+      case TAB_FILLED -> new Event.TabFilled(in.sharedAddress(), in.number(), in.number());
+      case TAB_EMPTIED -> new Event.TabEmptied(in.sharedAddress(), in.number(), in.number());
+      case INFERENCE_RECORDED -> new Event.InferenceRecorded(EntryCodec.readWithInference(in));
+      case API_KEY_MADE ->
+          new Event.ApiKeyMade(in.sharedAddress(), in.hash(), in.text(), in.number());
+      case API_KEY_REVOKED -> new Event.ApiKeyRevoked(in.hash(), in.number());
       default -> throw in.malformed("no event has the tag " + tag);
     };
   }
@@ -200,6 +273,91 @@ public final class EventCodec {
       digests.add(in.hash());
     }
     return new SignedBatch(number, provider, List.copyOf(digests), in.text());
+  }
+
+  static void writeModel(Out out, Model m) {
+    out.sharedAddress(m.author());
+    out.text(m.name());
+    out.text(m.version());
+    out.sharedHash(m.manifest());
+    out.choice(m.task(), MODEL_TASKS);
+    out.text(m.format());
+    out.text(m.quantisation());
+    out.number(m.parameters());
+    out.number(m.contextTokens());
+    out.text(m.licence());
+    out.number(m.royaltyPermille());
+    out.number(m.madeUs());
+  }
+
+  static Model readModel(In in) {
+    return new Model(
+        in.sharedAddress(),
+        in.text(),
+        in.text(),
+        in.sharedHash(),
+        in.choice(MODEL_TASKS),
+        in.text(),
+        in.text(),
+        in.number(),
+        in.integer(),
+        in.text(),
+        in.integer(),
+        in.number());
+  }
+
+  static void writeModelOffer(Out out, SignedModelOffer signed) {
+    ModelOffer o = signed.offer();
+    out.sharedAddress(o.provider());
+    out.sharedHash(o.model());
+    out.text(o.region());
+    out.text(o.quantisation());
+    out.text(o.backend());
+    out.number(o.price().perMillionPrompt());
+    out.number(o.price().perMillionCached());
+    out.number(o.price().perMillionCompletion());
+    out.number(o.price().perMillionRows());
+    out.number(o.price().perMillionRequests());
+    out.number(o.royaltyPermille());
+    out.number(o.poolPermille());
+    out.number(o.parallel());
+    out.number(o.contextTokens());
+    out.choice(o.policy(), POLICIES);
+    out.octet(o.sealKey().isPresent() ? 1 : 0);
+    o.sealKey().ifPresent(out::hash);
+    out.text(o.endpoint());
+    out.number(o.madeUs());
+    out.sharedHash(signed.hash());
+    out.text(signed.signature());
+  }
+
+  static SignedModelOffer readModelOffer(In in) {
+    ModelOffer offer =
+        new ModelOffer(
+            in.sharedAddress(),
+            in.sharedHash(),
+            in.text(),
+            in.text(),
+            in.text(),
+            new TokenPrice(in.number(), in.number(), in.number(), in.number(), in.number()),
+            in.integer(),
+            in.integer(),
+            in.integer(),
+            in.integer(),
+            in.choice(POLICIES),
+            in.flag() ? Optional.of(in.hash()) : Optional.empty(),
+            in.text(),
+            in.number());
+    return new SignedModelOffer(offer, in.sharedHash(), in.text());
+  }
+
+  private static List<SignedModelOffer> readModelOffers(In in) {
+    int count = in.count();
+    List<SignedModelOffer> offers = in.list(count);
+    for (int i = 0; i < count; i++) {
+      offers.add(readModelOffer(in));
+    }
+    return List.copyOf(offers);
   }
 
   static void writeOffer(Out out, Offer o) {

@@ -1,6 +1,8 @@
 package dev.perseid.core;
 
+import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalLong;
 
 /// One attempt of one task: what was asked, who did it, when, with what, and what came out. The
@@ -32,7 +34,12 @@ import java.util.OptionalLong;
 /// @param outputs the outputs in order
 /// @param engine what ran it
 /// @param isolation how it was isolated
-/// @param charge what it cost the consumer and pays the provider, microcredits
+/// @param charge what it cost the consumer, microcredits: paid to the provider, or divided as
+///   `inference` says
+/// @param inference present if this was a request to a model, which changes what some fields mean:
+///   `job` is the consumer's tab, `taskName` the request's id, `kind` the model's name, `module`
+///   its manifest, `offer` a model offer, `argsHash` SHA-256 of the request's body and `outputs`
+///   the one answer, as the provider sent it
 public record ExecutionRecord(
     Address pool,
     JobId job,
@@ -62,7 +69,112 @@ public record ExecutionRecord(
     List<Blob> outputs,
     String engine,
     String isolation,
-    long charge) {
+    long charge,
+    Optional<Inference> inference) {
+  /// The record of a task's attempt.
+  public ExecutionRecord(
+      Address pool,
+      JobId job,
+      int task,
+      String taskName,
+      String kind,
+      int attempt,
+      long lease,
+      Address consumer,
+      Address provider,
+      Hash offer,
+      Hash module,
+      Hash argsHash,
+      List<Blob> inputs,
+      List<Integer> dependsOn,
+      long gasLimit,
+      long memoryBytes,
+      int cores,
+      long submittedUs,
+      long readyUs,
+      long assignedUs,
+      OptionalLong startedUs,
+      OptionalLong endedUs,
+      Outcome outcome,
+      String reason,
+      Usage usage,
+      List<Blob> outputs,
+      String engine,
+      String isolation,
+      long charge) {
+    this(
+        pool,
+        job,
+        task,
+        taskName,
+        kind,
+        attempt,
+        lease,
+        consumer,
+        provider,
+        offer,
+        module,
+        argsHash,
+        inputs,
+        dependsOn,
+        gasLimit,
+        memoryBytes,
+        cores,
+        submittedUs,
+        readyUs,
+        assignedUs,
+        startedUs,
+        endedUs,
+        outcome,
+        reason,
+        usage,
+        outputs,
+        engine,
+        isolation,
+        charge,
+        Optional.empty());
+  }
+
+  /// The same with what an inference adds.
+  ExecutionRecord with(Inference added) {
+    return with(charge, added);
+  }
+
+  /// The same at another charge, with what an inference adds.
+  public ExecutionRecord with(long newCharge, Inference added) {
+    return new ExecutionRecord(
+        pool,
+        job,
+        task,
+        taskName,
+        kind,
+        attempt,
+        lease,
+        consumer,
+        provider,
+        offer,
+        module,
+        argsHash,
+        inputs,
+        dependsOn,
+        gasLimit,
+        memoryBytes,
+        cores,
+        submittedUs,
+        readyUs,
+        assignedUs,
+        startedUs,
+        endedUs,
+        outcome,
+        reason,
+        usage,
+        outputs,
+        engine,
+        isolation,
+        newCharge,
+        Optional.of(added));
+  }
+
   /// The record that follows from a lease and its provider's report. Pure, so that provider, pool
   /// and verifier arrive at the same bytes.
   ///
@@ -80,7 +192,7 @@ public record ExecutionRecord(
         l.provider(),
         l.offer(),
         l.kind().module().hash(),
-        Hash.sha256(l.args().getBytes(java.nio.charset.StandardCharsets.UTF_8)),
+        Hash.sha256(l.args().getBytes(StandardCharsets.UTF_8)),
         l.inputs(),
         l.dependsOn(),
         l.kind().gasLimit(),
@@ -98,6 +210,69 @@ public record ExecutionRecord(
         r.engine(),
         r.isolation(),
         charge(l, r, price));
+  }
+
+  /// The record of a request to a model. Pure, as [#of].
+  ///
+  /// @param order what the pool knew when it placed the request
+  /// @param served what came of it
+  /// @param offer the offer that the order names
+  public static ExecutionRecord of(
+      Address pool, ModelOrder order, Served served, ModelOffer offer, Model model) {
+    long charge =
+        served.billed()
+            ? Math.min(
+                order.maxCharge(),
+                offer
+                    .price()
+                    .charge(
+                        served.promptTokens(),
+                        served.cachedTokens(),
+                        served.completionTokens(),
+                        served.rows()))
+            : 0;
+    return new ExecutionRecord(
+        pool,
+        JobId.tab(order.consumer()),
+        0,
+        order.requestId(),
+        model.fullName(),
+        1,
+        order.number(),
+        order.consumer(),
+        offer.provider(),
+        order.offer(),
+        offer.model(),
+        order.request().hash(),
+        List.of(),
+        List.of(),
+        0,
+        0,
+        0,
+        order.submittedUs(),
+        order.submittedUs(),
+        order.assignedUs(),
+        served.startedUs(),
+        served.endedUs(),
+        served.outcome(),
+        served.reason(),
+        served.usage(),
+        served.answer().equals(Blob.EMPTY) ? List.of() : List.of(served.answer()),
+        offer.backend(),
+        "",
+        charge,
+        Optional.of(
+            new Inference(
+                order.api(),
+                offer.quantisation(),
+                served.promptTokens(),
+                served.cachedTokens(),
+                served.completionTokens(),
+                served.rows(),
+                served.firstTokenUs(),
+                model.author(),
+                offer.toAuthor(charge),
+                offer.toPool(charge))));
   }
 
   /// What an attempt costs: nothing unless the task did its own work (DONE or TASK_FAILED), never

@@ -1,6 +1,7 @@
 package dev.perseid.core;
 
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.util.HexFormat;
 
 /// The name of a job for ever: the first 16 bytes of SHA-256(consumer address, nonce). A consumer
@@ -10,6 +11,14 @@ public record JobId(long a, long b) implements Comparable<JobId> {
   /// The id of the job which `consumer` submits under `nonce`.
   public static JobId of(Address consumer, long nonce) {
     Hash h = Hash.sha256(ByteBuffer.allocate(28).put(consumer.bytes()).putLong(nonce).array());
+    return new JobId(h.a(), h.b());
+  }
+
+  /// Under which a pool keeps the records of a consumer's requests to models.
+  public static JobId tab(Address consumer) {
+    byte[] name = "perseid tab".getBytes(StandardCharsets.US_ASCII);
+    Hash h =
+        Hash.sha256(ByteBuffer.allocate(name.length + 20).put(name).put(consumer.bytes()).array());
     return new JobId(h.a(), h.b());
   }
 

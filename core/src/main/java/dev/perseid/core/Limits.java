@@ -140,5 +140,62 @@ public final class Limits {
   /// Result blobs kept in the summaries of ended jobs together; the oldest summaries go first.
   public static final int ENDED_RESULTS = 1_000_000;
 
+  /// Characters of a model's name.
+  public static final int MODEL_NAME_CHARS = 96;
+
+  /// Characters of a model's version, format or quantisation.
+  public static final int MODEL_WORD_CHARS = 32;
+
+  /// Characters of a model's licence, or of an offer's backend.
+  public static final int MODEL_TEXT_CHARS = 64;
+
+  /// Characters of the endpoint of a model offer.
+  public static final int ENDPOINT_CHARS = 256;
+
+  /// Versions of models that a pool lists.
+  public static final int MODELS = 100_000;
+
+  /// Versions of models of one author.
+  public static final int MODELS_OF_ONE = 1_000;
+
+  /// Models that one provider offers at once.
+  public static final int MODEL_OFFERS_OF_ONE = 256;
+
+  /// Model offers that are remembered, outdated ones included.
+  public static final int MODEL_OFFERS = 40_000;
+
+  /// Model offers of all providers that are in force at once.
+  public static final int MODEL_OFFERS_IN_FORCE = MODEL_OFFERS / 2;
+
+  /// Model offers of one provider that are remembered, outdated ones included.
+  public static final int MODEL_OFFERS_REMEMBERED_OF_ONE = 4 * MODEL_OFFERS_OF_ONE;
+
+  /// Parameters of a model.
+  public static final long MODEL_PARAMETERS = 1_000_000_000_000_000L;
+
+  /// Tokens of a context.
+  public static final int CONTEXT_TOKENS = 1 << 30;
+
+  /// Requests that one offer may answer at once.
+  public static final int OFFER_PARALLEL = 65_536;
+
+  /// An author's royalty, in thousandths of a charge.
+  public static final int ROYALTY_PERMILLE = 500;
+
+  /// A pool's share, in thousandths of a charge.
+  public static final int POOL_PERMILLE = 500;
+
+  /// API keys of one account.
+  public static final int API_KEYS_OF_ONE = 100;
+
+  /// API keys of all accounts.
+  public static final int API_KEYS = 1_000_000;
+
+  /// Characters of an API key's name.
+  public static final int API_KEY_NAME_CHARS = 64;
+
+  /// Characters of the id of a request to a model.
+  public static final int REQUEST_ID_CHARS = 64;
+
   private Limits() {}
 }

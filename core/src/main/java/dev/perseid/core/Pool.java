@@ -118,7 +118,7 @@ public final class Pool {
     return found == null ? 0 : found.balance;
   }
 
-  /// Credits of an account that are reserved for its jobs, microcredits. O(jobs).
+  /// Credits of an account that are reserved for its jobs and on its tab, microcredits. O(jobs).
   public long reserved(Address account) {
     long sum = 0;
     for (Job job : state.jobs.values()) {
@@ -126,7 +126,7 @@ public final class Pool {
         sum += job.reservation.balance;
       }
     }
-    return sum;
+    return sum + state.market.onTab(account);
   }
 
   /// All credits ever granted, microcredits.
@@ -134,7 +134,7 @@ public final class Pool {
     return -state.ledger.issuance.balance;
   }
 
-  /// All accounts, free and reserved, and issuance together: always 0. O(accounts + jobs).
+  /// All accounts, free, reserved and on tabs, and issuance together: always 0. O(accounts + jobs).
   public long sumOfAccounts() {
     long sum = state.ledger.issuance.balance;
     for (Account account : state.ledger.accounts().values()) {
@@ -142,6 +142,9 @@ public final class Pool {
     }
     for (Job job : state.jobs.values()) {
       sum += job.reservation.balance;
+    }
+    for (Account tab : state.market.tabs.values()) {
+      sum += tab.balance;
     }
     return sum;
   }
@@ -214,5 +217,52 @@ public final class Pool {
   /// How many jobs were accepted.
   public long jobsAccepted() {
     return state.nextJob;
+  }
+
+  /// All published versions of models, withdrawn ones included, oldest first.
+  public List<ModelView> models() {
+    return state.market.views();
+  }
+
+  /// A published version by its manifest's hash.
+  public Optional<ModelView> model(Hash manifest) {
+    return Optional.ofNullable(state.market.models.get(manifest)).map(ModelMarket.ModelRow::view);
+  }
+
+  /// What all providers offer now, by provider.
+  public List<SignedModelOffer> modelOffers() {
+    return state.market.inForce.values().stream().flatMap(List::stream).toList();
+  }
+
+  /// A model offer by its digest: those in force and the most recent others.
+  public Optional<SignedModelOffer> modelOffer(Hash offerHash) {
+    return Optional.ofNullable(state.market.offers.get(offerHash));
+  }
+
+  /// What a consumer has set aside for requests to models, microcredits.
+  public long tab(Address consumer) {
+    return state.market.onTab(consumer);
+  }
+
+  /// Who has a tab.
+  public List<Address> tabs() {
+    return List.copyOf(state.market.tabs.navigableKeySet());
+  }
+
+  /// For whom an API key stands.
+  public Optional<ApiKeyView> apiKey(Hash keyHash) {
+    return Optional.ofNullable(state.market.keys.get(keyHash)).map(Pool::view);
+  }
+
+  /// All API keys; of one account, or of all where it is null. O(keys).
+  public List<ApiKeyView> apiKeys(@Nullable Address account) {
+    return state.market.keys.values().stream()
+        .filter(k -> account == null || k.account().equals(account))
+        .map(Pool::view)
+        .toList();
+  }
+
+  private static ApiKeyView view(ModelMarket.KeyRow row) {
+    return new ApiKeyView(row.account(), row.keyHash(), row.name(), row.madeUs());
   }
 }

@@ -13,7 +13,11 @@ import java.util.Map;
 /// lines of ready tasks, order of providers) is not written but made again. docs/formats.md has the
 /// layout.
 final class Snapshot {
-  private static final int VERSION = 1;
+  private static final int VERSION = 2;
+
+  /// Had nothing about models.
+  private static final int WITHOUT_MODELS = 1;
+
   private static final int STATE_MASK = 7;
   private static final int HAS_ATTEMPTS = 8;
   private static final int HAS_FAULTS = 16;
@@ -95,6 +99,7 @@ final class Snapshot {
       out.number(lease.expectedNs);
       out.flushFull();
     }
+    state.market.write(out);
     out.end();
   }
 
@@ -182,9 +187,9 @@ final class Snapshot {
 
   private static State read(In in) {
     int version = in.octet();
-    if (version != VERSION) {
+    if (version != VERSION && version != WITHOUT_MODELS) {
       throw in.malformed(
-          "a snapshot of version " + version + " is not known here (this is version 1)");
+          "a snapshot of version " + version + " is not known here (these are versions 1 and 2)");
     }
     State state = new State(in.address());
     state.lastUs = in.number();
@@ -221,6 +226,9 @@ final class Snapshot {
     int leases = in.count();
     for (int i = 0; i < leases; i++) {
       readLease(in, state);
+    }
+    if (version == VERSION) {
+      state.market.read(in);
     }
     in.end();
     int i = 0;

@@ -56,6 +56,8 @@ final class State {
   /// The groups that have ready tasks, by shape.
   final TreeMap<Group.Shape, NavigableSet<Group>> ready = new TreeMap<>();
 
+  final ModelMarket market = new ModelMarket();
+
   long lastUs;
   long nextLease = 1;
   int nextJob;
@@ -92,6 +94,7 @@ final class State {
       case Event.ProviderDraining e -> {
         Provider provider = provider(e.provider());
         provider.state = ProviderView.State.DRAINING;
+        market.inForce.remove(e.provider());
         open.refresh(provider);
         seen(e.atUs());
       }
@@ -99,6 +102,7 @@ final class State {
         Provider provider = provider(e.provider());
         provider.state = ProviderView.State.GONE;
         provider.goneUs = e.atUs();
+        market.inForce.remove(e.provider());
         open.refresh(provider);
         seen(e.atUs());
       }
@@ -106,7 +110,58 @@ final class State {
         refused++;
         seen(e.atUs());
       }
+      case Event.ModelPublished e -> {
+        // Its account is opened here, where there is room for it, and not by its first royalty.
+        ledger.of(e.model().author());
+        market.publish(new ModelMarket.ModelRow(e.model(), e.modelHash(), e.signature(), e.atUs()));
+        seen(e.atUs());
+      }
+      case Event.ModelWithdrawn e -> {
+        market.withdraw(e.manifest());
+        seen(e.atUs());
+      }
+      case Event.ModelsOffered e -> {
+        market.offer(e.provider(), e.offers());
+        seen(e.atUs());
+      }
+      case Event.TabFilled e -> {
+        ledger.move(ledger.of(e.consumer()), market.tab(e.consumer()), e.amount());
+        seen(e.atUs());
+      }
+      case Event.TabEmptied e -> {
+        ledger.move(market.tab(e.consumer()), ledger.of(e.consumer()), e.amount());
+        market.tabs.remove(e.consumer());
+        seen(e.atUs());
+      }
+      case Event.InferenceRecorded e -> inferenceRecorded(e.entry(), effects);
+      case Event.ApiKeyMade e -> {
+        market.addKey(new ModelMarket.KeyRow(e.account(), e.keyHash(), e.name(), e.atUs()));
+        seen(e.atUs());
+      }
+      case Event.ApiKeyRevoked e -> {
+        market.removeKey(e.keyHash());
+        seen(e.atUs());
+      }
     }
+  }
+
+  private void inferenceRecorded(Entry entry, List<Effect> effects) {
+    ExecutionRecord r = entry.record();
+    Inference i = r.inference().orElseThrow();
+    records = entry.index() + 1;
+    long toProvider = r.charge() - i.toAuthor() - i.toPool();
+    if (r.charge() > 0) {
+      Account tab = market.tab(r.consumer());
+      ledger.move(tab, ledger.of(r.provider()), toProvider);
+      ledger.move(tab, ledger.of(i.author()), i.toAuthor());
+      ledger.move(tab, ledger.of(self), i.toPool());
+    }
+    Provider provider = providersByAddress.get(r.provider());
+    if (provider != null) {
+      provider.earned += toProvider;
+    }
+    seen(entry.recordedUs());
+    effects.add(new Effect.StoreEntry(entry));
   }
 
   private void seen(long atUs) {
@@ -415,6 +470,8 @@ final class State {
       provider.offer = offer;
     }
     forgetOldOffers();
+    // It says again which models it serves.
+    market.inForce.remove(address);
     provider.session = e.session();
     provider.joinedUs = e.atUs();
     provider.state = ProviderView.State.SERVING;

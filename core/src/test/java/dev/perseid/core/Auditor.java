@@ -20,6 +20,12 @@ final class Auditor {
   private final Set<List<Integer>> doneTasks = new HashSet<>();
   private final Set<List<Integer>> attempts = new HashSet<>();
   private final Map<Address, Long> earned = new HashMap<>();
+  private final Map<String, Model> versions = new HashMap<>();
+  private final Map<String, Address> owners = new HashMap<>();
+  private final Map<Hash, ModelOffer> modelOffers = new HashMap<>();
+  private final Map<Address, Long> tabs = new HashMap<>();
+  private long paidForRequests;
+  private long earnedWithRequests;
   private long granted;
   private long entries;
   private long batches;
@@ -63,11 +69,71 @@ final class Auditor {
         assertThat(e.rejection().message()).isNotBlank();
         assertThat(e.rejection().message().length()).isLessThanOrEqualTo(Limits.REASON_CHARS);
       }
+      case Event.InferenceRecorded e -> checkInference(e.entry());
+      case Event.ModelPublished e -> {
+        Model m = e.model();
+        assertThat(pool.model(m.manifest()).orElseThrow().model()).isEqualTo(m);
+        assertThat(versions.put(m.fullName(), m)).as("%s is new", m.fullName()).isNull();
+        owners.putIfAbsent(m.name(), m.author());
+        assertThat(owners).as("owner of the name").containsEntry(m.name(), m.author());
+      }
+      case Event.ModelWithdrawn e -> {
+        assertThat(pool.model(e.manifest()).orElseThrow().withdrawn()).isTrue();
+        assertThat(pool.modelOffers()).noneMatch(o -> o.offer().model().equals(e.manifest()));
+      }
+      case Event.ModelsOffered e -> {
+        assertThat(pool.modelOffers()).containsAll(e.offers());
+        assertThat(
+                pool.modelOffers().stream().filter(o -> o.offer().provider().equals(e.provider())))
+            .containsExactlyElementsOf(e.offers());
+        e.offers().forEach(o -> modelOffers.put(o.hash(), o.offer()));
+      }
+      case Event.TabFilled e -> {
+        assertThat(e.amount()).isPositive();
+        tabs.merge(e.consumer(), e.amount(), Long::sum);
+      }
+      case Event.TabEmptied e ->
+          assertThat(tabs.remove(e.consumer())).as("what was on the tab").isEqualTo(e.amount());
+      case Event.ApiKeyMade e -> assertThat(pool.apiKey(e.keyHash())).isPresent();
+      case Event.ApiKeyRevoked e -> assertThat(pool.apiKey(e.keyHash())).isEmpty();
     }
+    tabs.forEach((who, amount) -> assertThat(pool.tab(who)).as("tab of %s", who).isEqualTo(amount));
+    assertThat(pool.tabs()).containsExactlyInAnyOrderElementsOf(tabs.keySet());
     assertThat(pool.sumOfAccounts()).as("sum of all accounts").isZero();
     assertThat(pool.issued()).isEqualTo(granted);
     assertThat(pool.records()).isEqualTo(entries);
     assertThat(pool.batches()).isEqualTo(batches);
+  }
+
+  private void checkInference(Entry entry) {
+    ExecutionRecord r = entry.record();
+    Inference i = r.inference().orElseThrow();
+    assertThat(entry.index()).isEqualTo(entries++);
+    ModelOffer o = modelOffers.get(r.offer());
+    assertThat(o).as("the offer of %s", r.taskName()).isNotNull();
+    assertThat(r.charge())
+        .isBetween(
+            0L,
+            o.price().charge(i.promptTokens(), i.cachedTokens(), i.completionTokens(), i.rows()));
+    assertThat(i.toAuthor()).isEqualTo(r.charge() * o.royaltyPermille() / 1_000);
+    assertThat(i.toPool()).isEqualTo(r.charge() * o.poolPermille() / 1_000);
+    assertThat(i.cachedTokens()).isBetween(0L, i.promptTokens());
+    long toProvider = r.charge() - i.toAuthor() - i.toPool();
+    assertThat(toProvider).isNotNegative();
+    if (entry.attestation() instanceof Entry.Attestation.PoolOnly) {
+      assertThat(r.charge()).as("charge without a signature").isZero();
+    }
+    if (r.charge() > 0) {
+      assertThat(r.outcome()).isIn(Outcome.DONE, Outcome.CANCELLED);
+      tabs.computeIfPresent(r.consumer(), (who, had) -> had - r.charge());
+      assertThat(tabs.get(r.consumer())).as("tab of %s", r.consumer()).isNotNegative();
+    }
+    paidForRequests += r.charge();
+    earned.merge(r.provider(), toProvider, Long::sum);
+    earned.merge(i.author(), i.toAuthor(), Long::sum);
+    earned.merge(r.pool(), i.toPool(), Long::sum);
+    earnedWithRequests += toProvider + i.toAuthor() + i.toPool();
+    assertThat(earnedWithRequests).isEqualTo(paidForRequests);
   }
 
   private void checkEntry(Event.AttemptEnded e) {

@@ -129,6 +129,89 @@ class CodecTest {
             9));
   }
 
+  private static Entry inferenceEntry() {
+    Model model = ModelSample.model(1);
+    SignedModelOffer offer = ModelSample.signed(4, model);
+    return new Entry(
+        13,
+        1_790_000_000_003_000L,
+        ModelSample.record(9, offer, model),
+        new Entry.Attestation.Signed(4, 0));
+  }
+
+  private static List<Event> modelEvents() {
+    Model model = ModelSample.model(1);
+    Model other =
+        new Model(
+            Sample.BOB,
+            "tiny",
+            "2",
+            Sample.hash(3),
+            ModelTask.PREDICT,
+            "onnx",
+            "",
+            0,
+            0,
+            "CC-BY-4.0",
+            0,
+            1_790_000_000_000_000L);
+    SignedModelOffer offer = ModelSample.signed(4, model);
+    ModelOffer o = offer.offer();
+    ModelOffer plain =
+        new ModelOffer(
+            o.provider(),
+            other.manifest(),
+            "",
+            "",
+            "onnxruntime 1",
+            new TokenPrice(0, 0, 0, 5, 6),
+            0,
+            1,
+            1,
+            0,
+            DataPolicy.COLLECTS,
+            java.util.Optional.empty(),
+            "",
+            8);
+    Entry unsigned =
+        new Entry(
+            14,
+            9,
+            ExecutionRecord.of(
+                Sample.POOL,
+                ModelSample.order(10, offer, 0),
+                new Served(
+                    Outcome.LOST,
+                    "it vanished",
+                    OptionalLong.empty(),
+                    OptionalLong.empty(),
+                    OptionalLong.empty(),
+                    0,
+                    0,
+                    0,
+                    0,
+                    Usage.UNMEASURED,
+                    Blob.EMPTY),
+                o,
+                model),
+            new Entry.Attestation.PoolOnly());
+    return List.of(
+        new Event.ModelPublished(model, Sample.hash(1), Sample.SIGNATURE, 1),
+        new Event.ModelPublished(other, Sample.hash(2), Sample.SIGNATURE, 2),
+        new Event.ModelsOffered(
+            o.provider(),
+            List.of(offer, new SignedModelOffer(plain, Sample.hash(6), Sample.SIGNATURE)),
+            3),
+        new Event.ModelsOffered(Sample.provider(5), List.of(), 4),
+        new Event.TabFilled(Sample.ALICE, 1_000_000, 5),
+        new Event.InferenceRecorded(inferenceEntry()),
+        new Event.InferenceRecorded(unsigned),
+        new Event.TabEmptied(Sample.ALICE, 999_619, 6),
+        new Event.ModelWithdrawn(model.manifest(), 7),
+        new Event.ApiKeyMade(Sample.ALICE, Sample.hash(7), "läptop", 8),
+        new Event.ApiKeyRevoked(Sample.hash(7), 9));
+  }
+
   private static String hex(byte[] bytes) {
     return HexFormat.of().formatHex(bytes);
   }
@@ -146,6 +229,47 @@ class CodecTest {
   }
 
   @Test
+  void eventsAboutModelsKeepTheirBytes() {
+    assertThat(hex(EventCodec.encode(modelEvents())))
+        .isEqualTo(hex(golden("events-v1-models.hex")));
+    assertThat(EventCodec.decode(golden("events-v1-models.hex"))).isEqualTo(modelEvents());
+  }
+
+  @Test
+  void entriesOfRequestsKeepTheirBytes() {
+    assertThat(hex(EntryCodec.encode(inferenceEntry()))).isEqualTo(hex(golden("entry-v2.hex")));
+    assertThat(EntryCodec.decode(golden("entry-v2.hex"))).isEqualTo(inferenceEntry());
+    byte[] third = golden("entry-v2.hex");
+    third[0] = 3;
+    assertThatThrownBy(() -> EntryCodec.decode(third))
+        .isInstanceOf(MalformedException.class)
+        .hasMessageContaining("version 3");
+    byte[] first = golden("entry-v2.hex");
+    first[0] = 1;
+    assertThatThrownBy(() -> EntryCodec.decode(first))
+        .isInstanceOf(MalformedException.class)
+        .hasMessageContaining("unexpected bytes follow");
+  }
+
+  /// Bytes of the last release that knew no models: they are read, and the pool goes on.
+  @Test
+  void anOldSnapshotIsRead() throws IOException {
+    Pool pool = restored(golden("snapshot-v1.hex"));
+    assertThat(pool.self()).isEqualTo(Sample.POOL);
+    assertThat(pool.records()).isEqualTo(1);
+    assertThat(pool.jobsAccepted()).isEqualTo(3);
+    assertThat(pool.sumOfAccounts()).isZero();
+    assertThat(pool.models()).isEmpty();
+    assertThat(pool.tabs()).isEmpty();
+    assertThat(pool.execute(new Command.FillTab(Sample.ALICE, 5), 1, new ArrayList<>()))
+        .singleElement()
+        .isInstanceOf(Event.TabFilled.class);
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    pool.snapshot(new DataOutputStream(out));
+    assertThat(restored(out.toByteArray()).digest()).isEqualTo(pool.digest());
+  }
+
+  @Test
   void jobsKeepTheirBytes() {
     assertThat(hex(JobCodec.encode(job()))).isEqualTo(hex(golden("job-v1.hex")));
     assertThat(JobCodec.decode(golden("job-v1.hex"))).isEqualTo(job());
@@ -154,7 +278,11 @@ class CodecTest {
 
   @Test
   void everyCutIsNoticed() {
-    byte[] whole = EventCodec.encode(events());
+    everyCutIsNoticed(EventCodec.encode(events()));
+    everyCutIsNoticed(EventCodec.encode(modelEvents()));
+  }
+
+  private static void everyCutIsNoticed(byte[] whole) {
     for (int length = 0; length < whole.length; length++) {
       byte[] cut = Arrays.copyOf(whole, length);
       assertThatThrownBy(() -> EventCodec.decode(cut))
@@ -205,10 +333,11 @@ class CodecTest {
   void damagedBytesAreRefusedOrMeanWhatTheySay(long seed) {
     Random random = new Random(seed);
     byte[] events = EventCodec.encode(events());
-    byte[] entry = EntryCodec.encode(entry());
+    byte[] modelEvents = EventCodec.encode(modelEvents());
+    byte[] entry = EntryCodec.encode(seed % 2 == 0 ? entry() : inferenceEntry());
     byte[] job = JobCodec.encode(job());
     for (int i = 0; i < 4_000; i++) {
-      byte[] someEvents = damaged(random, events);
+      byte[] someEvents = damaged(random, i % 2 == 0 ? events : modelEvents);
       byte[] someEntry = damaged(random, entry);
       byte[] someJob = damaged(random, job);
       try {

@@ -19,7 +19,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /// one that replays the encoded events, and one that is snapshot and restored now and then and
 /// executes the same. An auditor checks every event.
 class RandomHistoryTest {
-  private static final int COMMANDS = 400;
+  private static final int COMMANDS = 600;
   private static final int PROVIDERS = 4;
 
   @ParameterizedTest
@@ -50,8 +50,12 @@ class RandomHistoryTest {
     private long nextNonce;
     private int ends;
 
+    private final RandomModels models;
+    private int requests;
+
     History(long seed) {
       random = new Random(seed);
+      models = new RandomModels(random, PROVIDERS);
       for (int i = 0; i < PROVIDERS; i++) {
         held.add(new TreeMap<>());
       }
@@ -68,6 +72,7 @@ class RandomHistoryTest {
         }
       }
       assertThat(ends).as("attempts that ended").isGreaterThan(30);
+      assertThat(requests).as("requests that were recorded").isGreaterThan(5);
       finish();
     }
 
@@ -80,6 +85,9 @@ class RandomHistoryTest {
       for (int p = 0; p < PROVIDERS; p++) {
         execute(new Command.LoseProvider(Sample.provider(p), sessions[p], "end of the test"));
       }
+      for (Address owner : executed.tabs()) {
+        execute(new Command.EmptyTab(owner));
+      }
       auditor.checkTheEnd(executed);
     }
 
@@ -87,6 +95,9 @@ class RandomHistoryTest {
       int p = random.nextInt(PROVIDERS);
       Address provider = Sample.provider(p);
       long session = random.nextInt(20) == 0 ? sessions[p] - 1 : sessions[p];
+      if (random.nextInt(3) == 0) {
+        return models.command(sessions);
+      }
       return switch (random.nextInt(24)) {
         case 0, 1, 2 -> submit();
         case 3 -> cancel();
@@ -196,6 +207,11 @@ class RandomHistoryTest {
       for (Event event : decoded) {
         replayed.apply(event, new ArrayList<>());
         auditor.check(event, replayed);
+        models.saw(event);
+        if (event instanceof Event.InferenceRecorded e) {
+          requests++;
+          assertThat(EntryCodec.decode(EntryCodec.encode(e.entry()))).isEqualTo(e.entry());
+        }
         if (event instanceof Event.AttemptEnded e) {
           ends++;
           assertThat(EntryCodec.decode(EntryCodec.encode(e.entry()))).isEqualTo(e.entry());

@@ -23,6 +23,7 @@ import java.util.Set;
 /// @param maxTokens of one choice; 0 if the request does not say
 /// @param topLogprobs how many other tokens' probabilities are wanted beside the chosen one's; -1
 ///   if none at all, not even its own
+/// @param tokenIds whether the answer names its tokens, as vLLM's `return_token_ids` does
 record ChatCall(
     Api api,
     String model,
@@ -38,7 +39,8 @@ record ChatCall(
     List<String> stops,
     int topLogprobs,
     boolean echo,
-    boolean usage) {
+    boolean usage,
+    boolean tokenIds) {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final Set<String> ROLES =
       Set.of("system", "developer", "user", "assistant", "tool", "function");
@@ -120,7 +122,8 @@ record ChatCall(
         stops(root.path("stop")),
         logprobs(root, chat),
         !chat && flag(root, "echo"),
-        flag(root.path("stream_options"), "include_usage"));
+        flag(root.path("stream_options"), "include_usage"),
+        flag(root, "return_token_ids"));
   }
 
   private static void messages(JsonNode node, List<JsonNode> out) throws InvalidCall {

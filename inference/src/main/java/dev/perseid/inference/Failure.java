@@ -26,7 +26,9 @@ public record Failure(
     /// Nothing came within the time. (504)
     TIMEOUT,
     /// The listener gave up.
-    CANCELLED
+    CANCELLED,
+    /// The consumer cannot pay what it may cost. Only markets say this. (402)
+    UNPAID
   }
 
   /// With nothing but its kind and what to say.

@@ -23,6 +23,9 @@ import java.util.concurrent.TimeUnit;
 /// Keys and values of finished sequences are remembered while there is room, and a prompt that
 /// begins alike is not computed again.
 public final class LanguageModel implements Backend {
+  /// With which every [#name] begins.
+  public static final String ENGINE = "perseid-engine";
+
   /// How a model is run.
   ///
   /// @param threads that compute, at least 1
@@ -293,7 +296,7 @@ public final class LanguageModel implements Backend {
 
   @Override
   public String name() {
-    return "perseid-engine (" + kernels.name() + ")";
+    return ENGINE + " (" + kernels.name() + ")";
   }
 
   @Override

@@ -232,6 +232,7 @@ final class Paper {
       }
       if (reason.isPresent()) {
         choice.put("finish_reason", reason.get());
+        tokenIds(choice);
       } else {
         choice.putNull("finish_reason");
       }
@@ -272,7 +273,18 @@ final class Paper {
         choice.putNull("logprobs");
       }
       choice.put("finish_reason", finish.orElse("stop"));
+      tokenIds(choice);
       return choice;
+    }
+
+    /// All at once at the end: whoever wants them reads the answer again.
+    private void tokenIds(ObjectNode choice) {
+      if (call.tokenIds()) {
+        ArrayNode ids = choice.putArray("token_ids");
+        for (int token : written.toArray()) {
+          ids.add(token);
+        }
+      }
     }
 
     private Odds odds(float[] logits, int token) {

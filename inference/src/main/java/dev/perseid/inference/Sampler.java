@@ -132,7 +132,7 @@ public final class Sampler {
   }
 
   /// The lowest logit that top_k, min_p and top_p let through.
-  private static double least(float[] logits, SamplingParams params) {
+  static double least(float[] logits, SamplingParams params) {
     double t = params.temperature();
     double most = logits[best(logits)];
     double least = Double.NEGATIVE_INFINITY;

@@ -3,11 +3,13 @@ package dev.perseid.journal;
 import dev.perseid.core.Blob;
 import dev.perseid.core.Entry;
 import dev.perseid.core.ExecutionRecord;
+import dev.perseid.core.Inference;
 import dev.perseid.core.Usage;
 import java.io.IOException;
 import java.io.Writer;
 import java.util.List;
 import java.util.OptionalLong;
+import java.util.function.Function;
 import java.util.stream.Collectors;
 
 /// The columns of the CSV export, in order. New ones are appended at the end only.
@@ -56,7 +58,17 @@ final class CsvTable {
               (e, r, u) ->
                   r.dependsOn().stream().map(String::valueOf).collect(Collectors.joining(" "))),
           new Column("inputs", (e, r, u) -> text(r.inputs())),
-          new Column("outputs", (e, r, u) -> text(r.outputs())));
+          new Column("outputs", (e, r, u) -> text(r.outputs())),
+          new Column("api", (e, r, u) -> text(r, Inference::api)),
+          new Column("quantisation", (e, r, u) -> text(r, Inference::quantisation)),
+          new Column("prompt_tokens", (e, r, u) -> text(r, Inference::promptTokens)),
+          new Column("cached_tokens", (e, r, u) -> text(r, Inference::cachedTokens)),
+          new Column("completion_tokens", (e, r, u) -> text(r, Inference::completionTokens)),
+          new Column("rows", (e, r, u) -> text(r, Inference::rows)),
+          new Column("first_token_us", (e, r, u) -> text(r, i -> text(i.firstTokenUs()))),
+          new Column("author", (e, r, u) -> text(r, Inference::author)),
+          new Column("to_author_microcredits", (e, r, u) -> text(r, Inference::toAuthor)),
+          new Column("to_pool_microcredits", (e, r, u) -> text(r, Inference::toPool)));
 
   private record Column(String name, Cell cell) {}
 
@@ -65,6 +77,10 @@ final class CsvTable {
   }
 
   private CsvTable() {}
+
+  private static String text(ExecutionRecord r, Function<Inference, Object> field) {
+    return r.inference().map(i -> "" + field.apply(i)).orElse("");
+  }
 
   static void write(Iterable<Entry> entries, Writer out) throws IOException {
     String separator = "";

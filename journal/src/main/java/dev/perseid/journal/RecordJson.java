@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonGenerator;
 import dev.perseid.core.Blob;
 import dev.perseid.core.Entry;
 import dev.perseid.core.ExecutionRecord;
+import dev.perseid.core.Inference;
 import dev.perseid.core.Usage;
 import java.io.IOException;
 import java.util.List;
@@ -77,6 +78,24 @@ public final class RecordJson {
     text(out, "engine", r.engine());
     text(out, "isolation", r.isolation());
     out.writeNumberField("charge_microcredits", r.charge());
+    if (r.inference().isPresent()) {
+      inference(out, r.inference().get());
+    }
+  }
+
+  private static void inference(JsonGenerator out, Inference i) throws IOException {
+    out.writeObjectFieldStart("inference");
+    out.writeStringField("api", i.api());
+    text(out, "quantisation", i.quantisation());
+    out.writeNumberField("prompt_tokens", i.promptTokens());
+    out.writeNumberField("cached_tokens", i.cachedTokens());
+    out.writeNumberField("completion_tokens", i.completionTokens());
+    out.writeNumberField("rows", i.rows());
+    number(out, "first_token_us", i.firstTokenUs());
+    out.writeStringField("author", i.author().toString());
+    out.writeNumberField("to_author_microcredits", i.toAuthor());
+    out.writeNumberField("to_pool_microcredits", i.toPool());
+    out.writeEndObject();
   }
 
   private static void blobs(JsonGenerator out, String name, List<Blob> blobs) throws IOException {

@@ -7,6 +7,7 @@ import dev.perseid.core.Blob;
 import dev.perseid.core.Entry;
 import dev.perseid.core.ExecutionRecord;
 import dev.perseid.core.Hash;
+import dev.perseid.core.Inference;
 import dev.perseid.core.JobId;
 import dev.perseid.core.Outcome;
 import dev.perseid.core.SignedBatch;
@@ -124,5 +125,14 @@ final class Entries {
         outcome == Outcome.LOST
             ? new Entry.Attestation.PoolOnly()
             : new Entry.Attestation.Signed(0, (int) index));
+  }
+
+  /// A request to a model that was answered.
+  static Entry request(long index, OptionalLong firstTokenUs) {
+    Entry done = done(index, 9, 0, "lab/model:1", 1, 100, 20);
+    Inference inference =
+        new Inference("chat", "q8_0", 100, 40, 30, 2, firstTokenUs, provider(77), 3, 1);
+    return new Entry(
+        index, done.recordedUs(), done.record().with(7, inference), done.attestation());
   }
 }

@@ -17,6 +17,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 
@@ -103,6 +104,56 @@ class ExportsTest {
         .containsEntry("outputs", "")
         .containsEntry("depends_on", "0")
         .containsEntry("charge_microcredits", "0");
+  }
+
+  private static final List<Entry> REQUESTS =
+      List.of(
+          Entries.request(0, OptionalLong.of(Entries.EPOCH_US + 5)),
+          Entries.request(1, OptionalLong.empty()));
+
+  @Test
+  void jsonOfRequestsToModelsHasWhatTheyCounted() throws Exception {
+    String[] lines = text(out -> Exports.jsonl(REQUESTS, out)).split("\n");
+    JsonNode i = JSON.readTree(lines[0]).get("inference");
+    assertThat(i.get("api").asText()).isEqualTo("chat");
+    assertThat(i.get("quantisation").asText()).isEqualTo("q8_0");
+    assertThat(i.get("prompt_tokens").asLong()).isEqualTo(100);
+    assertThat(i.get("cached_tokens").asLong()).isEqualTo(40);
+    assertThat(i.get("completion_tokens").asLong()).isEqualTo(30);
+    assertThat(i.get("rows").asLong()).isEqualTo(2);
+    assertThat(i.get("first_token_us").asLong()).isEqualTo(Entries.EPOCH_US + 5);
+    assertThat(i.get("author").asText()).isEqualTo(Entries.provider(77).toString());
+    assertThat(i.get("to_author_microcredits").asLong()).isEqualTo(3);
+    assertThat(i.get("to_pool_microcredits").asLong()).isEqualTo(1);
+    assertThat(JSON.readTree(lines[1]).get("inference").has("first_token_us")).isFalse();
+    assertThat(text(out -> Exports.jsonl(JOB, out))).doesNotContain("inference");
+  }
+
+  @Test
+  void csvOfRequestsToModelsHasColumnsOfItsOwn() {
+    List<Entry> mixed = new ArrayList<>(REQUESTS);
+    mixed.add(JOB.getFirst());
+    List<List<String>> rows = rows(text(out -> Exports.csv(mixed, out)));
+    List<String> header = rows.getFirst();
+    int at = header.indexOf("api");
+    assertThat(header.subList(at, header.size()))
+        .containsExactly(
+            "api",
+            "quantisation",
+            "prompt_tokens",
+            "cached_tokens",
+            "completion_tokens",
+            "rows",
+            "first_token_us",
+            "author",
+            "to_author_microcredits",
+            "to_pool_microcredits");
+    String author = Entries.provider(77).toString();
+    String first = Long.toString(Entries.EPOCH_US + 5);
+    assertThat(rows.get(1).subList(at, header.size()))
+        .containsExactly("chat", "q8_0", "100", "40", "30", "2", first, author, "3", "1");
+    assertThat(rows.get(2).get(at + 6)).isEmpty();
+    assertThat(rows.get(3).subList(at, header.size())).containsOnly("");
   }
 
   /// A reader of RFC 4180.

@@ -32,12 +32,19 @@ final class BlobPages implements HttpService {
   private final Sessions sessions;
   private final BlobStore blobs;
   private final BlobGrants grants;
+  private final PublishedFiles published;
   private final InstantSource clock;
 
-  BlobPages(Sessions sessions, BlobStore blobs, BlobGrants grants, InstantSource clock) {
+  BlobPages(
+      Sessions sessions,
+      BlobStore blobs,
+      BlobGrants grants,
+      PublishedFiles published,
+      InstantSource clock) {
     this.sessions = sessions;
     this.blobs = blobs;
     this.grants = grants;
+    this.published = published;
     this.clock = clock;
   }
 
@@ -85,7 +92,7 @@ final class BlobPages implements HttpService {
   }
 
   private OptionalLong readable(Sessions.Session caller, Hash hash) {
-    return hash.equals(Hash.EMPTY_BLOB) || grants.has(caller.caller, hash)
+    return hash.equals(Hash.EMPTY_BLOB) || grants.has(caller.caller, hash) || published.has(hash)
         ? blobs.size(hash)
         : OptionalLong.empty();
   }

@@ -18,6 +18,7 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -130,6 +131,12 @@ final class BlobStore {
     } catch (IOException e) {
       throw new UncheckedIOException("cannot look at blob " + hash, e);
     }
+  }
+
+  /// Where a blob lies that is here; it must not be changed.
+  Optional<Path> path(Hash hash) {
+    Path file = file(hash);
+    return Files.isRegularFile(file) ? Optional.of(file) : Optional.empty();
   }
 
   /// The bytes of a blob that is here.

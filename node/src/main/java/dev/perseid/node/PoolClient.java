@@ -9,18 +9,23 @@ import dev.perseid.core.Hash;
 import dev.perseid.core.JobCodec;
 import dev.perseid.core.JobId;
 import dev.perseid.core.JobSpec;
+import dev.perseid.core.Model;
 import dev.perseid.settle.Digests;
 import dev.perseid.settle.Key;
 import dev.perseid.settle.NodeCertificate;
 import dev.perseid.settle.Tls;
 import dev.perseid.wire.Channels;
 import dev.perseid.wire.Malformed;
+import dev.perseid.wire.ModelParts;
 import dev.perseid.wire.Translation;
 import dev.perseid.wire.WireLimits;
 import dev.perseid.wire.v1.IdentityGrpc;
+import dev.perseid.wire.v1.InferenceGrpc;
 import dev.perseid.wire.v1.JobsGrpc;
+import dev.perseid.wire.v1.ModelsGrpc;
 import dev.perseid.wire.v1.Proto;
 import io.grpc.CallCredentials;
+import io.grpc.Context;
 import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
 import io.grpc.Status;
@@ -659,6 +664,116 @@ public final class PoolClient implements AutoCloseable {
                         .setMemo(memo)
                         .build()));
     refuse(reply.hasRefusal(), reply.getRefusal());
+  }
+
+  // ---- models -----------------------------------------------------------------------------------
+
+  /// Lists a model whose files have been uploaded before; the key must be its author's. The same
+  /// again does nothing.
+  public void publish(Model model) throws PoolFailure {
+    Proto.PublishReply reply =
+        call(() ->
+            models()
+                .publish(
+                    Proto.PublishRequest.newBuilder()
+                        .setModel(ModelParts.write(model))
+                        .setSignature(Translation.signature(key.sign(Digests.model(model))))
+                        .build()));
+    refuse(reply.hasRefusal(), reply.getRefusal());
+  }
+
+  /// Offers a version of a model to nobody any more.
+  public void withdraw(Hash manifest) throws PoolFailure {
+    Proto.WithdrawReply reply =
+        call(() ->
+            models()
+                .withdraw(
+                    Proto.WithdrawRequest.newBuilder()
+                        .setManifest(Translation.bytes(manifest))
+                        .build()));
+    refuse(reply.hasRefusal(), reply.getRefusal());
+  }
+
+  /// What is listed and who serves it.
+  public Proto.CatalogPart catalog() throws PoolFailure {
+    return call(() -> models().catalog(Proto.CatalogRequest.getDefaultInstance())).next();
+  }
+
+  /// What is listed, and what changes, until the connection breaks or the taker fails.
+  public void followCatalog(Consumer<Proto.CatalogPart> taker) throws PoolFailure {
+    stream(
+        () ->
+            ModelsGrpc.newBlockingStub(channel)
+                .withCallCredentials(bearer())
+                .withMaxInboundMessageSize(WireLimits.MESSAGE_BYTES)
+                .catalog(Proto.CatalogRequest.newBuilder().setFollow(true).build()),
+        taker::accept);
+  }
+
+  /// Makes an API key stand for the caller's account.
+  ///
+  /// @param keyHash SHA-256 of the key's UTF-8; the key itself stays here
+  public void makeKey(String name, Hash keyHash) throws PoolFailure {
+    Proto.MakeKeyReply reply =
+        call(() ->
+            models()
+                .makeKey(
+                    Proto.MakeKeyRequest.newBuilder()
+                        .setName(name)
+                        .setKeyHash(Translation.bytes(keyHash))
+                        .build()));
+    refuse(reply.hasRefusal(), reply.getRefusal());
+  }
+
+  /// An API key of the caller's account.
+  ///
+  /// @param madeUs when it was made, microseconds since the epoch by the pool's clock
+  public record ApiKey(Hash hash, String name, long madeUs) {}
+
+  /// The caller's API keys.
+  public List<ApiKey> keys() throws PoolFailure {
+    List<ApiKey> keys = new ArrayList<>();
+    for (Proto.ApiKey k :
+        call(() -> models().listKeys(Proto.ListKeysRequest.getDefaultInstance())).getKeysList()) {
+      keys.add(
+          new ApiKey(
+              read(() -> Translation.hash(k.getKeyHash(), "key_hash")),
+              k.getName(),
+              k.getMadeUs()));
+    }
+    return keys;
+  }
+
+  /// Makes an API key stand for nobody.
+  public void revokeKey(Hash keyHash) throws PoolFailure {
+    Proto.RevokeKeyReply reply =
+        call(() ->
+            models()
+                .revokeKey(
+                    Proto.RevokeKeyRequest.newBuilder()
+                        .setKeyHash(Translation.bytes(keyHash))
+                        .build()));
+    refuse(reply.hasRefusal(), reply.getRefusal());
+  }
+
+  /// Places a request under an offer; does not block. The answer comes on another thread.
+  ///
+  /// @return gives the request up
+  Runnable ask(Proto.AskRequest request, StreamObserver<Proto.AskPart> answer) {
+    Context.CancellableContext context = Context.current().withCancellation();
+    context.run(() ->
+        InferenceGrpc.newStub(channel)
+            .withCallCredentials(bearer())
+            .withMaxInboundMessageSize(WireLimits.MESSAGE_BYTES)
+            .ask(request, answer));
+    return () -> context.cancel(null);
+  }
+
+  private ModelsGrpc.ModelsBlockingStub models() {
+    return ModelsGrpc.newBlockingStub(channel)
+        .withCallCredentials(bearer())
+        .withDeadlineAfter(CALL_MS, TimeUnit.MILLISECONDS)
+        .withMaxInboundMessageSize(WireLimits.MESSAGE_BYTES);
   }
 
   @Override

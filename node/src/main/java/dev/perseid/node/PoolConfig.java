@@ -20,6 +20,7 @@ import java.util.Set;
 /// @param heartbeatMs how often providers say that they are alive
 /// @param silenceMs after how much silence a provider is lost
 /// @param version what About says
+/// @param terms how it is a market for inference
 public record PoolConfig(
     Path dir,
     String host,
@@ -31,12 +32,24 @@ public record PoolConfig(
     long blobBytes,
     long heartbeatMs,
     long silenceMs,
-    String version) {
+    String version,
+    MarketTerms terms) {
   /// The usual: loopback, no welcome credits, 64 GiB of blobs, a heartbeat every 2 s, lost after 10
   /// s.
   public static PoolConfig usual(Path dir, Key key) {
     return new PoolConfig(
-        dir, "127.0.0.1", 0, key, Set.of(), Optional.empty(), 0, 64L << 30, 2_000, 10_000, "0.1.0");
+        dir,
+        "127.0.0.1",
+        0,
+        key,
+        Set.of(),
+        Optional.empty(),
+        0,
+        64L << 30,
+        2_000,
+        10_000,
+        "0.1.0",
+        MarketTerms.NONE);
   }
 
   /// @throws IllegalArgumentException with what is wrong and what to write instead
@@ -75,7 +88,8 @@ public record PoolConfig(
         blobBytes,
         heartbeatMs,
         silenceMs,
-        version);
+        version,
+        terms);
   }
 
   /// The same with other welcome credits.
@@ -91,7 +105,8 @@ public record PoolConfig(
         blobBytes,
         heartbeatMs,
         silenceMs,
-        version);
+        version,
+        terms);
   }
 
   /// The same with other times.
@@ -107,7 +122,8 @@ public record PoolConfig(
         blobBytes,
         newHeartbeatMs,
         newSilenceMs,
-        version);
+        version,
+        terms);
   }
 
   /// The same with other disk space for blobs.
@@ -123,7 +139,8 @@ public record PoolConfig(
         bytes,
         heartbeatMs,
         silenceMs,
-        version);
+        version,
+        terms);
   }
 
   /// The same with the operator's own certificate.
@@ -139,6 +156,24 @@ public record PoolConfig(
         blobBytes,
         heartbeatMs,
         silenceMs,
-        version);
+        version,
+        terms);
+  }
+
+  /// The same as another market for inference.
+  public PoolConfig withTerms(MarketTerms newTerms) {
+    return new PoolConfig(
+        dir,
+        host,
+        port,
+        key,
+        operators,
+        tls,
+        welcomeMicrocredits,
+        blobBytes,
+        heartbeatMs,
+        silenceMs,
+        version,
+        newTerms);
   }
 }

@@ -99,7 +99,7 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
   }
 
   /// Refused; the reply says why.
-  private static final class Denied extends Exception {
+  static final class Denied extends Exception {
     final Rejection rejection;
 
     Denied(Rejection rejection) {
@@ -108,16 +108,16 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
     }
   }
 
-  private interface Work {
+  interface Work {
     void run() throws Malformed, PoolMill.Unavailable, Denied, IOException;
   }
 
-  private interface OnDenied {
+  interface OnDenied {
     void answer(Proto.Refusal refusal);
   }
 
   /// Runs a call and turns what goes wrong into what the caller sees.
-  private static void serve(StreamObserver<?> out, OnDenied denied, Work work) {
+  static void serve(StreamObserver<?> out, OnDenied denied, Work work) {
     try {
       work.run();
     } catch (Malformed e) {
@@ -140,7 +140,7 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
     }
   }
 
-  private static <T> void reply(StreamObserver<T> out, T answer) {
+  static <T> void reply(StreamObserver<T> out, T answer) {
     out.onNext(answer);
     out.onCompleted();
   }
@@ -397,7 +397,7 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
         });
   }
 
-  private static StatusRuntimeException denied(Proto.Refusal refusal) {
+  static StatusRuntimeException denied(Proto.Refusal refusal) {
     Status status =
         switch (refusal.getCode()) {
           case "UNKNOWN" -> Status.NOT_FOUND;

@@ -1,25 +1,50 @@
 package dev.perseid.node;
 
 import dev.perseid.core.Address;
+import dev.perseid.core.Hash;
+import dev.perseid.core.ModelOffer;
+import dev.perseid.gateway.Gateway;
+import dev.perseid.gateway.Market;
+import dev.perseid.inference.AuditPolicy;
+import dev.perseid.inference.Backend;
+import dev.perseid.inference.HttpBackend;
+import dev.perseid.inference.HttpSettings;
 import dev.perseid.wire.Channels;
+import io.netty.channel.EventLoopGroup;
+import io.netty.util.concurrent.Future;
 import java.io.Closeable;
 import java.io.IOException;
+import java.net.URI;
+import java.security.SecureRandom;
 import java.time.InstantSource;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 
 /// A running pool: its state on a replicated log, its records, its blobs, and one port for gRPC and
 /// HTTP.
 public final class PoolNode implements Closeable {
   private final PoolServer server;
   private final PoolMill mill;
-  private final BlobGrants grants;
+  private final PoolMarket market;
+  private final Optional<Gateway> gateway;
   private final Address address;
+  private final Deque<Closeable> opened;
 
-  private PoolNode(PoolServer server, PoolMill mill, BlobGrants grants, Address address) {
+  private PoolNode(
+      PoolServer server,
+      PoolMill mill,
+      PoolMarket market,
+      Optional<Gateway> gateway,
+      Address address,
+      Deque<Closeable> opened) {
     this.server = server;
     this.mill = mill;
-    this.grants = grants;
+    this.market = market;
+    this.gateway = gateway;
     this.address = address;
+    this.opened = opened;
   }
 
   /// Starts a pool: rebuilds its state from its directory, then opens the port.
@@ -31,30 +56,84 @@ public final class PoolNode implements Closeable {
   }
 
   static PoolNode start(PoolConfig config, InstantSource clock) throws IOException {
-    BlobStore blobs = BlobStore.open(config.dir().resolve("blobs"), config.blobBytes());
-    BlobGrants grants = BlobGrants.open(config.dir().resolve("grants"));
-    PoolStreams streams = new PoolStreams(grants);
-    PoolMill mill = null;
+    Deque<Closeable> opened = new ArrayDeque<>();
     try {
-      mill =
-          PoolMill.open(
-              config, clock, streams, (by, blob) -> grants.has(by, blob.hash()) && blobs.has(blob));
-      PoolServer server =
-          PoolServer.start(
-              config,
-              clock,
+      BlobStore blobs = BlobStore.open(config.dir().resolve("blobs"), config.blobBytes());
+      BlobGrants grants = opened(opened, BlobGrants.open(config.dir().resolve("grants")));
+      PoolStreams streams = new PoolStreams(grants);
+      PoolMill mill =
+          opened(
+              opened,
+              PoolMill.open(
+                  config,
+                  clock,
+                  streams,
+                  (by, blob) -> grants.has(by, blob.hash()) && blobs.has(blob)));
+      PublishedFiles published = new PublishedFiles();
+      EventLoopGroup loops = HttpBackend.loops(Runtime.getRuntime().availableProcessors());
+      opened.push(() -> {
+        Future<?> _ = loops.shutdownGracefully(0, 1, TimeUnit.SECONDS);
+      });
+      PoolMarket market =
+          new PoolMarket(
+              config.key().address(),
               mill,
-              streams,
-              blobs,
-              grants,
-              !Channels.isLoopback(config.host()) || config.tls().isPresent());
-      return new PoolNode(server, mill, grants, config.key().address());
-    } catch (IOException | RuntimeException e) {
-      if (mill != null) {
-        mill.close();
+              clock,
+              new SettleDigests(),
+              new TokenShelf(new StoredTokens(blobs)),
+              new PoolAudits(blobs, AuditPolicy.USUAL, secret()),
+              new DirectServers(config.terms().direct(), (at, offer) -> direct(at, offer, loops)));
+      opened.push(market);
+      boolean encrypted = !Channels.isLoopback(config.host()) || config.tls().isPresent();
+      PoolServer server =
+          opened(
+              opened,
+              PoolServer.start(
+                  config, clock, mill, streams, blobs, grants, published, market, encrypted));
+      Optional<Gateway> gateway = Optional.empty();
+      if (config.terms().gateway().isPresent()) {
+        Gateway started =
+            GatewayPort.open(config, config.terms().gateway().get(), market, loops, clock);
+        gateway = Optional.of(started);
+        opened.push(started::close);
       }
-      grants.close();
+      return new PoolNode(server, mill, market, gateway, config.key().address(), opened);
+    } catch (IOException | RuntimeException e) {
+      closeAll(opened, e);
       throw e;
+    }
+  }
+
+  /// Decides which answers are audited; nobody can foresee it.
+  private static Hash secret() {
+    byte[] bytes = new byte[32];
+    new SecureRandom().nextBytes(bytes);
+    return Hash.of(bytes);
+  }
+
+  private static <T extends Closeable> T opened(Deque<Closeable> all, T one) {
+    all.push(one);
+    return one;
+  }
+
+  private static Backend direct(URI at, ModelOffer offer, EventLoopGroup loops) {
+    String upstream = at.getFragment() == null ? "default" : at.getFragment();
+    String text = at.toString();
+    int hash = text.indexOf('#');
+    return new HttpBackend(
+        HttpSettings.of(URI.create(hash < 0 ? text : text.substring(0, hash)), upstream)
+            .withParallel(offer.parallel(), offer.parallel()),
+        loops);
+  }
+
+  /// Closes what was opened, the last first, and adds what goes wrong to `problem`.
+  private static void closeAll(Deque<Closeable> all, Exception problem) {
+    for (Closeable one : all) {
+      try {
+        one.close();
+      } catch (IOException e) {
+        problem.addSuppressed(e);
+      }
     }
   }
 
@@ -73,17 +152,29 @@ public final class PoolNode implements Closeable {
     return mill.failure();
   }
 
+  /// The pool as a market for inference.
+  public Market market() {
+    return market;
+  }
+
   /// For tests.
   PoolMill mill() {
     return mill;
+  }
+
+  /// Its gateway, if it has one.
+  public Optional<Gateway> gateway() {
+    return gateway;
   }
 
   /// Stops listening, then closes the log. What was acknowledged is on disk at any moment, so that
   /// ending the process without this loses nothing either.
   @Override
   public void close() throws IOException {
-    server.close();
-    mill.close();
-    grants.close();
+    IOException problem = new IOException("the pool did not close cleanly");
+    closeAll(opened, problem);
+    if (problem.getSuppressed().length > 0) {
+      throw problem;
+    }
   }
 }

@@ -66,7 +66,15 @@ final class PoolServer implements Closeable {
           Map.entry("perseid.v1.Jobs/ListProviders", EnumSet.allOf(Sessions.Role.class)),
           Map.entry("perseid.v1.Jobs/Account", EnumSet.allOf(Sessions.Role.class)),
           Map.entry("perseid.v1.Jobs/Grant", EnumSet.of(Sessions.Role.OPERATOR)),
-          Map.entry("perseid.v1.Jobs/MissingBlobs", EnumSet.allOf(Sessions.Role.class)));
+          Map.entry("perseid.v1.Jobs/MissingBlobs", EnumSet.allOf(Sessions.Role.class)),
+          Map.entry("perseid.v1.Models/Publish", CLIENTS),
+          Map.entry("perseid.v1.Models/Withdraw", CLIENTS),
+          Map.entry("perseid.v1.Models/Catalog", EnumSet.allOf(Sessions.Role.class)),
+          Map.entry("perseid.v1.Models/MakeKey", CLIENTS),
+          Map.entry("perseid.v1.Models/ListKeys", CLIENTS),
+          Map.entry("perseid.v1.Models/RevokeKey", CLIENTS),
+          Map.entry("perseid.v1.Inference/Serve", EnumSet.of(Sessions.Role.PROVIDER)),
+          Map.entry("perseid.v1.Inference/Ask", CLIENTS));
 
   /// What Helidon would log, with a stack trace, for every piece of garbage that somebody sends.
   /// Held here because loggers that nobody holds forget their level.
@@ -92,6 +100,8 @@ final class PoolServer implements Closeable {
       PoolStreams streams,
       BlobStore blobs,
       BlobGrants grants,
+      PublishedFiles published,
+      PoolMarket market,
       boolean encrypted)
       throws IOException {
     for (Logger noisy : NOISY) {
@@ -108,6 +118,14 @@ final class PoolServer implements Closeable {
             }
             return last;
           });
+    } catch (PoolMill.Unavailable e) {
+      throw new PoolStartException(String.valueOf(e.getMessage()), e);
+    }
+    PoolModels models =
+        new PoolModels(mill, market, blobs, grants, published, config.terms().poolPermille());
+    try {
+      models.openListed();
+      market.start();
     } catch (PoolMill.Unavailable e) {
       throw new PoolStartException(String.valueOf(e.getMessage()), e);
     }
@@ -145,6 +163,9 @@ final class PoolServer implements Closeable {
                     .intercept(new Gate(sessions, clock))
                     .service(new PoolIdentity(config, sessions, mill, clock))
                     .service(new PoolJobs(config, mill, streams.watchers(), blobs, grants, clock))
+                    .service(models)
+                    .service(new PoolOpenInference(market, config.version()))
+                    .service(new PoolInference(mill, market, config.terms().poolPermille()))
                     .service(
                         new PoolProviders(
                             mill,
@@ -155,7 +176,8 @@ final class PoolServer implements Closeable {
                             new Semaphore(PoolLimits.STREAMS_WAITING_BYTES))))
             .routing(
                 HttpRouting.builder()
-                    .register("/v1/blobs", new BlobPages(sessions, blobs, grants, clock)));
+                    .register(
+                        "/v1/blobs", new BlobPages(sessions, blobs, grants, published, clock)));
     if (encrypted) {
       Tls tls = config.tls().orElseGet(() -> NodeCertificate.make(config.key(), clock.instant()));
       builder.tls(t ->
@@ -262,6 +284,14 @@ final class PoolServer implements Closeable {
       }
       String header = headers.get(AUTHORIZATION);
       Optional<String> token = header == null ? Optional.empty() : token(header);
+      if (method.startsWith(PoolOpenInference.SERVICE + "/")) {
+        // Its clients have API keys, which it looks at itself.
+        return Contexts.interceptCall(
+            Context.current().withValue(PoolOpenInference.API_KEY, token.orElse("")),
+            call,
+            headers,
+            next);
+      }
       if (token.isEmpty()) {
         return refuse(
             call,

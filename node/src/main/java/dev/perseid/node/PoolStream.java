@@ -12,25 +12,17 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.Semaphore;
 
-/// One provider's stream, the pool's end: what is sent waits in a queue of its own, so that a
-/// provider that does not read holds up nobody but itself.
+/// One provider's stream, the pool's end.
 final class PoolStream {
   final Address provider;
   final long session;
   final Semaphore room = new Semaphore(PoolLimits.STREAM_WAITING_BYTES);
   private final StreamObserver<Proto.ToProvider> out;
   private final BlobGrants grants;
-  private final Runnable ended;
-  // An empty one ends the stream.
-  private final ArrayBlockingQueue<Optional<ToProvider>> queue =
-      new ArrayBlockingQueue<>(PoolLimits.STREAM_OUTGOING);
-  private final Thread writer;
-  private volatile boolean closed;
+  private final Outflow<ToProvider> outflow;
 
   /// @param ended runs once, on the writer's thread, when the stream is over
   PoolStream(
@@ -43,70 +35,36 @@ final class PoolStream {
     this.session = session;
     this.out = out;
     this.grants = grants;
-    this.ended = ended;
-    this.writer = Thread.ofVirtual().name("to-" + provider).start(this::write);
+    this.outflow =
+        new Outflow<>(
+            "to-" + provider, out, this::write, PoolLimits.STREAM_OUTGOING, Long.MAX_VALUE, ended);
   }
 
   /// Queues a message; cuts the provider off if too many wait. Never blocks.
   void send(ToProvider m) {
-    if (!closed && !queue.offer(Optional.of(m))) {
+    if (!outflow.send(m, 0)) {
       close();
     }
   }
 
   /// Ends the stream without a word.
   void close() {
-    closed = true;
-    writer.interrupt();
+    outflow.close();
   }
 
   /// Ends the stream after what is queued.
   void end() {
-    if (!queue.offer(Optional.empty())) {
-      close();
-    }
+    outflow.end();
   }
 
-  private void write() {
-    try {
-      while (!closed) {
-        Optional<ToProvider> next = queue.take();
-        if (next.isEmpty()) {
-          break;
-        }
-        ToProvider m = next.get();
-        if (m instanceof ToProvider.Leases l) {
-          grant(l.leases());
-        }
-        for (Proto.ToProvider part : Translation.write(m)) {
-          out.onNext(part);
-        }
-        if (m instanceof ToProvider.Refusal) {
-          break;
-        }
-      }
-      closed = true;
-      out.onCompleted();
-    } catch (InterruptedException e) {
-      hangUp();
-    } catch (IOException | RuntimeException e) {
-      // The connection broke, or the grants cannot be written; the provider will come back.
-      hangUp();
-    } finally {
-      closed = true;
-      ended.run();
+  private boolean write(ToProvider m) throws IOException {
+    if (m instanceof ToProvider.Leases l) {
+      grant(l.leases());
     }
-  }
-
-  private void hangUp() {
-    try {
-      out.onError(
-          io.grpc.Status.UNAVAILABLE
-              .withDescription("the pool ended this stream: connect again")
-              .asRuntimeException());
-    } catch (RuntimeException e) {
-      // It is gone already.
+    for (Proto.ToProvider part : Translation.write(m)) {
+      out.onNext(part);
     }
+    return !(m instanceof ToProvider.Refusal);
   }
 
   private void grant(List<Lease> leases) throws IOException {

@@ -5,6 +5,7 @@ import dev.perseid.core.Price;
 import dev.perseid.settle.Key;
 import dev.perseid.wire.Channels;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 
 /// How a provider is set up.
@@ -18,6 +19,7 @@ import java.util.Optional;
 ///   faster; empty: none
 /// @param isolationRequired whether to run nothing where isolation does not work
 /// @param measured whether to run the benchmark at the start
+/// @param models which models it serves; empty: none
 public record ProviderConfig(
     Key key,
     PoolAt pool,
@@ -26,7 +28,8 @@ public record ProviderConfig(
     Path directory,
     Optional<Path> engineCache,
     boolean isolationRequired,
-    boolean measured) {
+    boolean measured,
+    List<ServedModel> models) {
 
   /// Where a pool listens and who it is.
   ///
@@ -132,46 +135,69 @@ public record ProviderConfig(
         directory,
         Optional.empty(),
         true,
-        true);
+        true,
+        List.of());
   }
 
+  /// @throws IllegalArgumentException if more models are named than a provider may offer
   public ProviderConfig {
     directory = directory.toAbsolutePath().normalize();
+    models = List.copyOf(models);
+    check(
+        models.size() <= ServingLimits.MODELS,
+        "models",
+        models.size(),
+        "at most " + ServingLimits.MODELS);
+  }
+
+  /// The same, serving these models.
+  public ProviderConfig withModels(List<ServedModel> served) {
+    return new ProviderConfig(
+        key, pool, terms, lent, directory, engineCache, isolationRequired, measured, served);
   }
 
   /// The same for another pool.
   public ProviderConfig with(PoolAt newPool) {
     return new ProviderConfig(
-        key, newPool, terms, lent, directory, engineCache, isolationRequired, measured);
+        key, newPool, terms, lent, directory, engineCache, isolationRequired, measured, models);
   }
 
   /// The same under other terms.
   public ProviderConfig with(Terms newTerms) {
     return new ProviderConfig(
-        key, pool, newTerms, lent, directory, engineCache, isolationRequired, measured);
+        key, pool, newTerms, lent, directory, engineCache, isolationRequired, measured, models);
   }
 
   /// The same, lending another part of the machine.
   public ProviderConfig with(Lent newLent) {
     return new ProviderConfig(
-        key, pool, terms, newLent, directory, engineCache, isolationRequired, measured);
+        key, pool, terms, newLent, directory, engineCache, isolationRequired, measured, models);
   }
 
   /// The same with a cache for the start of engines.
   public ProviderConfig withEngineCache(Path folder) {
     return new ProviderConfig(
-        key, pool, terms, lent, directory, Optional.of(folder), isolationRequired, measured);
+        key,
+        pool,
+        terms,
+        lent,
+        directory,
+        Optional.of(folder),
+        isolationRequired,
+        measured,
+        models);
   }
 
   /// The same without the benchmark.
   public ProviderConfig unmeasured() {
     return new ProviderConfig(
-        key, pool, terms, lent, directory, engineCache, isolationRequired, false);
+        key, pool, terms, lent, directory, engineCache, isolationRequired, false, models);
   }
 
   /// The same, running tasks also where isolation does not work.
   public ProviderConfig isolationPreferred() {
-    return new ProviderConfig(key, pool, terms, lent, directory, engineCache, false, measured);
+    return new ProviderConfig(
+        key, pool, terms, lent, directory, engineCache, false, measured, models);
   }
 
   private static void check(boolean good, String what, Object value, String expected) {

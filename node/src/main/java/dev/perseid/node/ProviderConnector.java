@@ -135,7 +135,7 @@ final class ProviderConnector implements AutoCloseable {
     try {
       Session now = login(channel);
       session = now;
-      ProviderStream stream = new ProviderStream(key.address(), events);
+      ProviderStream stream = new ProviderStream(key.address(), channel, events);
       Metadata headers = new Metadata();
       headers.put(AUTHORIZATION, "Bearer " + now.token());
       var _ =

@@ -132,6 +132,7 @@ public final class ProviderLoop {
   private int freeCores;
   private long freeMemoryBytes;
   private boolean draining;
+  private boolean lingering;
   private boolean gone;
   private @Nullable Rejection refusal;
 
@@ -221,6 +222,12 @@ public final class ProviderLoop {
     }
   }
 
+  /// Whether a drained provider stays connected for now, for the sake of something else that is on
+  /// the same connection.
+  public void linger(boolean stay) {
+    lingering = stay;
+  }
+
   /// Stops all that runs; each attempt is still reported. For a drain that has no time left.
   public void stopAll() {
     for (Held h : held.values()) {
@@ -251,7 +258,7 @@ public final class ProviderLoop {
     while (flushDueUs(nowUs) <= nowUs) {
       sendBatch(out, nowUs);
     }
-    if (drained()) {
+    if (drained() && !lingering) {
       gone = true;
       send(out, new FromProvider.Goodbye("drained"), nowUs);
     } else if (nowUs >= lastSentUs + heartbeatUs) {

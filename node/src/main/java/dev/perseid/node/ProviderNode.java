@@ -8,6 +8,7 @@ import dev.perseid.core.ToProvider;
 import dev.perseid.sandbox.Isolation;
 import dev.perseid.sandbox.Sandbox;
 import dev.perseid.sandbox.SandboxConfig;
+import dev.perseid.settle.SealKey;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.channels.FileChannel;
@@ -17,6 +18,8 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
@@ -35,7 +38,13 @@ public final class ProviderNode implements AutoCloseable {
   ///
   /// @param connected whether the pool has welcomed the present connection
   /// @param load how much there is to do
-  public record Status(boolean connected, ProviderLoop.Load load) {}
+  /// @param models the models that it serves, in the order in which they were named
+  public record Status(boolean connected, ProviderLoop.Load load, List<ModelStatus> models) {
+    /// Of a provider that serves no models.
+    public Status(boolean connected, ProviderLoop.Load load) {
+      this(connected, load, List.of());
+    }
+  }
 
   /// What the loop's thread is told.
   private sealed interface Said {
@@ -60,6 +69,7 @@ public final class ProviderNode implements AutoCloseable {
   private final ProviderRunner runner;
   private final ProviderLoop loop;
   private final ProviderConnector connector;
+  private final Optional<ProviderServing> serving;
   private final Thread loopThread;
 
   private final ConcurrentLinkedQueue<Said> inbox = new ConcurrentLinkedQueue<>();
@@ -73,7 +83,11 @@ public final class ProviderNode implements AutoCloseable {
   private @Nullable ProviderStream current;
 
   private ProviderNode(
-      ProviderConfig config, Consumer<String> notices, FileChannel lockFile, Sandbox sandbox)
+      ProviderConfig config,
+      Consumer<String> notices,
+      FileChannel lockFile,
+      Sandbox sandbox,
+      Foundry makers)
       throws IOException, InterruptedException {
     this.config = config;
     this.notices = notices;
@@ -115,6 +129,20 @@ public final class ProviderNode implements AutoCloseable {
             blobs,
             transfer,
             (lease, attempt) -> tell(new Said.Ended(lease, attempt)));
+    serving =
+        config.models().isEmpty()
+            ? Optional.empty()
+            : Optional.of(
+                new ProviderServing(
+                    new ProviderServing.Setting(
+                        config.key(),
+                        config.pool().address(),
+                        config.terms().region(),
+                        config.models(),
+                        sealKey(config),
+                        notices,
+                        this::wake),
+                    makers.maker(config, sandbox, transfer, notices)));
     loop = new ProviderLoop(config.pool().address(), offer, new ProviderSeal(config.key()), runner);
     loopThread = Thread.ofPlatform().name("provider-loop").daemon().unstarted(this::run);
   }
@@ -126,14 +154,32 @@ public final class ProviderNode implements AutoCloseable {
   /// @throws IOException if the folder cannot be used, e.g. because another provider uses it
   public static ProviderNode start(ProviderConfig config, Consumer<String> notices)
       throws IOException, InterruptedException {
+    return start(config, notices, Workshop::new);
+  }
+
+  /// Where the backends of a node's models are made.
+  interface Foundry {
+    /// What makes the backends.
+    ///
+    /// @param sandbox runs portable models
+    /// @param transfer brings files from the pool
+    BackendMaker maker(
+        ProviderConfig config, Sandbox sandbox, ProviderTransfer transfer, Consumer<String> notices)
+        throws IOException;
+  }
+
+  /// As [#start], with other backends.
+  static ProviderNode start(ProviderConfig config, Consumer<String> notices, Foundry makers)
+      throws IOException, InterruptedException {
     Files.createDirectories(config.directory());
     FileChannel lockFile = lock(config.directory());
     boolean started = false;
     Sandbox sandbox = null;
     try {
       sandbox = Sandbox.open(sandboxConfig(config));
-      ProviderNode node = new ProviderNode(config, notices, lockFile, sandbox);
+      ProviderNode node = new ProviderNode(config, notices, lockFile, sandbox, makers);
       node.loopThread.start();
+      node.serving.ifPresent(ProviderServing::start);
       node.connector.start();
       started = true;
       return node;
@@ -164,7 +210,9 @@ public final class ProviderNode implements AutoCloseable {
 
   /// How it is doing, as of the loop's last turn.
   public Status status() {
-    return status;
+    Status last = status;
+    return new Status(
+        last.connected(), last.load(), serving.map(ProviderServing::status).orElse(List.of()));
   }
 
   /// Completes with one sentence if the provider cannot go on: the pool refuses it for good, or is
@@ -193,6 +241,7 @@ public final class ProviderNode implements AutoCloseable {
     closing = true;
     wake();
     connector.close();
+    serving.ifPresent(ProviderServing::close);
     runner.close();
     sandbox.close();
     try {
@@ -239,6 +288,13 @@ public final class ProviderNode implements AutoCloseable {
     return Math.min(config.lent().memoryBytes(), ProviderLimits.TASK_MEMORY_BYTES);
   }
 
+  /// Where sealed requests are taken, the key that opens them.
+  private static Optional<SealKey> sealKey(ProviderConfig config) throws IOException {
+    return config.models().stream().anyMatch(ServedModel::sealed)
+        ? Optional.of(SealKey.loadOrCreate(config.directory()))
+        : Optional.empty();
+  }
+
   private static URI base(ProviderConfig.PoolAt pool) {
     String host = pool.host().contains(":") ? "[" + pool.host() + "]" : pool.host();
     return URI.create((pool.tls() ? "https://" : "http://") + host + ":" + pool.port());
@@ -272,9 +328,11 @@ public final class ProviderNode implements AutoCloseable {
         while (taken++ < ProviderLimits.TURN_MESSAGES && (said = inbox.poll()) != null) {
           handle(said);
         }
+        boolean served = serving.map(ProviderServing::settled).orElse(true);
+        loop.linger(!served);
         loop.turn(nowUs());
         status = new Status(loop.welcomed(), loop.load());
-        if (loop.drained()) {
+        if (served && loop.drained()) {
           drained.countDown();
         }
         sleep();
@@ -308,6 +366,7 @@ public final class ProviderNode implements AutoCloseable {
       case Said.Disconnected s -> {
         if (current == s.stream()) {
           current = null;
+          serving.ifPresent(ProviderServing::disconnected);
           loop.disconnected(nowUs());
         }
       }
@@ -319,8 +378,14 @@ public final class ProviderNode implements AutoCloseable {
         s.stream().handled();
       }
       case Said.Ended s -> loop.ended(s.lease(), s.attempt(), nowUs());
-      case Said.Drain s -> loop.drain(nowUs());
-      case Said.StopAll s -> loop.stopAll();
+      case Said.Drain s -> {
+        serving.ifPresent(ProviderServing::leave);
+        loop.drain(nowUs());
+      }
+      case Said.StopAll s -> {
+        serving.ifPresent(ProviderServing::stopAll);
+        loop.stopAll();
+      }
     }
   }
 
@@ -330,6 +395,7 @@ public final class ProviderNode implements AutoCloseable {
         ProviderStream stream = current;
         if (stream != null) {
           stream.welcomed();
+          serving.ifPresent(s -> s.connected(stream.channel(), connector::token, w.session()));
         }
         notices.accept("connected to pool " + config.pool().address());
       }

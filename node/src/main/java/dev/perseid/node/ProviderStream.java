@@ -5,6 +5,7 @@ import dev.perseid.core.FromProvider;
 import dev.perseid.wire.Malformed;
 import dev.perseid.wire.Translation;
 import dev.perseid.wire.v1.Proto;
+import io.grpc.Channel;
 import io.grpc.Status;
 import io.grpc.stub.ClientCallStreamObserver;
 import io.grpc.stub.ClientResponseObserver;
@@ -14,14 +15,22 @@ import org.jspecify.annotations.Nullable;
 /// One connection's stream to the pool. The pool is read no faster than its messages are handled.
 final class ProviderStream implements ClientResponseObserver<Proto.FromProvider, Proto.ToProvider> {
   private final Address self;
+  private final Channel channel;
   private final ProviderConnector.Events events;
   private final CompletableFuture<String> ended = new CompletableFuture<>();
   private final CompletableFuture<Boolean> welcomed = new CompletableFuture<>();
   private volatile @Nullable ClientCallStreamObserver<Proto.FromProvider> requests;
 
-  ProviderStream(Address self, ProviderConnector.Events events) {
+  /// @param channel the connection on which it is
+  ProviderStream(Address self, Channel channel, ProviderConnector.Events events) {
     this.self = self;
+    this.channel = channel;
     this.events = events;
+  }
+
+  /// The connection on which it is.
+  Channel channel() {
+    return channel;
   }
 
   /// Completes with the reason when the stream is over.

@@ -1,6 +1,7 @@
 package dev.perseid.node;
 
 import dev.perseid.core.Blob;
+import dev.perseid.core.Hash;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -27,7 +28,7 @@ import javax.net.ssl.SSLContext;
 /// A broken transfer goes on where it broke: downloads by `Range`, uploads at the offset that the
 /// pool names. Errors that may pass (a lost connection, a pool that restarts or is overloaded) are
 /// tried again with growing pauses until nothing moved for a stated time.
-final class ProviderTransfer implements ProviderBlobs.Source {
+final class ProviderTransfer implements ModelShelf.Source {
   /// What is sent.
   sealed interface Content {
     /// Bytes in memory.
@@ -86,6 +87,39 @@ final class ProviderTransfer implements ProviderBlobs.Source {
         "blob " + blob.hash() + " could not be fetched",
         () -> Files.exists(into) ? Files.size(into) : 0,
         () -> fetchOnce(blob, into));
+  }
+
+  @Override
+  public byte[] whole(Hash hash, int mostBytes) throws TransferFailed, InterruptedException {
+    byte[][] bytes = new byte[1][];
+    int[] corrupt = new int[1];
+    persist(
+        "blob " + hash + " could not be fetched",
+        () -> 0,
+        () -> {
+          bytes[0] = wholeOnce(hash, mostBytes);
+          boolean right = Hash.sha256(bytes[0]).equals(hash);
+          if (!right && ++corrupt[0] > ServingLimits.CORRUPT_FETCHES) {
+            throw new Final("it arrived " + corrupt[0] + " times with another content");
+          }
+          return right;
+        });
+    return bytes[0];
+  }
+
+  private byte[] wholeOnce(Hash hash, int mostBytes) throws IOException, Final {
+    HttpURLConnection c = open("GET", hash);
+    int status = c.getResponseCode();
+    if (status != 200) {
+      refuse(c, status);
+    }
+    try (InputStream in = c.getInputStream()) {
+      byte[] bytes = in.readNBytes(mostBytes + 1);
+      if (bytes.length > mostBytes) {
+        throw new Final("it has more than " + mostBytes + " bytes");
+      }
+      return bytes;
+    }
   }
 
   /// Brings a blob into the pool's store, unless it is there already. Returns when the pool has all
@@ -280,10 +314,14 @@ final class ProviderTransfer implements ProviderBlobs.Source {
   }
 
   private HttpURLConnection open(String method, Blob blob) throws IOException {
+    return open(method, blob.hash());
+  }
+
+  private HttpURLConnection open(String method, Hash hash) throws IOException {
     String bearer =
         token.get().orElseThrow(() -> new IOException("there is no session with the pool"));
     HttpURLConnection c =
-        (HttpURLConnection) base.resolve("/v1/blobs/" + blob.hash().hex()).toURL().openConnection();
+        (HttpURLConnection) base.resolve("/v1/blobs/" + hash.hex()).toURL().openConnection();
     if (c instanceof HttpsURLConnection s) {
       s.setSSLSocketFactory(
           tls.orElseThrow(() -> new IllegalStateException("https without a trust"))

@@ -11,9 +11,12 @@ import dev.perseid.wire.Channels;
 import dev.perseid.wire.Translation;
 import dev.perseid.wire.v1.IdentityGrpc;
 import dev.perseid.wire.v1.JobsGrpc;
+import dev.perseid.wire.v1.ModelsGrpc;
 import dev.perseid.wire.v1.Proto;
 import dev.perseid.wire.v1.ProvidersGrpc;
+import io.grpc.Channel;
 import io.grpc.ClientInterceptor;
+import io.grpc.ClientInterceptors;
 import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
 import io.grpc.stub.MetadataUtils;
@@ -102,6 +105,14 @@ final class PoolCaller implements AutoCloseable {
     Metadata m = new Metadata();
     m.put(Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER), "Bearer " + token);
     return MetadataUtils.newAttachHeadersInterceptor(m);
+  }
+
+  Channel channelWithToken() {
+    return ClientInterceptors.intercept(channel, bearer());
+  }
+
+  ModelsGrpc.ModelsBlockingStub models() {
+    return ModelsGrpc.newBlockingStub(channelWithToken()).withDeadlineAfter(30, TimeUnit.SECONDS);
   }
 
   JobsGrpc.JobsBlockingStub jobs() {

@@ -56,7 +56,18 @@ final class ProviderAndPoolTest {
 
   private PoolConfig poolConfig(String name, Optional<Tls> tls) {
     return new PoolConfig(
-        folder.resolve(name), "127.0.0.1", 0, key, Set.of(), tls, 0, 1L << 30, 200, 2_000, "test");
+        folder.resolve(name),
+        "127.0.0.1",
+        0,
+        key,
+        Set.of(),
+        tls,
+        0,
+        1L << 30,
+        200,
+        2_000,
+        "test",
+        MarketTerms.NONE);
   }
 
   @AfterEach

@@ -5,15 +5,34 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.perseid.core.Address;
 import dev.perseid.core.Blob;
+import dev.perseid.core.DataPolicy;
+import dev.perseid.core.Entry;
+import dev.perseid.core.EntryCodec;
+import dev.perseid.core.ExecutionRecord;
+import dev.perseid.core.Hash;
+import dev.perseid.core.Inference;
 import dev.perseid.core.JobId;
+import dev.perseid.core.Model;
+import dev.perseid.core.ModelOffer;
+import dev.perseid.core.ModelOrder;
+import dev.perseid.core.ModelTask;
 import dev.perseid.core.Outcome;
+import dev.perseid.core.Served;
+import dev.perseid.core.SignedBatch;
+import dev.perseid.core.TokenPrice;
+import dev.perseid.core.Usage;
+import dev.perseid.journal.Merkle;
+import dev.perseid.journal.MerkleTree;
+import dev.perseid.settle.Digests;
 import dev.perseid.settle.Key;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Random;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -95,6 +114,146 @@ class ReceiptTest {
       }
     }
     assertThat(changes).isGreaterThan(100);
+  }
+
+  private static final Key POOL = Key.generate();
+  private static final Key PROVIDER = Key.generate();
+
+  /// A record of a request to a model, as the core makes it.
+  private static ExecutionRecord request() {
+    Model model =
+        new Model(
+            POOL.address(),
+            "lab/model",
+            "1",
+            Hash.sha256(new byte[] {1}),
+            ModelTask.CHAT,
+            "gguf",
+            "q8_0",
+            0,
+            4_096,
+            "MIT",
+            50,
+            1);
+    ModelOffer offer =
+        new ModelOffer(
+            PROVIDER.address(),
+            model.manifest(),
+            "",
+            "q8_0",
+            "llama 1",
+            new TokenPrice(2_000_000, 500_000, 8_000_000, 0, 0),
+            50,
+            20,
+            1,
+            4_096,
+            DataPolicy.KEEPS_NOTHING,
+            Optional.empty(),
+            "",
+            2);
+    ModelOrder order =
+        new ModelOrder(
+            7,
+            "r7",
+            Key.generate().address(),
+            Digests.modelOffer(offer),
+            "chat",
+            Blob.EMPTY,
+            10,
+            11,
+            1_000);
+    Served served =
+        new Served(
+            Outcome.DONE,
+            "",
+            OptionalLong.of(20),
+            OptionalLong.of(21),
+            OptionalLong.of(22),
+            100,
+            40,
+            30,
+            0,
+            Usage.UNMEASURED,
+            new Blob(Hash.sha256(new byte[] {2}), 99));
+    return ExecutionRecord.of(POOL.address(), order, served, offer, model);
+  }
+
+  private static Entry signed(ExecutionRecord r) {
+    return new Entry(0, 30, r, new Entry.Attestation.Signed(0, 0));
+  }
+
+  /// A receipt whose provider signed one record and whose pool signed one entry: the same, or
+  /// others.
+  private static String receipt(Entry shown, ExecutionRecord inBatch, Entry inLog) {
+    MerkleTree batch = new MerkleTree();
+    Hash digest = Digests.record(inBatch);
+    batch.append(Merkle.leafHash(digest.bytes()));
+    SignedBatch signedBatch =
+        new SignedBatch(
+            0,
+            PROVIDER.address(),
+            List.of(digest),
+            PROVIDER.sign(Digests.batch(POOL.address(), batch.root(), 1)));
+    MerkleTree log = new MerkleTree();
+    log.append(Merkle.leafHash(EntryCodec.encode(inLog)));
+    Receipt.TreeHead head =
+        new Receipt.TreeHead(
+            1, log.root(), 40, POOL.sign(Digests.treeHead(POOL.address(), log.root(), 1, 40)));
+    return Receipt.write(
+        shown, EntryCodec.encode(shown), Optional.of(signedBatch), batch, head, log.path(0, 1));
+  }
+
+  @Test
+  void EveryChangeToARequestIsNoticed() throws Exception {
+    ExecutionRecord r = request();
+    String good = receipt(signed(r), r, signed(r));
+    assertThat(Receipt.verify(good, Optional.of(POOL.address())))
+        .isInstanceOf(Receipt.Check.Verified.class);
+    JsonNode original = Receipt.mapper().readTree(good);
+    int inInference = 0;
+    for (List<String> path : leaves(original, List.of())) {
+      for (boolean remove : new boolean[] {false, true}) {
+        JsonNode doc = original.deepCopy();
+        change(doc, path, remove);
+        assertThat(Receipt.verify(doc.toString(), Optional.of(POOL.address())))
+            .as("%s %s", remove ? "without" : "changed", path)
+            .isInstanceOf(Receipt.Check.Wrong.class);
+        inInference += path.contains("inference") ? 1 : 0;
+      }
+    }
+    assertThat(inInference).as("changes to what the inference adds").isEqualTo(2 * 10);
+  }
+
+  /// Signed bytes and readable fields agree, and only the provider, or only the pool, signed
+  /// others.
+  @Test
+  void NeitherPartyAloneCanChangeARequest() {
+    ExecutionRecord r = request();
+    Inference i = r.inference().orElseThrow();
+    Address other = Key.generate().address();
+    OptionalLong first = i.firstTokenUs();
+    List<Inference> changed =
+        List.of(
+            new Inference("infer", "q8_0", 100, 40, 30, 0, first, i.author(), 21, 8),
+            new Inference("chat", "f16", 100, 40, 30, 0, first, i.author(), 21, 8),
+            new Inference("chat", "q8_0", 101, 40, 30, 0, first, i.author(), 21, 8),
+            new Inference("chat", "q8_0", 100, 41, 30, 0, first, i.author(), 21, 8),
+            new Inference("chat", "q8_0", 100, 40, 31, 0, first, i.author(), 21, 8),
+            new Inference("chat", "q8_0", 100, 40, 30, 1, first, i.author(), 21, 8),
+            new Inference("chat", "q8_0", 100, 40, 30, 0, OptionalLong.empty(), i.author(), 21, 8),
+            new Inference("chat", "q8_0", 100, 40, 30, 0, first, other, 21, 8),
+            new Inference("chat", "q8_0", 100, 40, 30, 0, first, i.author(), 99, 8),
+            new Inference("chat", "q8_0", 100, 40, 30, 0, first, i.author(), 21, 99));
+    for (Inference wrong : changed) {
+      ExecutionRecord bad = r.with(r.charge(), wrong);
+      assertThat(bad).isNotEqualTo(r);
+      assertThat(Receipt.verify(receipt(signed(bad), r, signed(bad)), Optional.empty()))
+          .as("the provider signed another than %s", wrong)
+          .isInstanceOf(Receipt.Check.Wrong.class);
+      assertThat(Receipt.verify(receipt(signed(bad), bad, signed(r)), Optional.empty()))
+          .as("the pool signed another than %s", wrong)
+          .isInstanceOf(Receipt.Check.Wrong.class);
+    }
   }
 
   private static List<List<String>> leaves(JsonNode node, List<String> path) {

@@ -5,8 +5,13 @@ import static dev.perseid.settle.TypedData.type;
 
 import dev.perseid.core.Address;
 import dev.perseid.core.Capability;
+import dev.perseid.core.DataPolicy;
 import dev.perseid.core.ExecutionRecord;
 import dev.perseid.core.Hash;
+import dev.perseid.core.Inference;
+import dev.perseid.core.Model;
+import dev.perseid.core.ModelOffer;
+import dev.perseid.core.ModelTask;
 import dev.perseid.core.Offer;
 import dev.perseid.core.Outcome;
 import dev.perseid.core.Usage;
@@ -32,6 +37,24 @@ public final class Digests {
           + "uint64 gpuNs,uint64 energyUj,string energyBy,bytes32[] outputs,"
           + "uint64[] outputSizes,string engine,string isolation,uint64 charge,uint256 present)";
 
+  static final String INFERENCE =
+      "InferenceRecord(ExecutionRecord execution,string api,string quantisation,"
+          + "uint64 promptTokens,uint64 cachedTokens,uint64 completionTokens,uint64 rows,"
+          + "uint64 firstTokenUs,address author,uint64 toAuthor,uint64 toPool,uint256 present)"
+          + RECORD;
+
+  static final String MODEL =
+      "Model(address author,string name,string version,bytes32 manifest,string task,"
+          + "string format,string quantisation,uint64 parameters,uint32 contextTokens,"
+          + "string licence,uint32 royaltyPermille,uint64 madeUs)";
+
+  static final String MODEL_OFFER =
+      "ModelOffer(address provider,bytes32 model,string region,string quantisation,"
+          + "string backend,uint64 perMillionPrompt,uint64 perMillionCached,"
+          + "uint64 perMillionCompletion,uint64 perMillionRows,uint64 perMillionRequests,"
+          + "uint32 royaltyPermille,uint32 poolPermille,uint32 parallel,uint32 contextTokens,"
+          + "string policy,bytes32 sealKey,string endpoint,uint64 madeUs,uint256 present)";
+
   static final String BATCH = "RecordBatch(address pool,bytes32 root,uint64 count)";
   static final String TREE_HEAD = "TreeHead(address pool,bytes32 root,uint64 size,uint64 timeUs)";
   static final String ORDER =
@@ -41,6 +64,9 @@ public final class Digests {
 
   private static final Hash OFFER_TYPE = type(OFFER);
   private static final Hash RECORD_TYPE = type(RECORD);
+  private static final Hash INFERENCE_TYPE = type(INFERENCE);
+  private static final Hash MODEL_TYPE = type(MODEL);
+  private static final Hash MODEL_OFFER_TYPE = type(MODEL_OFFER);
   private static final Hash BATCH_TYPE = type(BATCH);
   private static final Hash TREE_HEAD_TYPE = type(TREE_HEAD);
   private static final Hash ORDER_TYPE = type(ORDER);
@@ -73,7 +99,98 @@ public final class Digests {
   }
 
   /// The digest of a record: a leaf of the batch that its provider signs. Some 10 µs.
+  ///
+  /// The record of a request to a model is of the type `InferenceRecord`, in which the
+  /// `ExecutionRecord` is a member.
   public static Hash record(ExecutionRecord r) {
+    Hash execution = execution(r);
+    return digest(r.inference().map(i -> inference(execution, i)).orElse(execution));
+  }
+
+  private static Hash inference(Hash execution, Inference i) {
+    return new Words(13)
+        .hash(INFERENCE_TYPE)
+        .hash(execution)
+        .knownString(i.api())
+        .knownString(i.quantisation())
+        .uint64(i.promptTokens())
+        .uint64(i.cachedTokens())
+        .uint64(i.completionTokens())
+        .uint64(i.rows())
+        .uint64(i.firstTokenUs().orElse(0))
+        .address(i.author())
+        .uint64(i.toAuthor())
+        .uint64(i.toPool())
+        .uint64(bit(0, i.firstTokenUs()))
+        .keccak();
+  }
+
+  /// What an author signs to publish a version of a model.
+  public static Hash model(Model m) {
+    return digest(
+        new Words(13)
+            .hash(MODEL_TYPE)
+            .address(m.author())
+            .string(m.name())
+            .string(m.version())
+            .hash(m.manifest())
+            .string(word(m.task()))
+            .string(m.format())
+            .string(m.quantisation())
+            .uint64(m.parameters())
+            .uint32(m.contextTokens())
+            .string(m.licence())
+            .uint32(m.royaltyPermille())
+            .uint64(m.madeUs())
+            .keccak());
+  }
+
+  /// What a provider signs to serve a model, and the offer's name in every record made under it.
+  public static Hash modelOffer(ModelOffer o) {
+    return digest(
+        new Words(20)
+            .hash(MODEL_OFFER_TYPE)
+            .address(o.provider())
+            .hash(o.model())
+            .string(o.region())
+            .string(o.quantisation())
+            .string(o.backend())
+            .uint64(o.price().perMillionPrompt())
+            .uint64(o.price().perMillionCached())
+            .uint64(o.price().perMillionCompletion())
+            .uint64(o.price().perMillionRows())
+            .uint64(o.price().perMillionRequests())
+            .uint32(o.royaltyPermille())
+            .uint32(o.poolPermille())
+            .uint32(o.parallel())
+            .uint32(o.contextTokens())
+            .string(word(o.policy()))
+            .hash(o.sealKey().orElse(Hash.ZERO))
+            .string(o.endpoint())
+            .uint64(o.madeUs())
+            .uint64(o.sealKey().isPresent() ? 1 : 0)
+            .keccak());
+  }
+
+  /// A task's word in a model's digest: for ever, whatever the enum's names.
+  static String word(ModelTask task) {
+    return switch (task) {
+      case CHAT -> "chat";
+      case EMBED -> "embed";
+      case PREDICT -> "predict";
+    };
+  }
+
+  /// A policy's word in an offer's digest: for ever.
+  static String word(DataPolicy policy) {
+    return switch (policy) {
+      case KEEPS_NOTHING -> "keeps-nothing";
+      case KEEPS -> "keeps";
+      case COLLECTS -> "collects";
+    };
+  }
+
+  private static Hash execution(ExecutionRecord r) {
     Usage u = r.usage();
     long present =
         bit(0, r.startedUs())
@@ -87,49 +204,48 @@ public final class Digests {
             | bit(8, u.fetchedBytes())
             | bit(9, u.gpuNs())
             | bit(10, u.energyUj());
-    return digest(
-        new Words(42)
-            .hash(RECORD_TYPE)
-            .address(r.pool())
-            .job(r.job())
-            .uint32(r.task())
-            .string(r.taskName())
-            .knownString(r.kind())
-            .uint32(r.attempt())
-            .uint64(r.lease())
-            .address(r.consumer())
-            .address(r.provider())
-            .hash(r.offer())
-            .hash(r.module())
-            .hash(r.argsHash())
-            .blobs(r.inputs())
-            .uint32s(r.dependsOn())
-            .uint64(r.gasLimit())
-            .uint64(r.memoryBytes())
-            .uint32(r.cores())
-            .uint64(r.submittedUs())
-            .uint64(r.readyUs())
-            .uint64(r.assignedUs())
-            .uint64(r.startedUs().orElse(0))
-            .uint64(r.endedUs().orElse(0))
-            .uint32(number(r.outcome()))
-            .knownString(r.reason())
-            .uint64(u.gas().orElse(0))
-            .uint64(u.cpuNs().orElse(0))
-            .uint64(u.wallNs().orElse(0))
-            .uint64(u.peakMemoryBytes().orElse(0))
-            .uint64(u.bytesIn().orElse(0))
-            .uint64(u.bytesOut().orElse(0))
-            .uint64(u.fetchedBytes().orElse(0))
-            .uint64(u.gpuNs().orElse(0))
-            .uint64(u.energyUj().orElse(0))
-            .knownString(u.energyBy())
-            .blobs(r.outputs())
-            .knownString(r.engine())
-            .knownString(r.isolation())
-            .uint64(r.charge())
-            .uint64(present)
-            .keccak());
+    return new Words(42)
+        .hash(RECORD_TYPE)
+        .address(r.pool())
+        .job(r.job())
+        .uint32(r.task())
+        .string(r.taskName())
+        .knownString(r.kind())
+        .uint32(r.attempt())
+        .uint64(r.lease())
+        .address(r.consumer())
+        .address(r.provider())
+        .hash(r.offer())
+        .hash(r.module())
+        .hash(r.argsHash())
+        .blobs(r.inputs())
+        .uint32s(r.dependsOn())
+        .uint64(r.gasLimit())
+        .uint64(r.memoryBytes())
+        .uint32(r.cores())
+        .uint64(r.submittedUs())
+        .uint64(r.readyUs())
+        .uint64(r.assignedUs())
+        .uint64(r.startedUs().orElse(0))
+        .uint64(r.endedUs().orElse(0))
+        .uint32(number(r.outcome()))
+        .knownString(r.reason())
+        .uint64(u.gas().orElse(0))
+        .uint64(u.cpuNs().orElse(0))
+        .uint64(u.wallNs().orElse(0))
+        .uint64(u.peakMemoryBytes().orElse(0))
+        .uint64(u.bytesIn().orElse(0))
+        .uint64(u.bytesOut().orElse(0))
+        .uint64(u.fetchedBytes().orElse(0))
+        .uint64(u.gpuNs().orElse(0))
+        .uint64(u.energyUj().orElse(0))
+        .knownString(u.energyBy())
+        .blobs(r.outputs())
+        .knownString(r.engine())
+        .knownString(r.isolation())
+        .uint64(r.charge())
+        .uint64(present)
+        .keccak();
   }
 
   /// What a provider signs for a batch of records.

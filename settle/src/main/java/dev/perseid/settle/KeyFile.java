@@ -223,7 +223,7 @@ public final class KeyFile {
   }
 
   /// Creates a file of mode 0600 that is complete or not there.
-  private static void create(Path file, String text) throws IOException {
+  static void create(Path file, String text) throws IOException {
     if (Files.exists(file, LinkOption.NOFOLLOW_LINKS)) {
       throw new FileAlreadyExistsException(file.toString());
     }
@@ -254,7 +254,7 @@ public final class KeyFile {
     }
   }
 
-  private static FileAttribute<?>[] attributes(Path path, String permissions) {
+  static FileAttribute<?>[] attributes(Path path, String permissions) {
     return path.getFileSystem().supportedFileAttributeViews().contains("posix")
         ? new FileAttribute<?>[] {
           PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(permissions))

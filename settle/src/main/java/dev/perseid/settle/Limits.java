@@ -31,5 +31,14 @@ final class Limits {
   /// Bytes of a PEM file.
   static final int PEM_FILE_BYTES = 1024 * 1024;
 
+  /// Bytes of the body of a sealed request, and of one part of a sealed answer.
+  static final int SEALED_BYTES = 16 * 1024 * 1024;
+
+  /// Bytes of what a sealed request is bound to beside its id.
+  static final int SEALED_AAD_BYTES = 64 * 1024;
+
+  /// Parts of one sealed answer.
+  static final long SEALED_PARTS = 1L << 24;
+
   private Limits() {}
 }

@@ -8,17 +8,24 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.perseid.core.Address;
 import dev.perseid.core.Blob;
 import dev.perseid.core.Capability;
+import dev.perseid.core.DataPolicy;
 import dev.perseid.core.ExecutionRecord;
 import dev.perseid.core.Hash;
+import dev.perseid.core.Inference;
 import dev.perseid.core.JobId;
+import dev.perseid.core.Model;
+import dev.perseid.core.ModelOffer;
+import dev.perseid.core.ModelTask;
 import dev.perseid.core.Offer;
 import dev.perseid.core.Outcome;
 import dev.perseid.core.Price;
+import dev.perseid.core.TokenPrice;
 import dev.perseid.core.Usage;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Random;
 import java.util.Set;
@@ -95,6 +102,151 @@ class DigestsTest {
           .as("seed %d", seed)
           .isEqualTo(GenericTypedData.digest(document(Digests.OFFER, m)));
     }
+  }
+
+  @Test
+  void recordsOfRequestsHashAsTheGenericEncoderSays() {
+    long seed = new Random().nextLong();
+    Random random = new Random(seed);
+    for (int k = 0; k < 200; k++) {
+      ExecutionRecord plain = randomRecord(random);
+      Inference i =
+          new Inference(
+              text(random),
+              text(random),
+              positive(random),
+              positive(random),
+              positive(random),
+              positive(random),
+              measure(random),
+              address(random),
+              positive(random),
+              positive(random));
+      ExecutionRecord r = plain.with(plain.charge(), i);
+      ObjectNode m = JSON.createObjectNode();
+      m.set("execution", execution(r));
+      m.put("api", i.api()).put("quantisation", i.quantisation());
+      m.put("promptTokens", i.promptTokens()).put("cachedTokens", i.cachedTokens());
+      m.put("completionTokens", i.completionTokens()).put("rows", i.rows());
+      m.put("firstTokenUs", i.firstTokenUs().orElse(0)).put("author", i.author().toString());
+      m.put("toAuthor", i.toAuthor()).put("toPool", i.toPool());
+      m.put("present", i.firstTokenUs().isPresent() ? 1 : 0);
+      assertThat(Digests.record(r))
+          .as("seed %d, record %d: %s", seed, k, r)
+          .isEqualTo(GenericTypedData.digest(document(Digests.INFERENCE, m)))
+          .isNotEqualTo(Digests.record(plain));
+    }
+  }
+
+  @Test
+  void modelsHashAsTheGenericEncoderSays() {
+    long seed = new Random().nextLong();
+    Random random = new Random(seed);
+    String[] words = {"chat", "embed", "predict"};
+    for (int k = 0; k < 60; k++) {
+      Model model =
+          new Model(
+              address(random),
+              text(random),
+              "v" + k,
+              hash(random),
+              ModelTask.values()[k % 3],
+              text(random),
+              text(random),
+              positive(random),
+              random.nextInt(1 << 30),
+              text(random),
+              random.nextInt(501),
+              positive(random));
+      ObjectNode m = JSON.createObjectNode();
+      m.put("author", model.author().toString()).put("name", model.name());
+      m.put("version", model.version()).put("manifest", "0x" + model.manifest().hex());
+      m.put("task", words[k % 3]).put("format", model.format());
+      m.put("quantisation", model.quantisation()).put("parameters", model.parameters());
+      m.put("contextTokens", model.contextTokens()).put("licence", model.licence());
+      m.put("royaltyPermille", model.royaltyPermille()).put("madeUs", model.madeUs());
+      assertThat(Digests.model(model))
+          .as("seed %d", seed)
+          .isEqualTo(GenericTypedData.digest(document(Digests.MODEL, m)));
+    }
+  }
+
+  @Test
+  void modelOffersHashAsTheGenericEncoderSays() {
+    long seed = new Random().nextLong();
+    Random random = new Random(seed);
+    String[] words = {"keeps-nothing", "keeps", "collects"};
+    for (int k = 0; k < 60; k++) {
+      ModelOffer o = randomOffer(random, DataPolicy.values()[k % 3]);
+      ObjectNode m = JSON.createObjectNode();
+      m.put("provider", o.provider().toString()).put("model", "0x" + o.model().hex());
+      m.put("region", o.region()).put("quantisation", o.quantisation());
+      m.put("backend", o.backend());
+      m.put("perMillionPrompt", o.price().perMillionPrompt());
+      m.put("perMillionCached", o.price().perMillionCached());
+      m.put("perMillionCompletion", o.price().perMillionCompletion());
+      m.put("perMillionRows", o.price().perMillionRows());
+      m.put("perMillionRequests", o.price().perMillionRequests());
+      m.put("royaltyPermille", o.royaltyPermille()).put("poolPermille", o.poolPermille());
+      m.put("parallel", o.parallel()).put("contextTokens", o.contextTokens());
+      m.put("policy", words[k % 3]);
+      m.put("sealKey", "0x" + o.sealKey().orElse(Hash.ZERO).hex());
+      m.put("endpoint", o.endpoint()).put("madeUs", o.madeUs());
+      m.put("present", o.sealKey().isPresent() ? 1 : 0);
+      assertThat(Digests.modelOffer(o))
+          .as("seed %d", seed)
+          .isEqualTo(GenericTypedData.digest(document(Digests.MODEL_OFFER, m)));
+    }
+  }
+
+  private static ModelOffer randomOffer(Random random, DataPolicy policy) {
+    return new ModelOffer(
+        address(random),
+        hash(random),
+        text(random),
+        text(random),
+        text(random),
+        new TokenPrice(
+            positive(random),
+            positive(random),
+            positive(random),
+            positive(random),
+            positive(random)),
+        random.nextInt(501),
+        random.nextInt(501),
+        random.nextInt(65_536),
+        random.nextInt(1 << 30),
+        policy,
+        random.nextBoolean() ? Optional.of(hash(random)) : Optional.empty(),
+        text(random),
+        positive(random));
+  }
+
+  /// A key of zeros is a key.
+  @Test
+  void noSealKeyIsNotAKeyOfZeros() {
+    ModelOffer o = randomOffer(new Random(1), DataPolicy.KEEPS);
+    List<Hash> digests = new ArrayList<>();
+    for (Optional<Hash> key : List.of(Optional.<Hash>empty(), Optional.of(Hash.ZERO))) {
+      digests.add(
+          Digests.modelOffer(
+              new ModelOffer(
+                  o.provider(),
+                  o.model(),
+                  o.region(),
+                  o.quantisation(),
+                  o.backend(),
+                  o.price(),
+                  o.royaltyPermille(),
+                  o.poolPermille(),
+                  o.parallel(),
+                  o.contextTokens(),
+                  o.policy(),
+                  key,
+                  o.endpoint(),
+                  o.madeUs())));
+    }
+    assertThat(digests).doesNotHaveDuplicates();
   }
 
   @Test
@@ -231,6 +383,10 @@ class DigestsTest {
   }
 
   private static Hash generic(ExecutionRecord r) {
+    return GenericTypedData.digest(document(Digests.RECORD, execution(r)));
+  }
+
+  private static ObjectNode execution(ExecutionRecord r) {
     ObjectNode m = JSON.createObjectNode();
     m.put("pool", r.pool().toString()).put("job", "0x" + r.job()).put("task", r.task());
     m.put("taskName", r.taskName()).put("kind", r.kind()).put("attempt", r.attempt());
@@ -279,7 +435,7 @@ class DigestsTest {
       present |= measures[k].isPresent() ? 1L << k : 0;
     }
     m.put("present", present);
-    return GenericTypedData.digest(document(Digests.RECORD, m));
+    return m;
   }
 
   /// A typed-data document, its types read out of the encoded type.
@@ -287,11 +443,13 @@ class DigestsTest {
     ObjectNode root = JSON.createObjectNode();
     ObjectNode types = root.putObject("types");
     fields(types.putArray("EIP712Domain"), "string name,string version");
-    String name = encodedType.substring(0, encodedType.indexOf('('));
-    fields(
-        types.putArray(name),
-        encodedType.substring(encodedType.indexOf('(') + 1, encodedType.length() - 1));
-    root.put("primaryType", name);
+    // The primary type comes first, those of its members follow.
+    for (String one : encodedType.split("(?<=\\))")) {
+      fields(
+          types.putArray(one.substring(0, one.indexOf('('))),
+          one.substring(one.indexOf('(') + 1, one.length() - 1));
+    }
+    root.put("primaryType", encodedType.substring(0, encodedType.indexOf('(')));
     root.putObject("domain").put("name", "Perseid").put("version", "1");
     root.set("message", message);
     return root;

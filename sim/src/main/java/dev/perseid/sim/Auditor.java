@@ -10,6 +10,8 @@ import dev.perseid.core.Input;
 import dev.perseid.core.JobId;
 import dev.perseid.core.JobSpec;
 import dev.perseid.core.JobView;
+import dev.perseid.core.Model;
+import dev.perseid.core.ModelOffer;
 import dev.perseid.core.Offer;
 import dev.perseid.core.Outcome;
 import dev.perseid.core.Pool;
@@ -37,6 +39,12 @@ final class Auditor {
     Hash digest(ExecutionRecord record);
 
     Hash digest(Offer offer);
+
+    Hash digest(Model model);
+
+    Hash digest(ModelOffer offer);
+
+    Optional<Address> signer(Hash digest, String signature);
 
     Optional<Address> signerOfBatch(Address pool, List<Hash> digests, String signature);
   }
@@ -118,6 +126,7 @@ final class Auditor {
   private final Address self;
   private final Notary notary;
   private final Set<Address> liars;
+  private final ModelBooks models;
 
   private long issued;
   private final Map<Address, Long> balances = new TreeMap<>();
@@ -140,6 +149,26 @@ final class Auditor {
     this.self = self;
     this.notary = notary;
     this.liars = liars;
+    models =
+        new ModelBooks(
+            self,
+            notary,
+            new ModelBooks.Accounts() {
+              @Override
+              public void move(Address account, long amount) {
+                Auditor.this.move(account, amount);
+              }
+
+              @Override
+              public long balance(Address account) {
+                return balances.getOrDefault(account, 0L);
+              }
+            });
+  }
+
+  /// What it knows of models.
+  ModelBooks models() {
+    return models;
   }
 
   /// Who is asked whether a lost attempt was really lost.
@@ -213,6 +242,7 @@ final class Auditor {
       case Event.ProviderDraining e -> {
         time(e.atUs());
         provider(e.provider()).draining = true;
+        models.offersNothing(e.provider());
       }
       case Event.ProviderGone e -> {
         time(e.atUs());
@@ -222,6 +252,40 @@ final class Auditor {
               "provider " + e.provider() + " is gone and still has " + p.outstanding + " leases");
         }
         p.gone = true;
+        models.offersNothing(e.provider());
+      }
+      case Event.ModelPublished e -> {
+        time(e.atUs());
+        models.published(e);
+      }
+      case Event.ModelWithdrawn e -> {
+        time(e.atUs());
+        models.withdrawn(e);
+      }
+      case Event.ModelsOffered e -> {
+        time(e.atUs());
+        ProviderFile p = provider(e.provider());
+        if (!e.offers().isEmpty() && (p.draining || p.gone)) {
+          throw new Violation("provider " + e.provider() + " offers models and drains or is gone");
+        }
+        models.offered(e);
+      }
+      case Event.TabFilled e -> {
+        time(e.atUs());
+        models.filled(e);
+      }
+      case Event.TabEmptied e -> {
+        time(e.atUs());
+        models.emptied(e);
+      }
+      case Event.InferenceRecorded e -> served(e.entry());
+      case Event.ApiKeyMade e -> {
+        time(e.atUs());
+        models.keyMade(e);
+      }
+      case Event.ApiKeyRevoked e -> {
+        time(e.atUs());
+        models.keyRevoked(e);
       }
       case Event.Refused e -> {
         time(e.atUs());
@@ -318,14 +382,32 @@ final class Auditor {
     batches.add(b);
   }
 
-  private void ended(Event.AttemptEnded e) {
-    Entry entry = e.entry();
-    ExecutionRecord r = entry.record();
+  /// An entry of the log of records is the next one.
+  private void written(Entry entry) {
     time(entry.recordedUs());
     if (entry.index() != entries.size()) {
       throw new Violation("entry " + entry.index() + " follows " + (entries.size() - 1));
     }
     entries.add(entry);
+  }
+
+  /// A request to a model was answered, or was not.
+  private void served(Entry entry) {
+    written(entry);
+    ExecutionRecord r = entry.record();
+    provider(r.provider()).earned += models.recorded(entry);
+    if (entry.attestation() instanceof Entry.Attestation.Signed s) {
+      attested(s, r, "request " + r.lease());
+    }
+  }
+
+  private void ended(Event.AttemptEnded e) {
+    Entry entry = e.entry();
+    ExecutionRecord r = entry.record();
+    written(entry);
+    if (r.inference().isPresent()) {
+      throw new Violation("lease " + r.lease() + " ended with the record of a request to a model");
+    }
     LeaseFile l = closing(r.lease());
     Event.TaskAssigned made = l.made;
     JobFile j = jobs.get(made.job());
@@ -472,18 +554,20 @@ final class Auditor {
   private void attested(Entry entry, String task) {
     ExecutionRecord r = entry.record();
     switch (entry.attestation()) {
-      case Entry.Attestation.Signed s -> {
-        SignedBatch b = batches.get(Math.toIntExact(s.batch()));
-        if (!b.provider().equals(r.provider())
-            || !b.digests().get(s.position()).equals(notary.digest(r))) {
-          throw new Violation(task + ": the record is not what its provider signed");
-        }
-      }
+      case Entry.Attestation.Signed s -> attested(s, r, task);
       case Entry.Attestation.PoolOnly() -> {
         if (r.outcome() != Outcome.LOST && r.outcome() != Outcome.REFUSED) {
           throw new Violation(task + " ended as " + r.outcome() + " on the pool's word alone");
         }
       }
+    }
+  }
+
+  private void attested(Entry.Attestation.Signed s, ExecutionRecord r, String what) {
+    SignedBatch b = batches.get(Math.toIntExact(s.batch()));
+    if (!b.provider().equals(r.provider())
+        || !b.digests().get(s.position()).equals(notary.digest(r))) {
+      throw new Violation(what + ": the record is not what its provider signed");
     }
   }
 
@@ -535,6 +619,7 @@ final class Auditor {
           "provider " + e.offer().provider() + " joined under a wrong digest of its offer");
     }
     offers.put(e.offerHash(), e.offer());
+    models.offersNothing(e.offer().provider());
     ProviderFile p = providers.get(e.offer().provider());
     if (p == null) {
       providers.put(e.offer().provider(), new ProviderFile(e.offer(), e.session()));
@@ -605,7 +690,7 @@ final class Auditor {
 
   /// The auditor's own books.
   private void audit() {
-    long sum = -issued;
+    long sum = models.onTabs() - issued;
     for (long balance : balances.values()) {
       sum += balance;
     }
@@ -636,8 +721,12 @@ final class Auditor {
     }
     balances.forEach((who, amount) -> {
       equal("balance of " + who, pool.balance(who), amount);
-      equal("reserved of " + who, pool.reserved(who), reserved.getOrDefault(who, 0L));
+      equal(
+          "reserved of " + who,
+          pool.reserved(who),
+          reserved.getOrDefault(who, 0L) + models.tab(who));
     });
+    models.compare(pool);
     providers.forEach((who, p) -> {
       ProviderView v =
           pool.provider(who).orElseThrow(() -> new Violation("the pool forgot provider " + who));
@@ -661,7 +750,7 @@ final class Auditor {
     changed.clear();
   }
 
-  private static void equal(String what, long pools, long auditors) {
+  static void equal(String what, long pools, long auditors) {
     if (pools != auditors) {
       throw new Violation(what + ": the pool says " + pools + ", its log says " + auditors);
     }

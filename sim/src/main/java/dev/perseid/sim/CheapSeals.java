@@ -3,6 +3,8 @@ package dev.perseid.sim;
 import dev.perseid.core.Address;
 import dev.perseid.core.ExecutionRecord;
 import dev.perseid.core.Hash;
+import dev.perseid.core.Model;
+import dev.perseid.core.ModelOffer;
 import dev.perseid.core.Offer;
 import dev.perseid.journal.Merkle;
 import java.nio.ByteBuffer;
@@ -31,6 +33,16 @@ final class CheapSeals implements Seals {
   @Override
   public Hash offer(Offer o) {
     return words("offer " + o);
+  }
+
+  @Override
+  public Hash model(Model m) {
+    return words("model " + m);
+  }
+
+  @Override
+  public Hash modelOffer(ModelOffer o) {
+    return words("model offer " + o);
   }
 
   @Override

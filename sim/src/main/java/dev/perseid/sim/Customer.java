@@ -15,7 +15,6 @@ import dev.perseid.node.PoolLoop;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /// A consumer: it draws jobs, submits them, insists until it has an answer, changes its mind, and
@@ -31,7 +30,6 @@ final class Customer {
   private static final long OUTPUT_BYTES_LIMIT = 1L << 20;
   private static final long RICH_PER_TASK = 200_000;
   private static final long POOR_PER_TASK = 4_000;
-  private static final long PATIENCE_US = 5_000_000;
   private static final int KINDS_OF_WRONG = 9;
 
   private final Address address;
@@ -40,10 +38,9 @@ final class Customer {
   private final Agenda agenda;
   private final Dice dice;
   private final Weather weather;
-  private final PoolHost pool;
   private final Auditor auditor;
   private long nonce;
-  private int unanswered;
+  private final Petitions petitions;
 
   Customer(
       Address address,
@@ -60,13 +57,13 @@ final class Customer {
     this.agenda = agenda;
     this.dice = dice;
     this.weather = weather;
-    this.pool = pool;
+    petitions = new Petitions(agenda, dice, pool);
     this.auditor = auditor;
   }
 
   /// How many of its requests wait for an answer.
   int unanswered() {
-    return unanswered;
+    return petitions.unanswered();
   }
 
   /// Plans to submit so many jobs during the storm.
@@ -167,35 +164,8 @@ final class Customer {
         });
   }
 
-  /// Answers whether the matter is closed.
-  private interface Judge {
-    boolean closed(PoolLoop.Reply reply);
-  }
-
-  /// Sends a command again and again until one answer closes the matter.
-  private void insist(String what, Command command, Judge judge) {
-    unanswered++;
-    boolean[] closed = new boolean[1];
-    attempt(what, command, judge, closed);
-  }
-
-  private void attempt(String what, Command command, Judge judge, boolean[] closed) {
-    if (closed[0]) {
-      return;
-    }
-    Consumer<PoolLoop.Reply> done =
-        reply -> {
-          if (!closed[0] && judge.closed(reply)) {
-            closed[0] = true;
-            unanswered--;
-          }
-        };
-    agenda.after(dice.between(1, 50_000), what, nonce, () -> pool.submit(command, done));
-    agenda.after(
-        PATIENCE_US + dice.between(0, PATIENCE_US),
-        "customer is impatient",
-        nonce,
-        () -> attempt(what, command, judge, closed));
+  private void insist(String what, Command command, Petitions.Judge judge) {
+    petitions.insist(what, nonce, command, judge);
   }
 
   private String sign(JobSpec spec) {

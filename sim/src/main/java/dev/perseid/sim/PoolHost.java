@@ -67,6 +67,7 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
   private final Map<Long, Long> assignedUs = new TreeMap<>();
   private final Map<Long, Cable> cables = new TreeMap<>();
   private long restarts;
+  private Runnable onStart = () -> {};
   private final Map<Integer, Hash> prefixes = new TreeMap<>();
 
   /// @param providers whose key each provider's connections prove
@@ -126,6 +127,11 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
     return l == null || l.busy() ? null : l.pool();
   }
 
+  /// Whether the process lives.
+  boolean isUp() {
+    return loop != null;
+  }
+
   /// Starts the process: the state is the newest snapshot and the log after it.
   void start() {
     Pool pool = restored();
@@ -178,9 +184,15 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
             (_, blob) -> stored.contains(blob),
             seals,
             new PoolLoop.Settings(HEARTBEAT_MS, SILENCE_MS));
+    onStart.run();
     turnSoon();
     tick();
     scheduleCrash();
+  }
+
+  /// Who is told that the process has started, with nothing in its memory but the state.
+  void onStart(Runnable listener) {
+    onStart = listener;
   }
 
   private Pool restored() {
@@ -243,6 +255,14 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
             Event.ProviderJoined _,
             Event.ProviderDraining _,
             Event.ProviderGone _,
+            Event.ModelPublished _,
+            Event.ModelWithdrawn _,
+            Event.ModelsOffered _,
+            Event.TabFilled _,
+            Event.TabEmptied _,
+            Event.InferenceRecorded _,
+            Event.ApiKeyMade _,
+            Event.ApiKeyRevoked _,
             Event.Refused _ -> {}
       }
     }
@@ -277,7 +297,24 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
           "ProviderJoined " + e.offer().provider() + " session " + e.session();
       case Event.ProviderGone e -> "ProviderGone " + e.provider() + ": " + e.reason();
       case Event.Refused e -> "Refused " + e.what() + ": " + e.rejection();
-      case Event.Granted _, Event.JobAccepted _, Event.BatchSigned _, Event.ProviderDraining _ ->
+      case Event.ModelPublished e -> "ModelPublished " + e.model().fullName();
+      case Event.ModelsOffered e -> "ModelsOffered " + e.offers().size() + " by " + e.provider();
+      case Event.TabFilled e -> "TabFilled " + e.amount() + " of " + e.consumer();
+      case Event.TabEmptied e -> "TabEmptied " + e.amount() + " of " + e.consumer();
+      case Event.InferenceRecorded e ->
+          "InferenceRecorded "
+              + e.entry().record().lease()
+              + " "
+              + e.entry().record().outcome()
+              + ", costs "
+              + e.entry().record().charge();
+      case Event.Granted _,
+          Event.JobAccepted _,
+          Event.BatchSigned _,
+          Event.ProviderDraining _,
+          Event.ModelWithdrawn _,
+          Event.ApiKeyMade _,
+          Event.ApiKeyRevoked _ ->
           event.getClass().getSimpleName();
     };
   }

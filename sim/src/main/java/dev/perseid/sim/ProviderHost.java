@@ -117,6 +117,16 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
     return address;
   }
 
+  /// The session under which the pool has welcomed it, if that is so now. A liar has none: what it
+  /// says of its session need not be so.
+  OptionalLong session() {
+    ProviderLoop l = loop;
+    Cable c = cable;
+    return liar == null && l != null && c != null && l.welcomed()
+        ? OptionalLong.of(c.session())
+        : OptionalLong.empty();
+  }
+
   /// Whether it is wrong to give this lease up: its attempt has ended here, and the pool should
   /// know that by now or has not yet given this provider the time to say so; or the lease was never
   /// sent. A liar's word does not count.

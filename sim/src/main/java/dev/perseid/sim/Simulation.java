@@ -5,6 +5,8 @@ import dev.perseid.core.Event;
 import dev.perseid.core.ExecutionRecord;
 import dev.perseid.core.Hash;
 import dev.perseid.core.JobId;
+import dev.perseid.core.Model;
+import dev.perseid.core.ModelOffer;
 import dev.perseid.core.Offer;
 import dev.perseid.core.Outcome;
 import dev.perseid.core.Pool;
@@ -38,6 +40,7 @@ final class Simulation {
   private final Cable.Net net;
   private final List<ProviderHost> providers = new ArrayList<>();
   private final List<Customer> customers = new ArrayList<>();
+  private final Bazaar bazaar;
   private boolean over;
   private long overSinceUs = Long.MAX_VALUE;
 
@@ -111,6 +114,10 @@ final class Simulation {
       c.plan(n);
     }
     Dice curiosity = dice.split();
+    bazaar =
+        new Bazaar(self, operator, seals, agenda, dice.split(), weather, pool, providers, auditor);
+    pool.onStart(bazaar::poolStarted);
+    bazaar.open();
     agenda.after(LOOK_EVERY_US, "look", 0, () -> look(curiosity));
     agenda.after(weather.stormUs(), "the storm ends", 0, this::calm);
   }
@@ -170,6 +177,8 @@ final class Simulation {
         auditor.jobsThatAre(Event.JobState.FAILED),
         auditor.jobsThatAre(Event.JobState.CANCELLED),
         auditor.tasksDone(),
+        auditor.models().recorded(),
+        auditor.models().paid(),
         pool.restarts(),
         agenda.nowUs(),
         Math.max(0, overSinceUs - weather.stormUs()),
@@ -181,6 +190,7 @@ final class Simulation {
     net.calm();
     pool.calm();
     providers.forEach(ProviderHost::calm);
+    bazaar.calm();
     agenda.after(SETTLING_US, "all is settled", 0, auditor::settled);
   }
 
@@ -200,7 +210,8 @@ final class Simulation {
         !storm
             && quiet != null
             && auditor.unfinished().isEmpty()
-            && customers.stream().allMatch(c -> c.unanswered() == 0);
+            && customers.stream().allMatch(c -> c.unanswered() == 0)
+            && bazaar.unanswered() == 0;
     if (!finished) {
       overSinceUs = Long.MAX_VALUE;
       if (agenda.nowUs() > weather.stormUs() + CALM_LIMIT_US) {
@@ -231,7 +242,9 @@ final class Simulation {
       text.append("\n    ").append(p.state());
     }
     text.append("\n    unanswered: ")
-        .append(customers.stream().mapToInt(Customer::unanswered).sum());
+        .append(customers.stream().mapToInt(Customer::unanswered).sum())
+        .append(", about models: ")
+        .append(bazaar.unanswered());
     return text.toString();
   }
 
@@ -245,6 +258,21 @@ final class Simulation {
       @Override
       public Hash digest(Offer offer) {
         return seals.offer(offer);
+      }
+
+      @Override
+      public Hash digest(Model model) {
+        return seals.model(model);
+      }
+
+      @Override
+      public Hash digest(ModelOffer offer) {
+        return seals.modelOffer(offer);
+      }
+
+      @Override
+      public Optional<Address> signer(Hash digest, String signature) {
+        return seals.signer(digest, signature);
       }
 
       @Override

@@ -13,6 +13,8 @@ import java.util.Locale;
 /// @param refusals commands that the pool refused
 /// @param done,failed,cancelled jobs that ended like this
 /// @param tasksDone tasks that were done
+/// @param requests requests to models that were recorded
+/// @param paidForRequests what they cost, microcredits
 /// @param restarts how often the pool came back from its log
 /// @param virtualUs how long it took in virtual time
 /// @param calmUs how much of that after the last fault
@@ -29,6 +31,8 @@ record Verdict(
     long failed,
     long cancelled,
     long tasksDone,
+    long requests,
+    long paidForRequests,
     long restarts,
     long virtualUs,
     long calmUs,
@@ -38,7 +42,7 @@ record Verdict(
     return String.format(
         Locale.ROOT,
         "seed %d: %d happenings, %d events, %d records (%d lost, %d refused), jobs %d done %d failed"
-            + " %d cancelled, %d tasks done, %d refusals, %d restarts, %.1f s of virtual time (%.1f s"
+            + " %d cancelled, %d tasks done, %d requests, %d refusals, %d restarts, %.1f s of virtual time (%.1f s"
             + " calm), trace %s",
         seed,
         happenings,
@@ -50,6 +54,7 @@ record Verdict(
         failed,
         cancelled,
         tasksDone,
+        requests,
         refusals,
         restarts,
         virtualUs / 1e6,

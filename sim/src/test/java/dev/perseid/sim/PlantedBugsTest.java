@@ -6,11 +6,13 @@ import dev.perseid.core.Entry;
 import dev.perseid.core.Event;
 import dev.perseid.core.EventCodec;
 import dev.perseid.core.ExecutionRecord;
+import dev.perseid.core.Inference;
 import dev.perseid.core.Lease;
 import dev.perseid.core.Outcome;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 
@@ -277,6 +279,127 @@ final class PlantedBugsTest {
                 return lease.id() == 2 ? 2 : 1;
               }
             });
+  }
+
+  @Test
+  void aRequestThatIsNotPaid() {
+    caught("and should cost", () -> requests(e -> repaid(e, 0, 0, 0)));
+  }
+
+  @Test
+  void anAuthorWhoIsNotPaid() {
+    caught(
+        "which is not how its offer divides",
+        () ->
+            requests(e -> {
+              ExecutionRecord r = e.record();
+              return repaid(e, r.charge(), 0, r.inference().orElseThrow().toPool());
+            }));
+  }
+
+  @Test
+  void aPoolThatTakesTheProvidersPart() {
+    caught(
+        "which is not how its offer divides",
+        () ->
+            requests(e -> {
+              ExecutionRecord r = e.record();
+              long toAuthor = r.inference().orElseThrow().toAuthor();
+              return repaid(e, r.charge(), toAuthor, r.charge() - toAuthor);
+            }));
+  }
+
+  @Test
+  void aRequestThatIsRecordedTwice() {
+    caught(
+        "was recorded twice",
+        () ->
+            new Rewritten() {
+              private long shift;
+
+              @Override
+              void rewrite(Event event, List<Event> out) {
+                if (event instanceof Event.InferenceRecorded e) {
+                  out.add(new Event.InferenceRecorded(moved(e.entry())));
+                  if (shift == 0) {
+                    shift++;
+                    out.add(new Event.InferenceRecorded(moved(e.entry())));
+                  }
+                } else if (event instanceof Event.AttemptEnded e) {
+                  out.add(new Event.AttemptEnded(moved(e.entry()), e.next()));
+                } else {
+                  out.add(event);
+                }
+              }
+
+              private Entry moved(Entry x) {
+                return new Entry(x.index() + shift, x.recordedUs(), x.record(), x.attestation());
+              }
+            });
+  }
+
+  @Test
+  void aTabThatReturnsTooMuch() {
+    caught(
+        "returned",
+        () ->
+            new Rewritten() {
+              @Override
+              void rewrite(Event event, List<Event> out) {
+                out.add(
+                    event instanceof Event.TabEmptied e
+                        ? new Event.TabEmptied(e.consumer(), e.amount() + 1, e.atUs())
+                        : event);
+              }
+            });
+  }
+
+  @Test
+  void offersThatTheLogForgets() {
+    caught(
+        "offers other models",
+        () ->
+            new Rewritten() {
+              @Override
+              void rewrite(Event event, List<Event> out) {
+                if (!(event instanceof Event.ModelsOffered)) {
+                  out.add(event);
+                }
+              }
+            });
+  }
+
+  /// Rewrites the records of requests that cost something.
+  private static Sabotage requests(UnaryOperator<Entry> change) {
+    return new Rewritten() {
+      @Override
+      void rewrite(Event event, List<Event> out) {
+        out.add(
+            event instanceof Event.InferenceRecorded e && e.entry().record().charge() > 0
+                ? new Event.InferenceRecorded(change.apply(e.entry()))
+                : event);
+      }
+    };
+  }
+
+  private static Entry repaid(Entry x, long charge, long toAuthor, long toPool) {
+    Inference i = x.record().inference().orElseThrow();
+    ExecutionRecord r =
+        x.record()
+            .with(
+                charge,
+                new Inference(
+                    i.api(),
+                    i.quantisation(),
+                    i.promptTokens(),
+                    i.cachedTokens(),
+                    i.completionTokens(),
+                    i.rows(),
+                    i.firstTokenUs(),
+                    i.author(),
+                    toAuthor,
+                    toPool));
+    return new Entry(x.index(), x.recordedUs(), r, x.attestation());
   }
 
   /// Rewrites what the log is given, event by event.

@@ -3,6 +3,8 @@ package dev.perseid.sim;
 import dev.perseid.core.Address;
 import dev.perseid.core.ExecutionRecord;
 import dev.perseid.core.Hash;
+import dev.perseid.core.Model;
+import dev.perseid.core.ModelOffer;
 import dev.perseid.core.Offer;
 import dev.perseid.journal.Merkle;
 import dev.perseid.settle.Digests;
@@ -36,6 +38,16 @@ final class RealSeals implements Seals {
   @Override
   public Hash offer(Offer o) {
     return Digests.offer(o);
+  }
+
+  @Override
+  public Hash model(Model m) {
+    return Digests.model(m);
+  }
+
+  @Override
+  public Hash modelOffer(ModelOffer o) {
+    return Digests.modelOffer(o);
   }
 
   @Override

@@ -34,6 +34,8 @@ final class SimulationTest {
     assertThat(sum(verdicts, Verdict::refusals)).as("commands refused").isGreaterThan(SEEDS);
     assertThat(sum(verdicts, Verdict::restarts)).as("pool restarts").isGreaterThan(SEEDS);
     assertThat(sum(verdicts, Verdict::tasksDone)).as("tasks done").isGreaterThan(10 * SEEDS);
+    assertThat(sum(verdicts, Verdict::requests)).as("requests").isGreaterThan(10 * SEEDS);
+    assertThat(sum(verdicts, Verdict::paidForRequests)).as("paid for them").isGreaterThan(SEEDS);
   }
 
   @Test

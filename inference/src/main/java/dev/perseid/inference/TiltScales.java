@@ -1,0 +1,56 @@
+package dev.perseid.inference;
+
+/// A sequential test of [Sign#TILT]: the likelihood of the tokens under distributions that are
+/// flatter or sharper than the model's, against their likelihood under the model's own. Like
+/// [Scales] in all else. Immutable.
+final class TiltScales {
+  private final double[] logs;
+  private final long tokens;
+  private final int epoch;
+  private final boolean tipped;
+
+  private TiltScales(double[] logs, long tokens, int epoch, boolean tipped) {
+    this.logs = logs;
+    this.tokens = tokens;
+    this.epoch = epoch;
+    this.tipped = tipped;
+  }
+
+  static TiltScales fresh() {
+    return new TiltScales(new double[Evidence.TILTS.length], 0, 1, false);
+  }
+
+  boolean tipped() {
+    return tipped;
+  }
+
+  boolean cleared() {
+    return epoch > 1;
+  }
+
+  /// Logarithm of the wealth of the test that runs now.
+  double logWealth() {
+    return Scales.logMean(logs) - AuditLimits.TILT_SLACK * tokens;
+  }
+
+  TiltScales with(Evidence evidence, double alpha, double beta) {
+    if (tipped || evidence.tilted == 0) {
+      return this;
+    }
+    double[] next = logs.clone();
+    double most = Double.NEGATIVE_INFINITY;
+    for (int i = 0; i < next.length; i++) {
+      next[i] += evidence.tilts[i];
+      most = Math.max(most, next[i]);
+    }
+    long n = tokens + evidence.tilted;
+    TiltScales after = new TiltScales(next, n, epoch, false);
+    if (after.logWealth() >= -Math.log(Scales.alpha(alpha, epoch))) {
+      return new TiltScales(next, n, epoch, true);
+    }
+    if (most + AuditLimits.TILT_SLACK * n <= Math.log(beta)) {
+      return new TiltScales(new double[next.length], 0, epoch + 1, false);
+    }
+    return after;
+  }
+}

@@ -1,0 +1,106 @@
+package dev.perseid.node;
+
+/// Every limit of how a pool places, meters and bills requests to models, in one place.
+public final class MarketLimits {
+  /// Bytes of one request's body.
+  public static final int REQUEST_BYTES = 12 << 20;
+
+  /// Bytes of one answer, all parts together.
+  public static final long ANSWER_BYTES = 64L << 20;
+
+  /// Requests under way at once, over all providers.
+  public static final int ORDERS = 100_000;
+
+  /// Messages and bytes that wait to be sent to one serving provider.
+  public static final int STREAM_MESSAGES = 8_192;
+
+  /// See [#STREAM_MESSAGES].
+  public static final long STREAM_BYTES = 64L << 20;
+
+  /// Parts of an answer that wait to be sent to one consumer's gateway.
+  public static final int ASK_MESSAGES = 16_384;
+
+  /// Bytes of them.
+  public static final long ASK_BYTES = 16L << 20;
+
+  /// Requests under way of one consumer over gRPC.
+  public static final int ASKS_OF_ONE = 1_024;
+
+  /// How often the catalog is looked at.
+  public static final long CATALOG_MS = 250;
+
+  /// Between two catalogs that one follower is told.
+  public static final long FOLLOW_MS = 1_000;
+
+  /// Who follows the catalog at once.
+  public static final int FOLLOWERS = 10_000;
+
+  /// How long ended requests are collected before their provider signs for them.
+  public static final long BILL_MS = 25;
+
+  /// Records of one bill.
+  public static final int BILL_RECORDS = 1_024;
+
+  /// Bytes of the records of one bill.
+  public static final long BILL_BYTES = 4L << 20;
+
+  /// How long a provider may take to sign a bill. Then it is recorded without it, and not paid.
+  public static final long SIGN_MS = 10_000;
+
+  /// Ended requests that wait to be recorded; beyond it no new ones are taken.
+  public static final int UNRECORDED = 200_000;
+
+  /// A tab gets this many times what the request at hand may cost, so that not each one needs a
+  /// movement of its own;
+  public static final int TAB_REQUESTS = 64;
+
+  /// but at least this much, microcredits, where the account has it.
+  public static final long TAB_LEAST = 100_000;
+
+  /// Requests of one consumer that wait for its tab to be filled.
+  public static final int TAB_WAITING = 4_096;
+
+  /// After this time without a request a tab is emptied.
+  public static final long TAB_IDLE_MS = 60_000;
+
+  /// Ended requests of one offer from which its figures are made.
+  public static final int STATS_REQUESTS = 64;
+
+  /// Models whose tokenizers are kept loaded.
+  public static final int TOKENIZERS = 256;
+
+  /// Tokens that a provider may bill for each choice beyond what its text has: the end of the turn.
+  public static final int EXTRA_TOKENS_A_CHOICE = 1;
+
+  /// Tokens that it may bill for each tool call beyond name and arguments: what stands around them.
+  public static final int EXTRA_TOKENS_A_CALL = 24;
+
+  /// How long a provider may take to confirm that it stopped.
+  public static final long CANCEL_NS = 5_000_000_000L;
+
+  /// Bytes of a model's manifest.
+  public static final int MANIFEST_BYTES = 1 << 20;
+
+  /// Files of a model.
+  public static final int MODEL_FILES = 1_024;
+
+  /// Answers that wait to be audited.
+  public static final int WAITING_AUDITS = 64;
+
+  /// Providers and models of which something is known by audits.
+  public static final int SUSPECTS = 100_000;
+
+  /// Models that are kept loaded to audit with.
+  public static final int AUDIT_MODELS = 2;
+
+  /// Ways of reading transcripts that are kept for one model.
+  public static final int AUDIT_READERS = 8;
+
+  /// The largest file of weights that the pool loads to audit with.
+  public static final long AUDIT_MODEL_BYTES = 2L << 30;
+
+  /// How long a provider may take to answer a request of the Open Inference Protocol over gRPC.
+  public static final long INFER_MS = 120_000;
+
+  private MarketLimits() {}
+}

@@ -1,0 +1,313 @@
+package dev.perseid.node;
+
+import dev.perseid.core.ApiKeyView;
+import dev.perseid.core.Blob;
+import dev.perseid.core.Command;
+import dev.perseid.core.Hash;
+import dev.perseid.core.Limits;
+import dev.perseid.core.Model;
+import dev.perseid.core.ModelView;
+import dev.perseid.core.Pool;
+import dev.perseid.core.Rejection;
+import dev.perseid.gateway.Market;
+import dev.perseid.settle.Digests;
+import dev.perseid.settle.Key;
+import dev.perseid.wire.Malformed;
+import dev.perseid.wire.ModelParts;
+import dev.perseid.wire.Translation;
+import dev.perseid.wire.v1.ModelsGrpc;
+import dev.perseid.wire.v1.Proto;
+import io.grpc.Context;
+import io.grpc.stub.StreamObserver;
+import java.io.IOException;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
+
+/// What authors, consumers and providers ask about models and keys.
+final class PoolModels extends ModelsGrpc.ModelsImplBase {
+  private final PoolMill mill;
+  private final PoolMarket market;
+  private final BlobStore blobs;
+  private final BlobGrants grants;
+  private final PublishedFiles published;
+  private final int poolPermille;
+  private final Semaphore followers = new Semaphore(MarketLimits.FOLLOWERS);
+
+  PoolModels(
+      PoolMill mill,
+      PoolMarket market,
+      BlobStore blobs,
+      BlobGrants grants,
+      PublishedFiles published,
+      int poolPermille) {
+    this.mill = mill;
+    this.market = market;
+    this.blobs = blobs;
+    this.grants = grants;
+    this.published = published;
+    this.poolPermille = poolPermille;
+  }
+
+  private void execute(Command command) throws PoolMill.Unavailable, PoolJobs.Denied {
+    switch (mill.command(command)) {
+      case PoolLoop.Reply.Done _ -> market.refresh();
+      case PoolLoop.Reply.Refused(Rejection why) -> throw new PoolJobs.Denied(why);
+    }
+  }
+
+  private static PoolJobs.Denied denied(Rejection.Code code, String message) {
+    return new PoolJobs.Denied(new Rejection(code, message));
+  }
+
+  @Override
+  public void publish(Proto.PublishRequest request, StreamObserver<Proto.PublishReply> out) {
+    Sessions.Session caller = PoolServer.CALLER.get();
+    PoolJobs.serve(
+        out,
+        refusal -> PoolJobs.reply(out, Proto.PublishReply.newBuilder().setRefusal(refusal).build()),
+        () -> {
+          Model model = ModelParts.read(request.getModel());
+          String signature = Translation.signature(request.getSignature(), "signature");
+          if (!model.author().equals(caller.caller)) {
+            throw denied(
+                Rejection.Code.FORBIDDEN,
+                "the model's author is "
+                    + model.author()
+                    + " but you are "
+                    + caller.caller
+                    + ": log in with the author's key");
+          }
+          Hash hash = Digests.model(model);
+          if (!Key.recover(hash, signature).equals(Optional.of(model.author()))) {
+            throw denied(
+                Rejection.Code.FORBIDDEN,
+                "the signature is not the author's over the model's EIP-712 digest " + hash);
+          }
+          List<ModelFiles.File> files = files(model, caller);
+          try {
+            ModelFiles.check(blobs, model);
+          } catch (ModelFiles.Wrong e) {
+            throw denied(Rejection.Code.INVALID, String.valueOf(e.getMessage()));
+          }
+          execute(new Command.PublishModel(model, hash, signature));
+          publish(model, files);
+          PoolJobs.reply(out, Proto.PublishReply.getDefaultInstance());
+        });
+  }
+
+  /// The files that a manifest names, all of which its author must have stored.
+  private List<ModelFiles.File> files(Model model, Sessions.Session caller)
+      throws PoolJobs.Denied, IOException {
+    Hash manifest = model.manifest();
+    if (!grants.has(caller.caller, manifest)) {
+      throw missing(new Blob(manifest, 0), "the manifest");
+    }
+    List<ModelFiles.File> files;
+    try {
+      files = ModelFiles.read(blobs, manifest);
+    } catch (ModelFiles.Wrong e) {
+      throw denied(Rejection.Code.INVALID, String.valueOf(e.getMessage()));
+    }
+    for (ModelFiles.File file : files) {
+      if (!file.blob().equals(Blob.EMPTY)
+          && !(grants.has(caller.caller, file.blob().hash()) && blobs.has(file.blob()))) {
+        throw missing(file.blob(), "file '" + file.title() + "'");
+      }
+    }
+    return files;
+  }
+
+  private static PoolJobs.Denied missing(Blob blob, String what) {
+    return denied(
+        Rejection.Code.INVALID,
+        what
+            + " ("
+            + blob.hash()
+            + ") is not in the pool, or not stored by you: PUT /v1/blobs/"
+            + blob.hash().hex()
+            + " first");
+  }
+
+  private void publish(Model model, List<ModelFiles.File> files) {
+    published.add(model.manifest());
+    for (ModelFiles.File file : files) {
+      published.add(file.blob().hash());
+    }
+  }
+
+  /// Opens the files of all listed models, after a restart.
+  void openListed() throws PoolMill.Unavailable, IOException {
+    for (ModelView view : mill.ask(Pool::models)) {
+      try {
+        publish(view.model(), ModelFiles.read(blobs, view.model().manifest()));
+      } catch (ModelFiles.Wrong e) {
+        System.getLogger(PoolModels.class.getName())
+            .log(
+                System.Logger.Level.WARNING,
+                "model "
+                    + view.model().fullName()
+                    + " is listed but incomplete: "
+                    + e.getMessage());
+      }
+    }
+  }
+
+  @Override
+  public void withdraw(Proto.WithdrawRequest request, StreamObserver<Proto.WithdrawReply> out) {
+    Sessions.Session caller = PoolServer.CALLER.get();
+    PoolJobs.serve(
+        out,
+        refusal ->
+            PoolJobs.reply(out, Proto.WithdrawReply.newBuilder().setRefusal(refusal).build()),
+        () -> {
+          execute(
+              new Command.WithdrawModel(
+                  Translation.hash(request.getManifest(), "manifest"),
+                  caller.caller,
+                  caller.role == Sessions.Role.OPERATOR));
+          PoolJobs.reply(out, Proto.WithdrawReply.getDefaultInstance());
+        });
+  }
+
+  @Override
+  public void catalog(Proto.CatalogRequest request, StreamObserver<Proto.CatalogPart> out) {
+    PoolJobs.serve(
+        out,
+        refusal -> out.onError(PoolJobs.denied(refusal)),
+        () -> {
+          if (!request.getFollow()) {
+            PoolJobs.reply(out, part(market.catalog(), market.listed()));
+            return;
+          }
+          if (!followers.tryAcquire()) {
+            throw denied(
+                Rejection.Code.OVERLOADED, "too many follow the catalog: ask now and then instead");
+          }
+          try {
+            follow(out);
+          } finally {
+            followers.release();
+          }
+        });
+  }
+
+  /// On the call's own thread, as [PoolJobs#watch].
+  private void follow(StreamObserver<Proto.CatalogPart> out) {
+    CountDownLatch over = new CountDownLatch(1);
+    Context.current().addListener(_ -> over.countDown(), Runnable::run);
+    Proto.CatalogPart told = null;
+    try {
+      do {
+        Proto.CatalogPart now = part(market.catalog(), market.listed());
+        if (told == null || !told.getModelsList().equals(now.getModelsList())) {
+          out.onNext(now);
+          told = now;
+        }
+      } while (!over.await(MarketLimits.FOLLOW_MS, TimeUnit.MILLISECONDS));
+      out.onCompleted();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private Proto.CatalogPart part(Market.Catalog catalog, PoolMarket.Listed listed) {
+    Map<Hash, List<Market.Listing>> listings = catalog.listings();
+    Proto.CatalogPart.Builder part =
+        Proto.CatalogPart.newBuilder().setVersion(catalog.version()).setPoolPermille(poolPermille);
+    for (ModelView view : listed.models()) {
+      Proto.ListedModel.Builder model =
+          Proto.ListedModel.newBuilder()
+              .setModel(ModelParts.write(view.model()))
+              .setSignature(Translation.signature(view.signature()))
+              .setPublishedUs(view.publishedUs())
+              .setWithdrawn(view.withdrawn());
+      for (Market.Listing l : listings.getOrDefault(view.model().manifest(), List.of())) {
+        String signature = listed.signatures().get(l.offerHash());
+        if (signature != null) {
+          model.addOffers(offer(l, signature, listed));
+        }
+      }
+      part.addModels(model);
+    }
+    return part.build();
+  }
+
+  private static Proto.ListedOffer offer(
+      Market.Listing l, String signature, PoolMarket.Listed listed) {
+    Market.Live live = l.live();
+    Proto.ListedOffer.Builder offer =
+        Proto.ListedOffer.newBuilder()
+            .setOffer(ModelParts.write(l.offer(), signature))
+            .setOfferHash(Translation.bytes(l.offerHash()))
+            .setReachable(live.reachable())
+            .setRunning(live.running())
+            .setWaiting(live.waiting())
+            .setFailedShare(live.failedShare())
+            .setTrustPermille(live.trust())
+            .setProviderName(listed.names().getOrDefault(l.offer().provider(), ""));
+    live.firstTokenMs().ifPresent(offer::setFirstTokenMs);
+    live.firstTokenP90Ms().ifPresent(offer::setFirstTokenP90Ms);
+    live.tokensPerS().ifPresent(offer::setTokensPerS);
+    live.microjoulesPerToken().ifPresent(offer::setMicrojoulesPerToken);
+    return offer.build();
+  }
+
+  @Override
+  public void makeKey(Proto.MakeKeyRequest request, StreamObserver<Proto.MakeKeyReply> out) {
+    Sessions.Session caller = PoolServer.CALLER.get();
+    PoolJobs.serve(
+        out,
+        refusal -> PoolJobs.reply(out, Proto.MakeKeyReply.newBuilder().setRefusal(refusal).build()),
+        () -> {
+          if (request.getName().length() > Limits.API_KEY_NAME_CHARS) {
+            throw new Malformed("name has more than " + Limits.API_KEY_NAME_CHARS + " characters");
+          }
+          execute(
+              new Command.MakeApiKey(
+                  caller.caller,
+                  Translation.hash(request.getKeyHash(), "key_hash"),
+                  request.getName()));
+          PoolJobs.reply(out, Proto.MakeKeyReply.getDefaultInstance());
+        });
+  }
+
+  @Override
+  public void listKeys(Proto.ListKeysRequest request, StreamObserver<Proto.ListKeysReply> out) {
+    Sessions.Session caller = PoolServer.CALLER.get();
+    PoolJobs.serve(
+        out,
+        refusal -> out.onError(PoolJobs.denied(refusal)),
+        () -> {
+          Proto.ListKeysReply.Builder reply = Proto.ListKeysReply.newBuilder();
+          for (ApiKeyView key : mill.ask(pool -> pool.apiKeys(caller.caller))) {
+            reply.addKeys(
+                Proto.ApiKey.newBuilder()
+                    .setKeyHash(Translation.bytes(key.keyHash()))
+                    .setName(key.name())
+                    .setMadeUs(key.madeUs()));
+          }
+          PoolJobs.reply(out, reply.build());
+        });
+  }
+
+  @Override
+  public void revokeKey(Proto.RevokeKeyRequest request, StreamObserver<Proto.RevokeKeyReply> out) {
+    Sessions.Session caller = PoolServer.CALLER.get();
+    PoolJobs.serve(
+        out,
+        refusal ->
+            PoolJobs.reply(out, Proto.RevokeKeyReply.newBuilder().setRefusal(refusal).build()),
+        () -> {
+          execute(
+              new Command.RevokeApiKey(
+                  Translation.hash(request.getKeyHash(), "key_hash"),
+                  caller.caller,
+                  caller.role == Sessions.Role.OPERATOR));
+          PoolJobs.reply(out, Proto.RevokeKeyReply.getDefaultInstance());
+        });
+  }
+}

@@ -1,0 +1,365 @@
+package dev.perseid.node;
+
+import com.google.protobuf.UnsafeByteOperations;
+import dev.perseid.core.Hash;
+import dev.perseid.core.Model;
+import dev.perseid.core.ModelOffer;
+import dev.perseid.gateway.Market;
+import dev.perseid.inference.Failure;
+import dev.perseid.inference.Request;
+import dev.perseid.inference.Tokens;
+import dev.perseid.settle.AnswerOpener;
+import dev.perseid.settle.SealException;
+import dev.perseid.settle.Sealed;
+import dev.perseid.settle.SealedRequest;
+import dev.perseid.wire.Malformed;
+import dev.perseid.wire.ModelParts;
+import dev.perseid.wire.Translation;
+import dev.perseid.wire.v1.Proto;
+import io.grpc.Status;
+import io.grpc.stub.StreamObserver;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.OptionalLong;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/// A pool seen from a consumer's own machine, for a gateway that runs there and holds the
+/// consumer's key: requests are placed over gRPC, on the consumer's account. With sealing on, the
+/// pool routes what it cannot read; only providers that take sealed requests are then in the
+/// catalog.
+///
+/// Safe for any thread; nothing but [#open] and [#close] blocks.
+public final class RemoteMarket implements Market, AutoCloseable {
+  /// Pauses between two tries to follow the catalog again.
+  private static final long FIRST_PAUSE_MS = 200;
+
+  private static final long LONGEST_PAUSE_MS = 10_000;
+  private static final Bill NOTHING = new Bill(0, 0, 0, 0, 0);
+
+  private final PoolClient client;
+  private final byte[] key;
+  private final Caller caller;
+  private final boolean sealed;
+  private final Consumer<String> notices;
+  private final Thread follower;
+  private final CountDownLatch first = new CountDownLatch(1);
+  private volatile Catalog catalog = new Catalog(0, List.of(), Map.of());
+  private volatile boolean closing;
+
+  private RemoteMarket(
+      PoolClient client, String localKey, boolean sealed, Consumer<String> notices) {
+    this.client = client;
+    this.key = localKey.getBytes(StandardCharsets.UTF_8);
+    this.caller = new Caller(client.self(), "local");
+    this.sealed = sealed;
+    this.notices = notices;
+    this.follower = Thread.ofVirtual().name("catalog").unstarted(this::follow);
+  }
+
+  /// Begins to follow the pool's catalog and waits until it is known.
+  ///
+  /// @param client the consumer's connection; not closed by this
+  /// @param localKey what programs on this machine must show as their API key
+  /// @param sealed whether to encrypt every request to its provider
+  /// @param notices gets a line for people whenever the pool comes or goes
+  /// @throws PoolFailure if the pool does not answer
+  public static RemoteMarket open(
+      PoolClient client, String localKey, boolean sealed, Consumer<String> notices)
+      throws PoolFailure, InterruptedException {
+    RemoteMarket market = new RemoteMarket(client, localKey, sealed, notices);
+    market.learn(client.catalog());
+    market.follower.start();
+    market.first.await(1, TimeUnit.SECONDS);
+    return market;
+  }
+
+  private void follow() {
+    long pauseMs = FIRST_PAUSE_MS;
+    boolean lost = false;
+    while (!closing) {
+      try {
+        boolean wasLost = lost;
+        client.followCatalog(part -> {
+          if (wasLost) {
+            notices.accept("the pool is back");
+          }
+          learn(part);
+          first.countDown();
+        });
+        lost = false;
+        pauseMs = FIRST_PAUSE_MS;
+      } catch (PoolFailure e) {
+        if (!closing && !lost) {
+          notices.accept("the pool cannot be reached: " + e.getMessage());
+        }
+        lost = true;
+        catalog = new Catalog(catalog.version() + 1, catalog.models(), Map.of());
+      }
+      try {
+        TimeUnit.MILLISECONDS.sleep(pauseMs);
+      } catch (InterruptedException e) {
+        return;
+      }
+      pauseMs = Math.min(LONGEST_PAUSE_MS, 2 * pauseMs);
+    }
+  }
+
+  private void learn(Proto.CatalogPart part) {
+    List<Model> models = new ArrayList<>();
+    Map<Hash, List<Listing>> listings = new HashMap<>();
+    for (Proto.ListedModel listed : part.getModelsList()) {
+      try {
+        Model model = ModelParts.read(listed.getModel());
+        if (listed.getWithdrawn()) {
+          continue;
+        }
+        models.add(model);
+        List<Listing> offers = new ArrayList<>();
+        for (Proto.ListedOffer offer : listed.getOffersList()) {
+          Listing listing = listing(model, offer);
+          if (!sealed || listing.offer().sealKey().isPresent()) {
+            offers.add(listing);
+          }
+        }
+        listings.put(model.manifest(), offers);
+      } catch (Malformed e) {
+        notices.accept("the pool lists a malformed model: " + e.getMessage());
+      }
+    }
+    catalog = new Catalog(part.getVersion(), List.copyOf(models), Map.copyOf(listings));
+  }
+
+  private static Listing listing(Model model, Proto.ListedOffer o) throws Malformed {
+    ModelOffer offer = ModelParts.read(o.getOffer());
+    return new Listing(
+        Translation.hash(o.getOfferHash(), "offer_hash"),
+        offer,
+        model,
+        new Live(
+            o.getReachable(),
+            o.getRunning(),
+            o.getWaiting(),
+            figure(o.hasFirstTokenMs(), o.getFirstTokenMs()),
+            figure(o.hasFirstTokenP90Ms(), o.getFirstTokenP90Ms()),
+            figure(o.hasTokensPerS(), o.getTokensPerS()),
+            Math.clamp(o.getFailedShare(), 0.0, 1.0),
+            o.hasMicrojoulesPerToken()
+                ? OptionalLong.of(o.getMicrojoulesPerToken())
+                : OptionalLong.empty(),
+            o.getTrustPermille()));
+  }
+
+  private static OptionalDouble figure(boolean present, double value) {
+    return present && Double.isFinite(value) && value >= 0
+        ? OptionalDouble.of(value)
+        : OptionalDouble.empty();
+  }
+
+  /// Who pays for everything here.
+  public Caller local() {
+    return caller;
+  }
+
+  @Override
+  public Optional<Caller> caller(String apiKey) {
+    return MessageDigest.isEqual(key, apiKey.getBytes(StandardCharsets.UTF_8))
+        ? Optional.of(caller)
+        : Optional.empty();
+  }
+
+  @Override
+  public Catalog catalog() {
+    return catalog;
+  }
+
+  /// None: the pool and the provider count.
+  @Override
+  public Optional<Tokens> tokens(Hash model) {
+    return Optional.empty();
+  }
+
+  @Override
+  public Placed ask(
+      Caller who, Listing listing, Request request, long maxTokens, Receiver receiver) {
+    byte[] body = request.body();
+    AnswerOpener opener = null;
+    if (sealed) {
+      try {
+        SealedRequest seal =
+            Sealed.request(
+                listing.offer().sealKey().orElseThrow(),
+                request.id(),
+                Seal.bound(listing.offerHash(), request.api(), request.stream()),
+                body);
+        body = seal.bytes();
+        opener = seal.answer();
+      } catch (SealException e) {
+        receiver.failed(new Failure(Failure.Kind.INVALID, String.valueOf(e.getMessage())), NOTHING);
+        return new Placed.Running(() -> {});
+      }
+    }
+    Inflow inflow = new Inflow(receiver, opener);
+    Runnable cancel =
+        client.ask(
+            Proto.AskRequest.newBuilder()
+                .setRequestId(request.id())
+                .setOffer(Translation.bytes(listing.offerHash()))
+                .setApi(request.api().word())
+                .setBody(UnsafeByteOperations.unsafeWrap(body))
+                .setStream(request.stream())
+                .setSealed(sealed)
+                .setMaxTokens(maxTokens)
+                .build(),
+            inflow);
+    inflow.cancelWith(cancel);
+    return new Placed.Running(inflow::cancel);
+  }
+
+  /// The answer to one request as it comes in.
+  private static final class Inflow implements StreamObserver<Proto.AskPart> {
+    private final Receiver receiver;
+    private final @Nullable AnswerOpener opener;
+    private @Nullable Runnable stop;
+    private long openedBytes;
+    private boolean stopped;
+    private boolean ended;
+
+    Inflow(Receiver receiver, @Nullable AnswerOpener opener) {
+      this.receiver = receiver;
+      this.opener = opener;
+    }
+
+    void cancelWith(Runnable how) {
+      boolean now;
+      synchronized (this) {
+        stop = how;
+        now = stopped;
+      }
+      if (now) {
+        how.run();
+      }
+    }
+
+    void cancel() {
+      Runnable how;
+      synchronized (this) {
+        stopped = true;
+        how = stop;
+      }
+      if (how != null) {
+        how.run();
+      }
+    }
+
+    private synchronized boolean first() {
+      boolean first = !ended;
+      ended = true;
+      return first;
+    }
+
+    @Override
+    public void onNext(Proto.AskPart part) {
+      switch (part.getWhatCase()) {
+        case JSON -> json(part.getJson().toByteArray(), part.getTokens());
+        case END -> end(part.getEnd());
+        case WHAT_NOT_SET -> {}
+      }
+    }
+
+    private void json(byte[] bytes, long tokens) {
+      byte[] text = bytes;
+      if (opener != null) {
+        try {
+          text = opener.open(bytes);
+        } catch (SealException e) {
+          broken(String.valueOf(e.getMessage()));
+          return;
+        }
+        openedBytes += text.length;
+        // A token has at least one byte: a provider that says more charges for what it did not
+        // send.
+        if (tokens > openedBytes) {
+          broken("the provider counts " + tokens + " tokens in " + openedBytes + " bytes");
+          return;
+        }
+      }
+      synchronized (this) {
+        if (ended) {
+          return;
+        }
+      }
+      if (text.length > 0) {
+        receiver.part(text);
+      }
+    }
+
+    private void broken(String why) {
+      if (first()) {
+        receiver.failed(new Failure(Failure.Kind.BROKEN, why), NOTHING);
+      }
+      cancel();
+    }
+
+    private void end(Proto.AskEnd end) {
+      Bill bill =
+          new Bill(
+              end.getPromptTokens(),
+              end.getCachedTokens(),
+              end.getCompletionTokens(),
+              end.getRows(),
+              end.getCharge());
+      if (!end.hasFailure() && opener != null && !opener.complete()) {
+        broken("the sealed answer ended before its last part");
+      } else if (first()) {
+        if (end.hasFailure()) {
+          receiver.failed(InferenceParts.read(end.getFailure()), bill);
+        } else {
+          receiver.done(bill);
+        }
+      }
+    }
+
+    @Override
+    public void onError(Throwable t) {
+      if (!first()) {
+        return;
+      }
+      boolean wanted;
+      synchronized (this) {
+        wanted = stopped;
+      }
+      Status status = Status.fromThrowable(t);
+      String why = status.getDescription() == null ? "" : ": " + status.getDescription();
+      receiver.failed(
+          wanted
+              ? new Failure(Failure.Kind.CANCELLED, "given up")
+              : new Failure(
+                  Failure.Kind.BROKEN,
+                  "the pool's connection was lost (" + status.getCode() + why + ")"),
+          NOTHING);
+    }
+
+    @Override
+    public void onCompleted() {
+      if (first()) {
+        receiver.failed(
+            new Failure(Failure.Kind.BROKEN, "the pool ended the answer without a word"), NOTHING);
+      }
+    }
+  }
+
+  @Override
+  public void close() {
+    closing = true;
+    follower.interrupt();
+  }
+}

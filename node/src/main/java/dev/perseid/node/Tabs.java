@@ -1,0 +1,197 @@
+package dev.perseid.node;
+
+import dev.perseid.core.Address;
+import dev.perseid.core.Command;
+import dev.perseid.core.Rejection;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.BiConsumer;
+import java.util.function.Consumer;
+
+/// What each consumer has set aside for requests to models, and how much of it requests that run
+/// hold. A request begins only when the most that it may cost is held. Safe for any thread; nothing
+/// blocks.
+///
+/// The credits themselves are in the pool's state: a tab here mirrors the one there. What ended
+/// costs counts as spent until its record is durable.
+final class Tabs {
+  /// Has a command executed; the reply comes on another thread when it is durable.
+  interface Core extends BiConsumer<Command, Consumer<PoolLoop.Reply>> {}
+
+  private record Waiting(long amount, Runnable held, Consumer<String> refused) {}
+
+  private static final class Tab {
+    final Address owner;
+    final ArrayDeque<Waiting> waiting = new ArrayDeque<>();
+    long there;
+    long held;
+    long spent;
+    long usedMs;
+
+    /// A command about this tab is on its way.
+    boolean moving;
+
+    Tab(Address owner) {
+      this.owner = owner;
+    }
+
+    long free() {
+      return there - held - spent;
+    }
+  }
+
+  private final ConcurrentHashMap<Address, Tab> tabs = new ConcurrentHashMap<>();
+  private final Core core;
+
+  Tabs(Core core) {
+    this.core = core;
+  }
+
+  /// Holds `amount` microcredits of a consumer's tab, filling it first if it must.
+  ///
+  /// @param held runs when they are held, at once or later
+  /// @param refused gets the reason if they cannot be
+  void hold(Address owner, long amount, long nowMs, Runnable held, Consumer<String> refused) {
+    Tab tab = tabs.computeIfAbsent(owner, Tab::new);
+    boolean now = false;
+    boolean full = false;
+    synchronized (tab) {
+      tab.usedMs = nowMs;
+      if (!tab.moving && tab.waiting.isEmpty() && tab.free() >= amount) {
+        tab.held += amount;
+        now = true;
+      } else if (tab.waiting.size() >= MarketLimits.TAB_WAITING) {
+        full = true;
+      } else {
+        tab.waiting.add(new Waiting(amount, held, refused));
+      }
+    }
+    if (now) {
+      held.run();
+    } else if (full) {
+      refused.accept("too many requests of this account wait to be paid for: send fewer at once");
+    } else {
+      serve(tab);
+    }
+  }
+
+  /// A request has ended: its hold is over, and `charge` of it is spent.
+  void ended(Address owner, long hold, long charge) {
+    Tab tab = tabs.get(owner);
+    if (tab == null) {
+      throw new IllegalStateException("no tab of " + owner);
+    }
+    synchronized (tab) {
+      tab.held -= hold;
+      tab.spent += charge;
+    }
+    serve(tab);
+  }
+
+  /// What was spent has been recorded.
+  ///
+  /// @param paid what the record took: the charge, or 0 where it was not signed
+  void recorded(Address owner, long charge, long paid) {
+    Tab tab = tabs.get(owner);
+    if (tab == null) {
+      throw new IllegalStateException("no tab of " + owner);
+    }
+    synchronized (tab) {
+      tab.spent -= charge;
+      tab.there -= paid;
+    }
+    serve(tab);
+  }
+
+  /// Gives back what has not been used for a while.
+  void tick(long nowMs) {
+    for (Tab tab : tabs.values()) {
+      boolean idle;
+      synchronized (tab) {
+        idle =
+            !tab.moving
+                && tab.waiting.isEmpty()
+                && tab.held == 0
+                && tab.spent == 0
+                && nowMs - tab.usedMs > MarketLimits.TAB_IDLE_MS;
+        if (idle) {
+          tab.moving = true;
+        }
+      }
+      if (idle) {
+        core.accept(new Command.EmptyTab(tab.owner), reply -> emptied(tab, reply));
+      }
+    }
+  }
+
+  private void emptied(Tab tab, PoolLoop.Reply reply) {
+    synchronized (tab) {
+      tab.moving = false;
+      if (reply instanceof PoolLoop.Reply.Done) {
+        tab.there = 0;
+      }
+    }
+    serve(tab);
+  }
+
+  /// Lets those go on that can, and fills the tab for the first that cannot.
+  private void serve(Tab tab) {
+    List<Runnable> go = new ArrayList<>();
+    long fill = 0;
+    long need = 0;
+    synchronized (tab) {
+      while (!tab.moving && !tab.waiting.isEmpty()) {
+        Waiting first = tab.waiting.getFirst();
+        if (tab.free() >= first.amount) {
+          tab.waiting.removeFirst();
+          tab.held += first.amount;
+          go.add(first.held);
+        } else {
+          need = first.amount - Math.max(0, tab.free());
+          long many = first.amount * MarketLimits.TAB_REQUESTS;
+          fill = Math.max(need, Math.max(MarketLimits.TAB_LEAST, many < 0 ? need : many));
+          tab.moving = true;
+        }
+      }
+    }
+    go.forEach(Runnable::run);
+    if (fill > 0) {
+      fill(tab, fill, need);
+    }
+  }
+
+  private void fill(Tab tab, long amount, long need) {
+    core.accept(
+        new Command.FillTab(tab.owner, amount),
+        reply -> {
+          switch (reply) {
+            case PoolLoop.Reply.Done _ -> {
+              synchronized (tab) {
+                tab.there += amount;
+                tab.moving = false;
+              }
+              serve(tab);
+            }
+            case PoolLoop.Reply.Refused(Rejection why) -> {
+              boolean poor = why.code() == Rejection.Code.INSUFFICIENT_CREDITS;
+              if (poor && amount > need) {
+                // Halves what is beyond the need, so that small accounts can use all they have.
+                fill(tab, need + (amount - need) / 4, need);
+                return;
+              }
+              Waiting first;
+              synchronized (tab) {
+                tab.moving = false;
+                first = tab.waiting.pollFirst();
+              }
+              if (first != null) {
+                first.refused.accept(why.message());
+              }
+              serve(tab);
+            }
+          }
+        });
+  }
+}

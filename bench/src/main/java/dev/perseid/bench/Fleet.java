@@ -1,5 +1,8 @@
 package dev.perseid.bench;
 
+import dev.perseid.core.Address;
+import dev.perseid.core.Entry;
+import dev.perseid.core.ExecutionRecord;
 import dev.perseid.core.JobId;
 import dev.perseid.node.PoolClient;
 import dev.perseid.node.PoolFailure;
@@ -11,9 +14,11 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -29,10 +34,12 @@ final class Fleet implements AutoCloseable {
   private static final int END_S = 20;
   private static final long GRANT = 1_000_000_000_000L;
   private static final Pattern POOL = Pattern.compile("\"pool\":\"([^\"]+)\"");
+  private static final Pattern GATEWAY = Pattern.compile("\"gateway\":\"[^\"]*:([0-9]+)\"");
   private static final Pattern GC = Pattern.compile("Pause .* ([0-9]+)M->([0-9]+)M\\(");
 
   private final Path folder;
   private final List<String> poolFlags;
+  private final List<String> poolArguments;
   private Process pool;
   private PoolClient.Target target;
   private PoolClient client;
@@ -45,13 +52,20 @@ final class Fleet implements AutoCloseable {
   /// @param poolFlags for the pool's JVM, e.g. `-Xmx2g`
   static Fleet start(Path folder, List<String> poolFlags)
       throws IOException, PoolFailure, InterruptedException {
-    return new Fleet(folder, poolFlags);
+    return start(folder, poolFlags, List.of("--gateway-port", "off"));
   }
 
-  private Fleet(Path folder, List<String> poolFlags)
+  /// As the other, with further arguments of `perseid pool`.
+  static Fleet start(Path folder, List<String> poolFlags, List<String> poolArguments)
+      throws IOException, PoolFailure, InterruptedException {
+    return new Fleet(folder, poolFlags, poolArguments);
+  }
+
+  private Fleet(Path folder, List<String> poolFlags, List<String> poolArguments)
       throws IOException, PoolFailure, InterruptedException {
     this.folder = folder;
     this.poolFlags = poolFlags;
+    this.poolArguments = poolArguments;
     Key poolKey = Key.loadOrCreate(folder.resolve("pool/keys/pool"), PasswordSource.of(Map.of()));
     Key consumer = Key.generate();
     pool = launchPool();
@@ -71,7 +85,9 @@ final class Fleet implements AutoCloseable {
   private Process launchPool() throws IOException {
     List<String> flags = new ArrayList<>(poolFlags);
     flags.add("-Xlog:gc:file=" + folder.resolve("gc.log"));
-    return launch("pool", flags, List.of("pool", "--json", "--port", "0"));
+    List<String> arguments = new ArrayList<>(List.of("pool", "--json", "--port", "0"));
+    arguments.addAll(poolArguments);
+    return launch("pool", flags, arguments);
   }
 
   private PoolClient.Target awaitPool() throws IOException, InterruptedException {
@@ -101,12 +117,16 @@ final class Fleet implements AutoCloseable {
   /// @param cores of each
   void addProviders(int count, int cores, List<String> flags)
       throws IOException, PoolFailure, InterruptedException {
+    addProviders(count, cores, flags, List.of());
+  }
+
+  /// As the other, with further arguments of `perseid provider`.
+  void addProviders(int count, int cores, List<String> flags, List<String> more)
+      throws IOException, PoolFailure, InterruptedException {
     for (int i = 0; i < count; i++) {
       String name = "provider-" + providers.size();
-      providers.add(
-          launch(
-              name,
-              flags,
+      List<String> arguments =
+          new ArrayList<>(
               List.of(
                   "provider",
                   "--until-stdin-ends",
@@ -119,7 +139,9 @@ final class Fleet implements AutoCloseable {
                   "--memory-mib",
                   Integer.toString(256 * cores),
                   "--drain-s",
-                  "2")));
+                  "2"));
+      arguments.addAll(more);
+      providers.add(launch(name, flags, arguments));
     }
     long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(START_S);
     while (serving() < providers.size()) {
@@ -153,6 +175,22 @@ final class Fleet implements AutoCloseable {
   /// The consumer's connection.
   PoolClient client() {
     return client;
+  }
+
+  /// The port of the pool's gateway.
+  int gatewayPort() throws IOException {
+    Matcher m = GATEWAY.matcher(Files.readString(log("pool")));
+    if (!m.find()) {
+      throw new IOException("the pool has no gateway: " + Files.readString(log("pool")));
+    }
+    return Integer.parseInt(m.group(1));
+  }
+
+  /// The pool's process and the providers'.
+  List<Process> processes() {
+    List<Process> all = new ArrayList<>(providers);
+    all.addFirst(pool);
+    return all;
   }
 
   /// Where the pool listens.
@@ -193,6 +231,35 @@ final class Fleet implements AutoCloseable {
       done += job.getDone();
     }
     return done;
+  }
+
+  /// What is recorded of the consumer's requests, and what their providers have got for it.
+  ///
+  /// @param signed records that their provider signed
+  /// @param charged microcredits of all records
+  /// @param earned microcredits on the providers' accounts
+  record Books(long records, long signed, long charged, long earned) {}
+
+  /// Reads all records of the consumer.
+  Books books() throws PoolFailure {
+    long[] sums = new long[3];
+    Set<Address> earners = new HashSet<>();
+    client.records(
+        Optional.empty(),
+        0,
+        0,
+        logged -> {
+          ExecutionRecord record = logged.entry().record();
+          sums[0]++;
+          sums[1] += logged.entry().attestation() instanceof Entry.Attestation.PoolOnly ? 0 : 1;
+          sums[2] += record.charge();
+          earners.add(record.provider());
+        });
+    long earned = 0;
+    for (Address earner : earners) {
+      earned += client.account(Optional.of(earner)).balance();
+    }
+    return new Books(sums[0], sums[1], sums[2], earned);
   }
 
   /// Where the pool keeps its files.

@@ -20,6 +20,7 @@ public final class Main {
       perseid bench latency [--jobs 500]
       perseid bench restart [--records 1000000] [--repetitions 3]
       perseid bench micro
+      perseid bench gateway [--rounds 3] [--only direct,nginx,portkey,perseid,relayed]
       perseid bench audit [--model published.gguf] [--finer unquantised.gguf] [--runs 40] [--tokens 1000]
 
       --pool-flags and --provider-flags hand JVM options, separated by spaces, to those processes.
@@ -87,6 +88,14 @@ public final class Main {
                   poolFlags)
               .run(folder, home);
       case "micro" -> new Micro(report).run(folder, home);
+      case "gateway" ->
+          new Passage(
+                  report,
+                  number(options, "rounds", 3),
+                  List.of(options.getOrDefault("only", Passage.USUAL).split(",", -1)),
+                  poolFlags,
+                  providerFlags)
+              .run(folder, home);
       case "audit" ->
           new Detection(
                   report,
@@ -102,7 +111,8 @@ public final class Main {
 
   private static Map<String, String> options(String[] args) {
     if (args.length == 0
-        || !List.of("throughput", "latency", "restart", "micro", "audit").contains(args[0])) {
+        || !List.of("throughput", "latency", "restart", "micro", "gateway", "audit")
+            .contains(args[0])) {
       throw new IllegalArgumentException("which benchmark?");
     }
     Map<String, String> options = new LinkedHashMap<>();

@@ -54,7 +54,7 @@ final class Demo {
 
   /// What follows the job.
   private interface SecondAct {
-    DemoModels.Outcome play() throws BadInput, PoolFailure, IOException, InterruptedException;
+    DemoModels.Result play() throws BadInput, PoolFailure, IOException, InterruptedException;
   }
 
   /// For people, on the stream that is not for JSON.
@@ -331,7 +331,7 @@ final class Demo {
     utilisation(entries, offers);
     boolean balanced = bill(client, end, providers);
     boolean verified = receipts(client, id, target, entries.size());
-    DemoModels.Outcome models = second.play();
+    DemoModels.Result models = second.play();
     say("");
     say(
         "results in "

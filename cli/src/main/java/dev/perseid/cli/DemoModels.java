@@ -7,12 +7,14 @@ import dev.perseid.core.Address;
 import dev.perseid.core.Entry;
 import dev.perseid.core.Inference;
 import dev.perseid.core.JobId;
+import dev.perseid.core.Outcome;
 import dev.perseid.node.PoolClient;
 import dev.perseid.node.PoolFailure;
 import dev.perseid.node.Receipt;
 import dev.perseid.settle.Key;
 import dev.perseid.wire.v1.Proto;
 import java.io.IOException;
+import java.math.BigDecimal;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -54,7 +56,7 @@ final class DemoModels {
   }
 
   /// What came of it.
-  record Outcome(boolean good, int requests) {}
+  record Result(boolean good, int requests) {}
 
   private final PoolClient.Target target;
   private final String gateway;
@@ -86,7 +88,7 @@ final class DemoModels {
   ///
   /// @param client the consumer's
   /// @param operator the pool's own key
-  Outcome run(PoolClient client, PoolClient operator)
+  Result run(PoolClient client, PoolClient operator)
       throws BadInput, PoolFailure, IOException, InterruptedException {
     voice.line("");
     voice.line("== models");
@@ -114,7 +116,7 @@ final class DemoModels {
       voice.line("now 'attic', the cheaper one, is killed:");
       answered &= ask(key, names, "What does the cow say?", 0);
       boolean balanced = bill(client, operator, author, before);
-      return new Outcome(answered && balanced, requests);
+      return new Result(answered && balanced, requests);
     }
   }
 
@@ -210,7 +212,7 @@ final class DemoModels {
           voice.piece(text);
           if (chunk.path("usage").isObject()) {
             tokens = chunk.path("usage").path("completion_tokens").asLong();
-            cost = chunk.path("usage").path("cost").asText();
+            cost = new BigDecimal(chunk.path("usage").path("cost").asText("0")).toPlainString();
           }
         }
       }
@@ -260,6 +262,10 @@ final class DemoModels {
     return response.statusCode() == 200 && label.isInt();
   }
 
+  private static long answered(List<Entry> entries) {
+    return entries.stream().filter(e -> e.record().outcome() == Outcome.DONE).count();
+  }
+
   private static long funds(PoolClient client) throws PoolFailure {
     PoolClient.Account account = client.account(Optional.empty());
     return account.balance() + account.reserved();
@@ -271,7 +277,8 @@ final class DemoModels {
     JobId tab = JobId.tab(client.self());
     List<Entry> entries = new ArrayList<>();
     long deadline = System.nanoTime() + RECORDED_NS;
-    while (entries.size() < requests && System.nanoTime() < deadline) {
+    // A request that a killed provider could not answer leaves a record of its own.
+    while (answered(entries) < requests && System.nanoTime() < deadline) {
       entries.clear();
       try {
         client.records(Optional.of(tab), 0, 0, logged -> entries.add(logged.entry()));
@@ -332,6 +339,6 @@ final class DemoModels {
       }
     }
     voice.line(verified + " receipts of requests verified");
-    return balanced && verified == receipts.size() && verified == requests;
+    return balanced && verified == receipts.size() && verified >= requests;
   }
 }

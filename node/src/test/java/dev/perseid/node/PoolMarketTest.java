@@ -1,6 +1,7 @@
 package dev.perseid.node;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.google.protobuf.ByteString;
 import dev.perseid.core.Address;
@@ -28,7 +29,9 @@ import dev.perseid.settle.Digests;
 import dev.perseid.settle.Key;
 import dev.perseid.wire.ModelParts;
 import dev.perseid.wire.Translation;
+import dev.perseid.wire.v1.GRPCInferenceServiceGrpc;
 import dev.perseid.wire.v1.InferenceGrpc;
+import dev.perseid.wire.v1.OpenInferenceProto;
 import dev.perseid.wire.v1.Proto;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -37,6 +40,7 @@ import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
@@ -480,5 +484,59 @@ class PoolMarketTest {
     assertThat(author.models().revokeKey(revoke).getRefusal().getCode()).isEqualTo("UNKNOWN");
     assertThat(consumer.models().revokeKey(revoke).hasRefusal()).isFalse();
     assertThat(node.market().caller("sk-test")).isEmpty();
+  }
+
+  @Test
+  void openInferenceIsSpokenOverGrpc() throws Exception {
+    String key = "sk-test";
+    consumer
+        .models()
+        .makeKey(
+            Proto.MakeKeyRequest.newBuilder()
+                .setKeyHash(
+                    Translation.bytes(Hash.sha256(key.getBytes(StandardCharsets.UTF_8))))
+                .build());
+    GRPCInferenceServiceGrpc.GRPCInferenceServiceBlockingStub stranger =
+        GRPCInferenceServiceGrpc.newBlockingStub(consumer.channel)
+            .withDeadlineAfter(30, TimeUnit.SECONDS);
+    GRPCInferenceServiceGrpc.GRPCInferenceServiceBlockingStub client =
+        stranger.withInterceptors(PoolCaller.bearer(key));
+    OpenInferenceProto.ModelReadyRequest ready =
+        OpenInferenceProto.ModelReadyRequest.newBuilder().setName("me/m").build();
+    assertThatThrownBy(() -> stranger.modelReady(ready)).hasMessageContaining("UNAUTHENTICATED");
+    assertThat(client.modelReady(ready).getReady()).isTrue();
+    assertThatThrownBy(() ->
+            client.modelReady(ready.toBuilder().setName("no/such").build()))
+        .hasMessageContaining("NOT_FOUND");
+    OpenInferenceProto.ModelInferRequest request =
+        OpenInferenceProto.ModelInferRequest.newBuilder()
+            .setModelName("me/m")
+            .setId("7")
+            .addInputs(
+                OpenInferenceProto.ModelInferRequest.InferInputTensor.newBuilder()
+                    .setName("x")
+                    .setDatatype("FP32")
+                    .addShape(1)
+                    .addShape(2)
+                    .setContents(
+                        OpenInferenceProto.InferTensorContents.newBuilder()
+                            .addFp32Contents(1)
+                            .addFp32Contents(2)))
+            .build();
+    CompletableFuture<OpenInferenceProto.ModelInferResponse> answer =
+        CompletableFuture.supplyAsync(() -> client.modelInfer(request));
+    Proto.ModelOrder order = order();
+    assertThat(order.getApi()).isEqualTo("infer");
+    assertThat(order.getBody().toStringUtf8()).contains("\"name\":\"x\"");
+    serving.part(
+        order.getNumber(),
+        "{\"model_name\":\"me/m\",\"id\":\"7\",\"outputs\":[{\"name\":\"y\",\"datatype\":\"FP32\","
+            + "\"shape\":[1],\"data\":[3.5]}]}");
+    serving.end(
+        order.getNumber(),
+        Proto.AnswerEnd.newBuilder().setClaim(Proto.Claim.newBuilder().setRows(1)));
+    OpenInferenceProto.ModelInferResponse response = answer.get(30, TimeUnit.SECONDS);
+    assertThat(response.getId()).isEqualTo("7");
+    assertThat(response.getOutputs(0).getContents().getFp32ContentsList()).containsExactly(3.5f);
   }
 }

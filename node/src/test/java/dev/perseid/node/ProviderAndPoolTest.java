@@ -212,7 +212,7 @@ final class ProviderAndPoolTest {
   @Test
   void aTerminatedProviderDrains() throws Exception {
     Process going = child("going");
-    JobId job = burn(TASKS, WHILE + " 100", 1);
+    JobId job = burn(TASKS, WHILE + " 300", 1);
     shopper.await(job, p -> p.getDone() >= 5);
     provider("staying", pool.port());
     going.destroy(); // SIGTERM

@@ -120,7 +120,7 @@ final class AnswerReader {
         throw new IOException("a head is longer than " + HEAD_BYTES + " bytes");
       }
       head[headBytes++] = b;
-      last4 = last4 << 8 | b & 0xFF;
+      last4 = (last4 << 8) | (b & 0xFF);
       if (last4 == END_OF_HEAD) {
         headRead();
         return i;
@@ -183,8 +183,8 @@ final class AnswerReader {
           stamp = -1;
         }
       } else {
-        last3 = (last3 << 8 | b) & 0xFFFFFF;
-        if (last3 == ('"' << 16 | 't' << 8 | '=')) {
+        last3 = ((last3 << 8) | (b & 0xFF)) & 0xFFFFFF;
+        if (last3 == (('"' << 16) | ('t' << 8) | '=')) {
           stamp = 0;
         }
       }

@@ -21,7 +21,7 @@ import gguf  # noqa: E402
 
 FIELDS = ["name", "version", "task", "format", "quantisation", "context_tokens", "parameters", "licence", "royalty_permille", "card", "files"]
 LARGEST = 2_500_000
-LEAST_CHAT = 0.0  # share of eval.tsv that tiny-chat must answer to the letter
+LEAST_CHAT = 0.65  # share of eval.tsv that tiny-chat must answer to the letter
 LEAST_KNOWN, LEAST_UNSEEN = 0.9, 0.5  # share of eval.tsv whose paraphrase is tiny-embed's nearest
 
 wrong = 0

@@ -1,4 +1,4 @@
-"""Asks a GGUF model the questions of eval.tsv, with a forward pass of its own in numpy: no code is shared with training.
+"""Asks a GGUF model the questions of eval.tsv, with a forward pass of its own in numpy: only the tokenizer is shared with training.
 
     python3 evaluate.py q8_0/tiny-chat-q8_0.gguf                     accuracy by kind
     python3 evaluate.py q8_0/tiny-chat-q8_0.gguf "What is 3 + 4?"    one answer

@@ -9,6 +9,7 @@ import dev.perseid.core.JobId;
 import dev.perseid.core.JobSpec;
 import dev.perseid.core.Offer;
 import dev.perseid.journal.Analysis;
+import dev.perseid.node.MarketTerms;
 import dev.perseid.node.PoolClient;
 import dev.perseid.node.PoolConfig;
 import dev.perseid.node.PoolFailure;
@@ -28,6 +29,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
@@ -49,6 +51,26 @@ final class Demo {
           new Lender("laptop", "0.002", 0.25),
           new Lender("homeserver", "0.001", 0.25),
           new Lender("workstation", "0.0015", 0.5));
+
+  /// What follows the job.
+  private interface SecondAct {
+    DemoModels.Result play() throws BadInput, PoolFailure, IOException, InterruptedException;
+  }
+
+  /// For people, on the stream that is not for JSON.
+  private final class Voice implements DemoModels.Voice {
+    @Override
+    public void line(String line) {
+      say(line);
+    }
+
+    @Override
+    public void piece(String text) {
+      if (!asJson) {
+        screen.write(text);
+      }
+    }
+  }
 
   private final Screen screen;
   private final Serving serving;
@@ -81,7 +103,12 @@ final class Demo {
     say("reads: " + reads.source());
 
     Key poolKey = Key.generate();
-    PoolNode pool = PoolNode.start(PoolConfig.usual(folder.resolve("pool"), poolKey));
+    PoolNode pool =
+        PoolNode.start(
+            PoolConfig.usual(folder.resolve("pool"), poolKey)
+                .withTerms(
+                    new MarketTerms(Optional.empty(), DemoModels.FEE_PERMILLE, Set.of())
+                        .withGateway("127.0.0.1", 0)));
     serving.onStop(() -> Serving.close(pool, screen));
     PoolClient.Target target =
         new PoolClient.Target("127.0.0.1", pool.port(), Optional.of(poolKey.address()));
@@ -95,10 +122,9 @@ final class Demo {
     }
 
     Key consumer = Key.generate();
-    try (PoolClient operator = PoolClient.connect(target, poolKey, PoolClient.Role.OPERATOR)) {
+    try (PoolClient operator = PoolClient.connect(target, poolKey, PoolClient.Role.OPERATOR);
+        PoolClient client = PoolClient.connect(target, consumer, PoolClient.Role.CONSUMER)) {
       operator.grant(consumer.address(), GRANT, "demo");
-    }
-    try (PoolClient client = PoolClient.connect(target, consumer, PoolClient.Role.CONSUMER)) {
       awaitProviders(client, children, logs);
       say(
           "pool and "
@@ -106,7 +132,21 @@ final class Demo {
               + " providers are up after "
               + Amounts.duration(System.nanoTime() - begun)
               + isolation(logs));
-      return job(client, target, fasta, reads.fastq(), fastq, begun);
+      DemoModels models =
+          new DemoModels(
+              target,
+              pool.gateway().orElseThrow().url(),
+              example.resolveSibling("models"),
+              (name, options) -> {
+                Process child =
+                    provider(name, 1, options, target, folder, folder.resolve(name + ".log"));
+                children.add(child);
+                return child;
+              },
+              new Voice(),
+              screen);
+      return job(
+          client, target, fasta, reads.fastq(), fastq, begun, () -> models.run(client, operator));
     }
   }
 
@@ -117,33 +157,42 @@ final class Demo {
       throws IOException {
     int cores =
         (int) Math.max(1, Math.round(Runtime.getRuntime().availableProcessors() * lender.share));
+    return provider(
+        lender.name, cores, List.of("--price-gas", lender.perBillionGas), target, folder, log);
+  }
+
+  private static Process provider(
+      String name, int cores, List<String> options, PoolClient.Target target, Path folder, Path log)
+      throws IOException {
     List<String> command =
-        List.of(
-            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-            "--enable-native-access=ALL-UNNAMED",
-            "--sun-misc-unsafe-memory-access=allow",
-            "-Xmx512m",
-            "-XX:+UseSerialGC",
-            "-cp",
-            System.getProperty("java.class.path"),
-            Main.class.getName(),
-            "provider",
-            "--until-stdin-ends",
-            "--without-isolation",
-            "--pool",
-            target.toString(),
-            "--name",
-            lender.name,
-            "--cores",
-            Integer.toString(cores),
-            "--memory-mib",
-            Integer.toString(1_024 * cores),
-            "--price-gas",
-            lender.perBillionGas,
-            "--drain-s",
-            "5");
+        new ArrayList<>(
+            List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "--enable-native-access=ALL-UNNAMED",
+                "--sun-misc-unsafe-memory-access=allow",
+                "--add-modules",
+                "jdk.incubator.vector",
+                "-Xmx512m",
+                "-XX:+UseSerialGC",
+                "-cp",
+                System.getProperty("java.class.path"),
+                Main.class.getName(),
+                "provider",
+                "--until-stdin-ends",
+                "--without-isolation",
+                "--pool",
+                target.toString(),
+                "--name",
+                name,
+                "--cores",
+                Integer.toString(cores),
+                "--memory-mib",
+                Integer.toString(1_024 * cores),
+                "--drain-s",
+                "5"));
+    command.addAll(options);
     ProcessBuilder builder = new ProcessBuilder(command);
-    builder.environment().put("PERSEID_HOME", folder.resolve(lender.name).toString());
+    builder.environment().put("PERSEID_HOME", folder.resolve(name).toString());
     return builder.redirectErrorStream(true).redirectOutput(log.toFile()).start();
   }
 
@@ -231,8 +280,9 @@ final class Demo {
       String fasta,
       String fastq,
       Path readsFile,
-      long begun)
-      throws BadInput, PoolFailure, IOException {
+      long begun,
+      SecondAct second)
+      throws BadInput, PoolFailure, IOException, InterruptedException {
     JobPlan plan =
         JobReader.read(
             example.resolve("job.yaml"),
@@ -281,12 +331,14 @@ final class Demo {
     utilisation(entries, offers);
     boolean balanced = bill(client, end, providers);
     boolean verified = receipts(client, id, target, entries.size());
+    DemoModels.Result models = second.play();
+    say("");
     say(
         "results in "
             + out
             + "; the whole demo took "
             + Amounts.duration(System.nanoTime() - begun));
-    boolean good = same && balanced && verified;
+    boolean good = same && balanced && verified && models.good();
     if (asJson) {
       screen.json(json -> {
         json.writeStartObject();
@@ -294,6 +346,8 @@ final class Demo {
         json.writeBooleanField("equal_to_single_process", same);
         json.writeBooleanField("bill_balances", balanced);
         json.writeBooleanField("receipts_verified", verified);
+        json.writeBooleanField("models_answered_and_paid", models.good());
+        json.writeNumberField("requests", models.requests());
         json.writeNumberField("records", entries.size());
         json.writeStringField("results", out.toString());
         json.writeEndObject();

@@ -113,8 +113,8 @@ final class ModelCommand implements Callable<Integer> {
   private static Optional<Proto.ListedOffer> cheapest(Proto.ListedModel listed) {
     return reachable(listed).stream()
         .min(
-            Comparator.comparingLong(o ->
-                amount(listed.getModel().getTask(), o.getOffer().getPrice())));
+            Comparator.comparingLong(
+                o -> amount(listed.getModel().getTask(), o.getOffer().getPrice())));
   }
 
   /// The price that stands for all: of the answer's tokens, of the prompt's, or of a row.

@@ -49,7 +49,10 @@ final class RecordsCommand implements Callable<Integer> {
   @Mixin private Shared shared = new Shared();
   @Mixin private AtPool at = new AtPool();
 
-  @Parameters(paramLabel = "JOB", arity = "0..1", description = "Its id, or requests for all you asked of models; default: the newest.")
+  @Parameters(
+      paramLabel = "JOB",
+      arity = "0..1",
+      description = "Its id, or requests for all you asked of models; default: the newest.")
   private @Nullable String job;
 
   @Option(

@@ -59,5 +59,9 @@ final class BackendLimits {
   /// A server whose key-value cache is fuller than this, in thousandths, takes no more requests.
   static final int CACHE_FULL_PERMILLE = 950;
 
+  /// Stack of the thread that starts ONNX Runtime: address space, of which only what is used
+  /// becomes memory.
+  static final long ENVIRONMENT_STACK_BYTES = 512L << 20;
+
   private BackendLimits() {}
 }

@@ -29,6 +29,8 @@ import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
@@ -141,8 +143,7 @@ public final class OnnxBackend implements Backend {
     if (!Files.isReadable(model)) {
       throw new BrokenModelException("the model " + model + " cannot be read");
     }
-    OrtEnvironment environment =
-        OrtEnvironment.getEnvironment(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL, "perseid");
+    OrtEnvironment environment = environment();
     String device = "cpu";
     try (OrtSession.SessionOptions options = new OrtSession.SessionOptions()) {
       options.setIntraOpNumThreads(settings.threadsEach());
@@ -264,6 +265,28 @@ public final class OnnxBackend implements Backend {
   /// What the model takes and gives.
   public OnnxSignature signature() {
     return signature;
+  }
+
+  /// The process's one environment of ONNX Runtime. Making it recurses once for each character of
+  /// something as long as the process's command line (1.29.0): with a long class path that is more
+  /// than a usual thread's stack, and ends the process without a word. So it is made on a thread
+  /// with a stack that is large enough for any command line that Linux allows.
+  private static OrtEnvironment environment() {
+    FutureTask<OrtEnvironment> made =
+        new FutureTask<>(() ->
+            OrtEnvironment.getEnvironment(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL, "perseid"));
+    Thread thread =
+        new Thread(null, made, "onnx-environment", BackendLimits.ENVIRONMENT_STACK_BYTES);
+    thread.setDaemon(true);
+    thread.start();
+    try {
+      return made.get();
+    } catch (ExecutionException e) {
+      throw new IllegalStateException("ONNX Runtime cannot be started", e.getCause());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted while ONNX Runtime was being started", e);
+    }
   }
 
   @Override

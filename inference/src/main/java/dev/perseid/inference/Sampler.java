@@ -19,13 +19,16 @@ public final class Sampler {
 
   /// The noise of one token at one position.
   public static double noise(long seed, int position, int token) {
+    return -StrictMath.log(-StrictMath.log(uniform(seed, position, token)));
+  }
+
+  private static double uniform(long seed, int position, int token) {
     long z =
         seed * 0x9E3779B97F4A7C15L + position * 0xBF58476D1CE4E5B9L + token * 0x94D049BB133111EBL;
     z = (z ^ z >>> 30) * 0xBF58476D1CE4E5B9L;
     z = (z ^ z >>> 27) * 0x94D049BB133111EBL;
     z ^= z >>> 31;
-    double u = ((z >>> 11) + 0.5) / (1L << 53);
-    return -StrictMath.log(-StrictMath.log(u));
+    return ((z >>> 11) + 0.5) / (1L << 53);
   }
 
   /// The logits after penalties for what was written before and after biases.
@@ -70,18 +73,26 @@ public final class Sampler {
       return best(logits);
     }
     double least = least(logits, params);
-    int best = -1;
-    double most = Double.NEGATIVE_INFINITY;
+    double t = params.temperature();
+    int best = best(logits);
+    double most = logits[best] / t + noise(seed, position, best);
     for (int i = 0; i < logits.length; i++) {
-      if (logits[i] >= least && logits[i] > Float.NEGATIVE_INFINITY) {
-        double score = logits[i] / params.temperature() + noise(seed, position, i);
-        if (score > most) {
-          most = score;
-          best = i;
-        }
+      if (!(logits[i] >= least && logits[i] > Float.NEGATIVE_INFINITY)) {
+        continue;
+      }
+      // A token wins only if -log(u) < exp(-need), and -log(u) is never below 1 - u: so most of
+      // them are done with before two exact logarithms. The factor is for the rounding.
+      double need = most - logits[i] / t;
+      if (need > 0 && 1 - uniform(seed, position, i) > Exp.of((float) -need) * 1.0001) {
+        continue;
+      }
+      double score = logits[i] / t + noise(seed, position, i);
+      if (score > most) {
+        most = score;
+        best = i;
       }
     }
-    return best < 0 ? best(logits) : best;
+    return best;
   }
 
   /// By how much a token misses being chosen: 0 for the token that [#choose] takes, infinite for

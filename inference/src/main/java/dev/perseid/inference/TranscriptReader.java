@@ -78,14 +78,10 @@ public final class TranscriptReader {
     JsonNode ids = choice.path("token_ids");
     int[] said =
         !ids.isEmpty()
-            ? ids(ids)
+            ? named(ids, text.textValue(), call.stops().isEmpty())
             : stated.isArray() && !stated.isEmpty()
                 ? tokens(stated)
                 : tokens.encode(text.textValue());
-    if (call.stops().isEmpty() && !text(said).equals(text.textValue())) {
-      // The tokens that it names are not those of the text that it delivered.
-      said = tokens.encode(text.textValue());
-    }
     boolean stopped = choice.path("finish_reason").asText().equals("stop");
     int end = tokens.tokenizer().end();
     boolean ended = stopped && call.stops().isEmpty() && end >= 0;
@@ -135,12 +131,15 @@ public final class TranscriptReader {
     return tokens.tokenizer().spacePrefix() && text.startsWith(" ") ? text.substring(1) : text;
   }
 
-  private static int[] ids(JsonNode stated) {
-    int[] out = new int[stated.size()];
-    for (int i = 0; i < out.length; i++) {
-      out[i] = stated.path(i).asInt(-1);
+  /// The tokens that the answer names, if they say what it says; else those of its text.
+  ///
+  /// @param whole whether all that was written is in the text: no stop sequence was cut off
+  private int[] named(JsonNode ids, String text, boolean whole) {
+    int[] named = new int[ids.size()];
+    for (int i = 0; i < named.length; i++) {
+      named[i] = ids.path(i).asInt(-1);
     }
-    return out;
+    return whole && !text(named).equals(text) ? tokens.encode(text) : named;
   }
 
   private int[] tokens(JsonNode stated) {

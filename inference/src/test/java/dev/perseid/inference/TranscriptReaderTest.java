@@ -108,6 +108,22 @@ final class TranscriptReaderTest {
   }
 
   @Test
+  void namedTokensAreTakenIfTheySayWhatTheAnswerSays() {
+    String plain = new String(answer("ab", "length", "null"), UTF_8);
+    String honest = plain.replace("\"finish_reason\"", "\"token_ids\":[3,4],\"finish_reason\"");
+    String lying = plain.replace("\"finish_reason\"", "\"token_ids\":[3,3],\"finish_reason\"");
+    assertThat(honest).isNotEqualTo(plain);
+    assertThat(output(honest)).containsExactly(3, 4);
+    assertThat(output(lying)).isEqualTo(output(plain));
+  }
+
+  private int[] output(String answer) {
+    return ours.read("r", body(",\"seed\":8"), answer.getBytes(UTF_8), CLAIM)
+        .orElseThrow()
+        .output();
+  }
+
+  @Test
   void otherBackendsDrawByThemselves() {
     byte[] answer = answer("a", "length", "null");
     assertThat(theirs.read("r", body(",\"seed\":8"), answer, CLAIM).orElseThrow().sampling().draw())

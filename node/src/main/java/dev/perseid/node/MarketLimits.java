@@ -99,5 +99,8 @@ public final class MarketLimits {
   /// The largest file of weights that the pool loads to audit with.
   public static final long AUDIT_MODEL_BYTES = 2L << 30;
 
+  /// How long a provider may take to answer a request of the Open Inference Protocol over gRPC.
+  public static final long INFER_MS = 120_000;
+
   private MarketLimits() {}
 }

@@ -164,6 +164,7 @@ final class PoolServer implements Closeable {
                     .service(new PoolIdentity(config, sessions, mill, clock))
                     .service(new PoolJobs(config, mill, streams.watchers(), blobs, grants, clock))
                     .service(models)
+                    .service(new PoolOpenInference(market, config.version()))
                     .service(new PoolInference(mill, market, config.terms().poolPermille()))
                     .service(
                         new PoolProviders(
@@ -283,6 +284,14 @@ final class PoolServer implements Closeable {
       }
       String header = headers.get(AUTHORIZATION);
       Optional<String> token = header == null ? Optional.empty() : token(header);
+      if (method.startsWith(PoolOpenInference.SERVICE + "/")) {
+        // Its clients have API keys, which it looks at itself.
+        return Contexts.interceptCall(
+            Context.current().withValue(PoolOpenInference.API_KEY, token.orElse("")),
+            call,
+            headers,
+            next);
+      }
       if (token.isEmpty()) {
         return refuse(
             call,

@@ -35,6 +35,7 @@ import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
@@ -106,6 +107,10 @@ final class ProviderServing implements AutoCloseable {
   private volatile @Nullable ServingCall current;
   private volatile boolean closed;
   private volatile boolean leaving;
+
+  /// Bills that have come and are not yet answered.
+  private final AtomicInteger checking = new AtomicInteger();
+
   private volatile long leavingSinceNs;
 
   // On the clock's thread only.
@@ -221,7 +226,9 @@ final class ProviderServing implements AutoCloseable {
     host.changed();
   }
 
-  /// Whether, after [#leave], nothing runs and what ran was billed or has had the time for it.
+  /// Whether, after [#leave], nothing runs, what ran was billed or has had the time for it, and the
+  /// pool has all that was said: the stream is ended as soon as it is not needed any more, and the
+  /// pool's end of it tells that the last signature has arrived.
   boolean settled() {
     if (!leaving) {
       return true;
@@ -230,11 +237,16 @@ final class ProviderServing implements AutoCloseable {
     if (call == null || call.ended().isDone()) {
       return true;
     }
-    if (call.running() > 0) {
+    if (call.running() > 0 || checking.get() > 0) {
       return false;
     }
     long sinceNs = System.nanoTime() - Math.max(leavingSinceNs, book.lastEndNs());
-    return book.unbilled() == 0 || sinceNs > ServingLimits.LAST_BILLS_MS * 1_000_000;
+    long patienceNs = ServingLimits.LAST_BILLS_MS * 1_000_000;
+    if (book.unbilled() > 0 && sinceNs < patienceNs) {
+      return false;
+    }
+    call.complete();
+    return sinceNs > 2 * patienceNs;
   }
 
   /// Breaks off what runs, and tells the pool so.
@@ -446,7 +458,7 @@ final class ProviderServing implements AutoCloseable {
         Link now = awaitStations();
         long beganNs = System.nanoTime();
         String problem = serve(now);
-        if (closed) {
+        if (closed || leaving) {
           return;
         }
         if (moved(now)) {
@@ -457,9 +469,7 @@ final class ProviderServing implements AutoCloseable {
           waitMs = ServingLimits.REOPEN_MS; // it held for a while
         }
         long jittered = waitMs / 2 + ThreadLocalRandom.current().nextLong(waitMs / 2 + 1);
-        if (!leaving) {
-          setting.notices().accept(problem + "; offering the models again in " + jittered + " ms");
-        }
+        setting.notices().accept(problem + "; offering the models again in " + jittered + " ms");
         pauseWhile(now, jittered);
         waitMs = Math.min(ServingLimits.REOPEN_MAX_MS, 2 * waitMs);
       }
@@ -709,6 +719,7 @@ final class ProviderServing implements AutoCloseable {
   }
 
   private void takeBill(ServingCall call, Proto.Bill bill) {
+    checking.incrementAndGet();
     try {
       bills.execute(() -> {
         Proto.BillSignature answer = book.sign(bill);
@@ -722,6 +733,7 @@ final class ProviderServing implements AutoCloseable {
                       + answer.getReason());
         }
         call.answer(answer);
+        checking.decrementAndGet();
         if (leaving) {
           setting.changed().run();
         }
@@ -732,6 +744,7 @@ final class ProviderServing implements AutoCloseable {
               .setNumber(bill.getNumber())
               .setReason("too many bills at once: send fewer records more often")
               .build());
+      checking.decrementAndGet();
     }
   }
 }

@@ -64,6 +64,11 @@ final class ServingCall
   private final CompletableFuture<Boolean> welcomed = new CompletableFuture<>();
   private final CompletableFuture<String> ended = new CompletableFuture<>();
   private volatile boolean refused;
+  private volatile boolean completing;
+
+  /// Of whoever empties the queue.
+  private boolean completed;
+
   private volatile @Nullable ClientCallStreamObserver<Proto.FromServing> out;
 
   /// @param sealKey opens sealed requests, if the provider takes them
@@ -115,6 +120,13 @@ final class ServingCall
     flush();
   }
 
+  /// Ends this side of the stream after all that was said. The pool ends the other side when it has
+  /// handled that: then it is over.
+  void complete() {
+    completing = true;
+    flush();
+  }
+
   /// Orders that have not ended.
   int running() {
     return orders.size();
@@ -155,7 +167,14 @@ final class ServingCall
       while (!over.get() && to.isReady()) {
         Proto.FromServing next = next();
         if (next == null) {
+          if (completing && !completed) {
+            completed = true;
+            to.onCompleted();
+          }
           return;
+        }
+        if (completed) {
+          return; // too late
         }
         to.onNext(next);
       }

@@ -99,6 +99,18 @@ public final class ServingLimits {
   /// Threads for the connections to servers next door.
   public static final int HTTP_THREADS = 4;
 
+  /// Answers of a language model that are written at once here, unless somebody says otherwise,
+  public static final int GGUF_PARALLEL = 16;
+
+  /// and at most.
+  public static final int GGUF_PARALLEL_MOST = 64;
+
+  /// Memory of a language model for what it has read: a quarter of what is lent, at least this,
+  public static final long GGUF_MEMORY_BYTES = 64L << 20;
+
+  /// and at most this.
+  public static final long GGUF_MEMORY_MOST_BYTES = 16L << 30;
+
   /// Rows of one request to a portable model,
   public static final int WASM_ROWS = 1 << 20;
 

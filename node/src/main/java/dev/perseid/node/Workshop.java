@@ -8,6 +8,8 @@ import dev.perseid.inference.BrokenModelException;
 import dev.perseid.inference.HttpBackend;
 import dev.perseid.inference.HttpSettings;
 import dev.perseid.inference.HuggingFaceTokens;
+import dev.perseid.inference.LanguageModel;
+import dev.perseid.inference.ModelFileException;
 import dev.perseid.inference.OnnxBackend;
 import dev.perseid.inference.OnnxSettings;
 import dev.perseid.sandbox.Sandbox;
@@ -30,6 +32,7 @@ final class Workshop implements BackendMaker {
   private final Path directory;
   private final int cores;
   private final long wasmMemoryBytes;
+  private final long kvBytes;
   private final Sandbox sandbox;
   private final ModelShelf shelf;
   private @Nullable EventLoopGroup loops;
@@ -40,6 +43,11 @@ final class Workshop implements BackendMaker {
     this.directory = config.directory();
     this.cores = config.lent().cores();
     this.wasmMemoryBytes = Math.min(ServingLimits.WASM_MEMORY_BYTES, config.lent().memoryBytes());
+    this.kvBytes =
+        Math.clamp(
+            config.lent().memoryBytes() / 4,
+            ServingLimits.GGUF_MEMORY_BYTES,
+            ServingLimits.GGUF_MEMORY_MOST_BYTES);
     this.sandbox = sandbox;
     this.shelf = new ModelShelf(directory.resolve("models"), transfer, notices);
   }
@@ -104,6 +112,7 @@ final class Workshop implements BackendMaker {
   private Backend open(ServedModel served, Model model, Map<String, Path> files)
       throws ModelUnusable {
     return switch (model.format()) {
+      case "gguf" -> gguf(served, files);
       case "wasm" -> wasm(served, model, files);
       case "onnx" -> onnx(served, model, files);
       case "api" ->
@@ -112,6 +121,25 @@ final class Workshop implements BackendMaker {
           throw new ModelUnusable(
               "its format '" + model.format() + "' is not known here: update perseid");
     };
+  }
+
+  private Backend gguf(ServedModel served, Map<String, Path> files) throws ModelUnusable {
+    int parallel =
+        Math.min(
+            ServingLimits.GGUF_PARALLEL_MOST,
+            served.parallel().orElse(ServingLimits.GGUF_PARALLEL));
+    try {
+      return LanguageModel.load(
+          only(files, ".gguf"),
+          new LanguageModel.Options(
+              served.threads().orElse(cores),
+              kvBytes,
+              parallel,
+              ServingLimits.waiting(parallel),
+              served.contextTokens().orElse(0)));
+    } catch (ModelFileException e) {
+      throw new ModelUnusable(String.valueOf(e.getMessage()));
+    }
   }
 
   private Backend onnx(ServedModel served, Model model, Map<String, Path> files)

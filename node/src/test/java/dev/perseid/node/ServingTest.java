@@ -22,6 +22,9 @@ import dev.perseid.core.TokenPrice;
 import dev.perseid.gateway.Market;
 import dev.perseid.inference.Api;
 import dev.perseid.inference.Failure;
+import dev.perseid.inference.Manifest;
+import dev.perseid.inference.ModelDescription;
+import dev.perseid.inference.ModelFile;
 import dev.perseid.inference.Request;
 import dev.perseid.settle.Digests;
 import dev.perseid.settle.Key;
@@ -42,6 +45,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
@@ -66,6 +70,8 @@ final class ServingTest {
   private static final int POOL_PERMILLE = 50;
   private static final int ROYALTY_PERMILLE = 100;
   private static final Path TREE = Path.of("../examples/models/tiny-tree/tiny-tree.wasm");
+  private static final Path TINY_CHAT =
+      Path.of("../examples/models/tiny-chat/q8_0/tiny-chat-q8_0.gguf");
   private static final Path LOANS = Path.of("../examples/models/loan-risk/loan-risk.onnx");
   private static final String API_KEY = "sk-perseid-test";
   private static final JsonMapper JSON = JsonMapper.builder().build();
@@ -111,36 +117,26 @@ final class ServingTest {
   /// Publishes a model of one file.
   private Model publish(String name, ModelTask task, String format, String title, byte[] bytes)
       throws Exception {
-    Blob config = author.put(("{\"about\":\"" + name + "\"}").getBytes(StandardCharsets.UTF_8));
     Blob file = author.put(bytes);
-    Blob manifest =
-        author.put(
-            """
-            {"schemaVersion":2,"config":{"mediaType":"a/b","digest":"sha256:%s","size":%d},
-             "layers":[{"mediaType":"c/d","digest":"sha256:%s","size":%d,
-               "annotations":{"org.opencontainers.image.title":"%s"}}]}
-            """
-                .formatted(
-                    config.hash().hex(),
-                    config.sizeBytes(),
-                    file.hash().hex(),
-                    file.sizeBytes(),
-                    title)
-                .getBytes(StandardCharsets.UTF_8));
-    Model made =
-        new Model(
-            authorKey.address(),
-            name,
-            "1",
-            manifest.hash(),
-            task,
-            format,
-            "f32",
-            1_000,
-            task == ModelTask.CHAT ? 512 : 0,
-            "Apache-2.0",
-            ROYALTY_PERMILLE,
-            7);
+    Manifest manifest =
+        Manifest.of(
+            new ModelDescription(
+                name,
+                "1",
+                task,
+                format,
+                "f32",
+                1_000,
+                task == ModelTask.CHAT ? 512 : 0,
+                "Apache-2.0",
+                "a test",
+                ROYALTY_PERMILLE,
+                Instant.EPOCH),
+            List.of(
+                new ModelFile(title, ModelFile.mediaType(title), file.hash(), file.sizeBytes())));
+    author.put(manifest.config());
+    author.put(manifest.bytes());
+    Model made = manifest.toModel(authorKey.address(), 7);
     Proto.PublishReply reply =
         author
             .models()
@@ -334,6 +330,24 @@ final class ServingTest {
   }
 
   @Test
+  void aLanguageModelIsServed() throws Exception {
+    Model chat =
+        publish(
+            "me/ticks", ModelTask.CHAT, "gguf", "tiny-chat.gguf", Files.readAllBytes(TINY_CHAT));
+    Key key = Key.generate();
+    provider(key, ServedModel.of("me/ticks").threads(1));
+    assertThat(listing(chat).offer().parallel()).isEqualTo(ServingLimits.GGUF_PARALLEL);
+    List<String> lines = post(16, "What is your name?").body().filter(l -> !l.isEmpty()).toList();
+    assertThat(lines.getLast()).isEqualTo("data: [DONE]");
+    assertThat(lines).anyMatch(l -> l.matches(".*\"content\":\"[^\"]+\".*"));
+    Until.holds(() -> free(key.address()) > 0);
+    Inference inference = entries().getFirst().record().inference().orElseThrow();
+    assertThat(inference.promptTokens()).isPositive();
+    assertThat(inference.completionTokens()).isBetween(1L, 16L);
+    assertThat(notices).noneMatch(n -> n.contains("WARNING"));
+  }
+
+  @Test
   void anOnnxModelIsServed() throws Exception {
     Model loans =
         publish("me/loans", ModelTask.PREDICT, "onnx", "loan-risk.onnx", Files.readAllBytes(LOANS));
@@ -480,6 +494,10 @@ final class ServingTest {
 
   /// Asks the gateway with an API key of the consumer's, as any program would.
   private HttpResponse<Stream<String>> post(int tokens) throws Exception {
+    return post(tokens, "go");
+  }
+
+  private HttpResponse<Stream<String>> post(int tokens, String question) throws Exception {
     consumer
         .models()
         .makeKey(
@@ -499,10 +517,10 @@ final class ServingTest {
             .POST(
                 HttpRequest.BodyPublishers.ofString(
                     """
-                    {"model":"me/ticks","max_tokens":%d,"stream":true,
-                      "messages":[{"role":"user","content":"go"}]}
+                    {"model":"me/ticks","max_tokens":%d,"stream":true,"temperature":0,
+                      "messages":[{"role":"user","content":"%s"}]}
                     """
-                        .formatted(tokens)))
+                        .formatted(tokens, question)))
             .build(),
         HttpResponse.BodyHandlers.ofLines());
   }
@@ -643,7 +661,7 @@ final class ServingTest {
     assertThat(node.drain(Duration.ofSeconds(20))).isTrue();
     assertThat(ear.end().completionTokens()).isEqualTo(60);
     assertThat(ear.failure).isEmpty();
-    assertThat(free(key.address())).isPositive();
+    Until.holds(() -> free(key.address()) > 0);
     assertThat(pool.market().catalog().listings().getOrDefault(model.manifest(), List.of()))
         .noneMatch(l -> l.live().reachable());
   }

@@ -183,8 +183,8 @@ final class AnswerReader {
           stamp = -1;
         }
       } else {
-        last3 = (last3 << 8 | b) & 0xFFFFFF;
-        if (last3 == ('"' << 16 | 't' << 8 | '=')) {
+        last3 = ((last3 << 8) | (b & 0xFF)) & 0xFFFFFF;
+        if (last3 == (('"' << 16) | ('t' << 8) | '=')) {
           stamp = 0;
         }
       }

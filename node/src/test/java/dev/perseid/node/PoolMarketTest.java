@@ -493,8 +493,7 @@ class PoolMarketTest {
         .models()
         .makeKey(
             Proto.MakeKeyRequest.newBuilder()
-                .setKeyHash(
-                    Translation.bytes(Hash.sha256(key.getBytes(StandardCharsets.UTF_8))))
+                .setKeyHash(Translation.bytes(Hash.sha256(key.getBytes(StandardCharsets.UTF_8))))
                 .build());
     GRPCInferenceServiceGrpc.GRPCInferenceServiceBlockingStub stranger =
         GRPCInferenceServiceGrpc.newBlockingStub(consumer.channel)
@@ -505,8 +504,7 @@ class PoolMarketTest {
         OpenInferenceProto.ModelReadyRequest.newBuilder().setName("me/m").build();
     assertThatThrownBy(() -> stranger.modelReady(ready)).hasMessageContaining("UNAUTHENTICATED");
     assertThat(client.modelReady(ready).getReady()).isTrue();
-    assertThatThrownBy(() ->
-            client.modelReady(ready.toBuilder().setName("no/such").build()))
+    assertThatThrownBy(() -> client.modelReady(ready.toBuilder().setName("no/such").build()))
         .hasMessageContaining("NOT_FOUND");
     OpenInferenceProto.ModelInferRequest request =
         OpenInferenceProto.ModelInferRequest.newBuilder()

@@ -40,6 +40,7 @@ final class Fleet implements AutoCloseable {
   private final Path folder;
   private final List<String> poolFlags;
   private final List<String> poolArguments;
+  private final Key poolKey;
   private Process pool;
   private PoolClient.Target target;
   private PoolClient client;
@@ -66,7 +67,7 @@ final class Fleet implements AutoCloseable {
     this.folder = folder;
     this.poolFlags = poolFlags;
     this.poolArguments = poolArguments;
-    Key poolKey = Key.loadOrCreate(folder.resolve("pool/keys/pool"), PasswordSource.of(Map.of()));
+    poolKey = Key.loadOrCreate(folder.resolve("pool/keys/pool"), PasswordSource.of(Map.of()));
     Key consumer = Key.generate();
     pool = launchPool();
     try {
@@ -256,8 +257,10 @@ final class Fleet implements AutoCloseable {
           earners.add(record.provider());
         });
     long earned = 0;
-    for (Address earner : earners) {
-      earned += client.account(Optional.of(earner)).balance();
+    try (PoolClient operator = PoolClient.connect(target, poolKey, PoolClient.Role.OPERATOR)) {
+      for (Address earner : earners) {
+        earned += operator.account(Optional.of(earner)).balance();
+      }
     }
     return new Books(sums[0], sums[1], sums[2], earned);
   }

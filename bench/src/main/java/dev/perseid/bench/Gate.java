@@ -2,8 +2,11 @@ package dev.perseid.bench;
 
 import dev.perseid.core.Blob;
 import dev.perseid.core.Hash;
-import dev.perseid.core.Model;
 import dev.perseid.core.ModelTask;
+import dev.perseid.inference.BrokenModelException;
+import dev.perseid.inference.Manifest;
+import dev.perseid.inference.ModelDescription;
+import dev.perseid.inference.ModelFile;
 import dev.perseid.node.PoolClient;
 import dev.perseid.node.PoolFailure;
 import java.io.Closeable;
@@ -14,6 +17,7 @@ import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -208,40 +212,35 @@ record Gate(
     }
   }
 
-  private static void publish(PoolClient author) throws PoolFailure {
-    Blob config = upload(author, "{\"about\":\"a model that computes nothing\"}");
-    Blob card = upload(author, "It answers at once, always the same.");
-    Blob manifest =
-        upload(
-            author,
-            """
-            {"schemaVersion":2,"config":{"mediaType":"application/json","digest":"sha256:%s",\
-            "size":%d},"layers":[{"mediaType":"text/markdown","digest":"sha256:%s","size":%d,\
-            "annotations":{"org.opencontainers.image.title":"README.md"}}]}\
-            """
-                .formatted(
-                    config.hash().hex(), config.sizeBytes(), card.hash().hex(), card.sizeBytes()));
-    author.publish(
-        new Model(
-            author.self(),
-            MODEL,
-            "1",
-            manifest.hash(),
-            ModelTask.CHAT,
-            "api",
-            "f32",
-            1_000,
-            8_192,
-            "Apache-2.0",
-            0,
-            1));
-  }
-
-  private static Blob upload(PoolClient author, String text) throws PoolFailure {
-    byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
-    Blob blob = new Blob(Hash.sha256(bytes), bytes.length);
-    author.upload(blob, PoolClient.Content.of(bytes), _ -> {});
-    return blob;
+  private static void publish(PoolClient author) throws IOException, PoolFailure {
+    byte[] card = "It answers at once, always the same.".getBytes(StandardCharsets.UTF_8);
+    String title = "card.md";
+    Manifest manifest;
+    try {
+      manifest =
+          Manifest.of(
+              new ModelDescription(
+                  MODEL,
+                  "1",
+                  ModelTask.CHAT,
+                  "api",
+                  "f32",
+                  1_000,
+                  8_192,
+                  "Apache-2.0",
+                  "a model that computes nothing",
+                  0,
+                  Instant.EPOCH),
+              List.of(
+                  new ModelFile(
+                      title, ModelFile.mediaType(title), Hash.sha256(card), card.length)));
+    } catch (BrokenModelException e) {
+      throw new IOException(e);
+    }
+    for (byte[] part : List.of(card, manifest.config(), manifest.bytes())) {
+      author.upload(new Blob(Hash.sha256(part), part.length), PoolClient.Content.of(part), _ -> {});
+    }
+    author.publish(manifest.toModel(author.self(), 1));
   }
 
   private static Optional<Gate> started(Gate gate, Path log, Printout report)

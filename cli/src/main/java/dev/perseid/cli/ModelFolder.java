@@ -78,7 +78,7 @@ final class ModelFolder {
     }
     String name = yaml.toString();
     Fields fields = Fields.of(name, JobReader.root(name, JobReader.text(yaml)), "a model", KEYS);
-    Path folder = yaml.toAbsolutePath().getParent();
+    Path folder = yaml.toAbsolutePath().normalize().getParent();
     if (folder == null) {
       throw new BadInput(yaml + " is in no folder");
     }

@@ -51,7 +51,11 @@ class DemoTest {
         .contains("all 5 result files equal those of a plain single-process run, byte for byte")
         .contains("== critical path")
         .contains("paid = earned, to the microcredit")
-        .contains("225 receipts verified");
+        .contains("225 receipts verified")
+        .contains("The capital of Norway is Oslo.")
+        .contains("by office")
+        .contains("tokens and 1 row")
+        .contains("receipts of requests verified");
     assertThat(leftovers()).isEqualTo(before);
     assertThat(ProcessHandle.current().descendants().filter(DemoTest::isProvider)).isEmpty();
     assertThat(VerifyCommand.receipts(folder.resolve("results/receipts.jsonl"))).hasSize(225);

@@ -231,9 +231,14 @@ public record ServedModel(
         model, source, price, parallel, contextTokens, threads, policy, region, false);
   }
 
-  /// Where the pool may call the server itself; empty: nowhere.
-  String endpoint() {
-    return source instanceof Source.Server s && s.direct() ? s.url().toString() : "";
+  /// Where the pool may call the server itself, with the model's name there as the URL's fragment;
+  /// empty: nowhere.
+  ///
+  /// @param listed the model's name in the pool, which the server knows it by unless told otherwise
+  String endpoint(String listed) {
+    return source instanceof Source.Server s && s.direct()
+        ? s.url() + "#" + s.upstream().orElse(listed)
+        : "";
   }
 
   private static boolean inRange(OptionalInt value, int least, int most) {

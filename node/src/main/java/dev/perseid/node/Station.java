@@ -92,7 +92,7 @@ final class Station implements AutoCloseable {
         served.contextTokens().orElse(model.contextTokens()),
         served.policy(),
         sealKey,
-        served.endpoint(),
+        served.endpoint(model.name()),
         madeUs);
   }
 

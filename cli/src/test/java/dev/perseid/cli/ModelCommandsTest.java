@@ -1,0 +1,207 @@
+package dev.perseid.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.perseid.node.PoolConfig;
+import dev.perseid.node.PoolNode;
+import dev.perseid.node.ProviderConfig;
+import dev.perseid.node.ProviderNode;
+import dev.perseid.node.ServedModel;
+import dev.perseid.settle.Key;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/// The commands about models, against a real pool and a provider that serves a real one.
+class ModelCommandsTest {
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final String CHAT = "../examples/models/tiny-chat/q8_0";
+
+  @TempDir static Path folder;
+  private static PoolNode pool;
+  private static ProviderNode provider;
+
+  @TempDir Path here;
+
+  private record Ran(int exit, String out, String err) {
+    JsonNode json() throws IOException {
+      return JSON.readTree(out);
+    }
+  }
+
+  @BeforeAll
+  static void start() throws Exception {
+    Home home = Home.of(environment());
+    Key key = home.key("pool");
+    pool =
+        PoolNode.start(PoolConfig.usual(folder.resolve("pool"), key).withWelcome(1_000_000_000));
+    assertThat(good("model", "publish", CHAT).out).contains("published perseid/tiny-chat:1.0.0");
+    provider =
+        ProviderNode.start(
+            ProviderConfig.of(
+                    home.key("provider"),
+                    ProviderConfig.PoolAt.of("127.0.0.1", pool.port(), key.address()),
+                    folder.resolve("provider"))
+                .unmeasured()
+                .isolationPreferred()
+                .withModels(List.of(ServedModel.of("perseid/tiny-chat"))),
+            line -> {});
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
+    while (!ready()) {
+      assertThat(System.nanoTime()).as("the deadline").isLessThan(deadline);
+    }
+  }
+
+  private static boolean ready() throws IOException {
+    JsonNode offers = good("model", "show", "perseid/tiny-chat", "--json").json().path("offers");
+    return offers.path(0).path("reachable").asBoolean();
+  }
+
+  @AfterAll
+  static void stop() throws IOException {
+    provider.close();
+    pool.close();
+  }
+
+  private static Map<String, String> environment() {
+    return Map.of("PERSEID_HOME", folder.resolve("home").toString());
+  }
+
+  private static Ran perseid(String... args) {
+    List<String> all = new ArrayList<>(List.of(args));
+    all.add("--pool=127.0.0.1:" + pool.port() + "@" + pool.address());
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    ByteArrayOutputStream err = new ByteArrayOutputStream();
+    int exit =
+        Main.run(
+            new Screen(
+                new PrintStream(out, true, StandardCharsets.UTF_8),
+                new PrintStream(err, true, StandardCharsets.UTF_8),
+                false),
+            environment(),
+            all.toArray(String[]::new));
+    Ran ran =
+        new Ran(exit, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
+    assertThat(ran.err + ran.out)
+        .doesNotContain("\tat dev.perseid")
+        .doesNotContain("this is a bug");
+    return ran;
+  }
+
+  private static Ran good(String... args) {
+    Ran ran = perseid(args);
+    assertThat(ran.exit).as("%s: %s%s", List.of(args), ran.out, ran.err).isZero();
+    return ran;
+  }
+
+  @Test
+  void aQuestionIsAnsweredAndProved() throws Exception {
+    String[] question = {
+      "ask", "perseid/tiny-chat", "What is the capital of Norway?", "--temperature", "0"
+    };
+    assertThat(good(question).out).contains("Oslo");
+    List<String> asJson = new ArrayList<>(List.of(question));
+    asJson.add("--json");
+    JsonNode answer = good(asJson.toArray(String[]::new)).json();
+    assertThat(answer.get("text").asText()).contains("Oslo");
+    assertThat(answer.get("charge_microcredits").asLong()).isPositive();
+    asJson.add("--sealed");
+    JsonNode sealed = good(asJson.toArray(String[]::new)).json();
+    assertThat(sealed.get("text").asText()).isEqualTo(answer.get("text").asText());
+
+    String id = answer.get("request").asText();
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+    while (!perseid("records", "requests", "--each").out.contains(id)) {
+      assertThat(System.nanoTime()).as("the deadline").isLessThan(deadline);
+    }
+    Path receipts = here.resolve("receipts.jsonl");
+    good("receipts", "requests", "--out", receipts.toString());
+    assertThat(Files.readString(receipts)).contains(id);
+    assertThat(good("verify", receipts.toString()).out).contains("verified");
+  }
+
+  @Test
+  void aModelIsFoundFetchedAndPublishedOnce() throws Exception {
+    assertThat(good("model", "list").out).contains("perseid/tiny-chat:1.0.0").contains("gguf q8_0");
+    assertThat(good("model", "list", "tiny", "chat").out).contains("perseid/tiny-chat");
+    assertThat(good("model", "list", "nowhere").out).contains("no model has all of these words");
+    assertThat(good("model", "show", "perseid/tiny-chat").out).contains("ready").contains("5 %");
+    assertThat(good("model", "publish", CHAT).out).contains("is published already");
+    Path fetched = here.resolve("fetched");
+    good("model", "fetch", "perseid/tiny-chat", fetched.toString());
+    assertThat(fetched.resolve("tiny-chat-q8_0.gguf"))
+        .hasSameBinaryContentAs(Path.of(CHAT, "tiny-chat-q8_0.gguf"));
+  }
+
+  @Test
+  void aModelIsWithdrawnByItsAuthorOnly() throws Exception {
+    Files.writeString(here.resolve("a.txt"), "a card");
+    Files.writeString(
+        here.resolve("perseid-model.yaml"),
+        "name: me/api\nversion: 1\ntask: chat\nformat: api\nlicence: MIT\ncard: a.txt\n");
+    good("model", "publish", here.toString());
+    assertThat(perseid("model", "withdraw", "me/api:1", "--key", "stranger").exit)
+        .isEqualTo(Exit.REFUSED);
+    assertThat(perseid("model", "withdraw", "me/api").err).contains("NAME:VERSION");
+    assertThat(good("model", "withdraw", "me/api:1").out).contains("withdrawn");
+    assertThat(good("model", "list", "me/api").out).doesNotContain("me/api:1");
+    assertThat(good("model", "list", "me/api", "--all").out).contains("withdrawn");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          nam: x                                       | 1:1 | has no key 'nam'
+          name: me/x\\nversion: 1\\ntask: sing          | 3:7 | write chat, embed or predict
+          name: me/x\\nversion: 1\\ntask: chat           | 1:1 | needs 'format'
+          name: me/x\\nversion: 1\\ntask: chat\\nformat: gguf\\nlicence: MIT\\nfiles: [no.gguf] | 6:9 | no file 'no.gguf'
+          name: me/x\\nversion: 1\\ntask: chat\\nformat: gguf\\nlicence: MIT | 1:1 | has files
+          """)
+  void aWrongFolderIsRefusedWithThePlace(String yaml, String place, String why) throws Exception {
+    Files.writeString(here.resolve("perseid-model.yaml"), yaml.replace("\\n", "\n") + "\n");
+    Ran ran = perseid("model", "publish", here.toString());
+    assertThat(ran.exit).isEqualTo(Exit.USAGE);
+    assertThat(ran.err).contains("perseid-model.yaml:" + place).contains(why);
+  }
+
+  @Test
+  void whatCannotBeAskedIsExplained() {
+    Ran unknown = perseid("ask", "perseid/tiny-chart", "hello");
+    assertThat(unknown.exit).isEqualTo(Exit.USAGE);
+    assertThat(unknown.err).contains("did you mean 'perseid/tiny-chat'?");
+    assertThat(perseid("ask", "perseid/tiny-chat", "hello", "--max-tokens", "0").err)
+        .contains("--max-tokens");
+    assertThat(perseid("model", "publish", here.resolve("nowhere").toString()).err)
+        .contains("nowhere");
+    assertThat(perseid("gateway", "--port", "70000").err).contains("--port");
+  }
+
+  @Test
+  void keysAreMadeListedAndRevoked() throws Exception {
+    Ran made = good("key", "make", "laptop");
+    String key = made.out.strip();
+    assertThat(key).matches("sk-perseid-[A-Za-z0-9_-]{43}");
+    assertThat(made.err).contains("shown only now");
+    assertThat(good("key", "list").out).contains("laptop").doesNotContain(key);
+    assertThat(perseid("key", "revoke", "nothing").err).contains("no such key");
+    assertThat(good("key", "revoke", key).out).contains("revoked").contains("laptop");
+    assertThat(good("key", "list", "--json").json()).isEmpty();
+  }
+}

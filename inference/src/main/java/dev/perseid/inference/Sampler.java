@@ -83,8 +83,7 @@ public final class Sampler {
       // A token wins only if -log(u) < exp(-need), and -log(u) is never below 1 - u: so most of
       // them are done with before two exact logarithms. The factor is for the rounding.
       double need = most - logits[i] / t;
-      if (need > 0
-          && 1 - uniform(seed, position, i) > Exp.of((float) -need) * 1.0001) {
+      if (need > 0 && 1 - uniform(seed, position, i) > Exp.of((float) -need) * 1.0001) {
         continue;
       }
       double score = logits[i] / t + noise(seed, position, i);

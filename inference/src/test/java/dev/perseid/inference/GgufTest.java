@@ -39,7 +39,9 @@ class GgufTest {
     Random dice = new Random(SEED);
     for (int i = 0; i < 150; i++) {
       int length = dice.nextInt(whole.length - 32);
-      assertThat(load(Arrays.copyOf(whole, length))).as("seed %d, %d bytes", SEED, length).isFalse();
+      assertThat(load(Arrays.copyOf(whole, length)))
+          .as("seed %d, %d bytes", SEED, length)
+          .isFalse();
     }
   }
 

@@ -139,7 +139,8 @@ final class GgufWriter {
       tokens.add(String.format("<0x%02X>", b));
       types.add(6);
     }
-    for (String word : List.of("\u2581", "h", "i", "hi", "\u2581hi", "t", "e", "r", "er", "\u2581t")) {
+    for (String word :
+        List.of("\u2581", "h", "i", "hi", "\u2581hi", "t", "e", "r", "er", "\u2581t")) {
       tokens.add(word);
       types.add(1);
     }

@@ -55,8 +55,7 @@ class TextStreamTest {
     text.append(calls.end());
     assertThat(text.toString()).isEqualTo("Wait <b> ");
     assertThat(calls.calls())
-        .containsExactly(
-            new ToolCalls.Call("a", "{\"x\":1}"), new ToolCalls.Call("b", "{}"));
+        .containsExactly(new ToolCalls.Call("a", "{\"x\":1}"), new ToolCalls.Call("b", "{}"));
   }
 
   @Test

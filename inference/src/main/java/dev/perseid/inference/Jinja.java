@@ -363,9 +363,7 @@ final class Jinja {
   }
 
   private List<Node> block() throws TemplateException {
-    if (++depth > EngineLimits.MOST_TEMPLATE_DEPTH) {
-      throw new TemplateException("the template nests too deeply");
-    }
+    deeper();
     List<Node> out = new ArrayList<>();
     while (true) {
       Token t = peek();
@@ -392,6 +390,12 @@ final class Jinja {
     }
     depth--;
     return out;
+  }
+
+  private void deeper() throws TemplateException {
+    if (++depth > EngineLimits.MOST_TEMPLATE_DEPTH) {
+      throw new TemplateException("the template nests too deeply");
+    }
   }
 
   private Node statement(String word) throws TemplateException {
@@ -613,9 +617,7 @@ final class Jinja {
   }
 
   private Expr expr() throws TemplateException {
-    if (++depth > EngineLimits.MOST_TEMPLATE_DEPTH) {
-      throw new TemplateException("the template nests too deeply");
-    }
+    deeper();
     Expr value = or();
     while (eat("if")) {
       Expr test = or();
@@ -657,7 +659,9 @@ final class Jinja {
 
   private Expr not() throws TemplateException {
     if (eat("not")) {
+      deeper();
       Expr inner = not();
+      depth--;
       return scope -> !truth(inner.eval(scope));
     }
     return comparison();
@@ -795,14 +799,19 @@ final class Jinja {
 
   private Expr unary() throws TemplateException {
     if (eat("-")) {
+      deeper();
       Expr inner = unary();
+      depth--;
       return scope -> {
         Object v = inner.eval(scope);
         return v instanceof Long n ? (Object) (-n) : (Object) (-number(v));
       };
     }
     if (eat("+")) {
-      return unary();
+      deeper();
+      Expr inner = unary();
+      depth--;
+      return inner;
     }
     return filtered();
   }

@@ -48,8 +48,7 @@ class ModelCommandsTest {
   static void start() throws Exception {
     Home home = Home.of(environment());
     Key key = home.key("pool");
-    pool =
-        PoolNode.start(PoolConfig.usual(folder.resolve("pool"), key).withWelcome(1_000_000_000));
+    pool = PoolNode.start(PoolConfig.usual(folder.resolve("pool"), key).withWelcome(1_000_000_000));
     assertThat(good("model", "publish", CHAT).out).contains("published perseid/tiny-chat:1.0.0");
     provider =
         ProviderNode.start(

@@ -58,7 +58,7 @@ final class ServedModelTest {
     assertThat(all.policy()).isEqualTo(DataPolicy.COLLECTS);
     assertThat(all.price().perMillionRequests()).isEqualTo(5);
     assertThat(all.sealed()).isFalse();
-    assertThat(all.endpoint("x")).startsWith("http://10.0.0.1:8000/v1#");
+    assertThat(all.endpoint("x")).isEqualTo("http://10.0.0.1:8000/v1#x");
   }
 
   @Test

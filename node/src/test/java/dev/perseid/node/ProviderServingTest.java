@@ -694,7 +694,7 @@ final class ProviderServingTest {
         m.from(
             new ServedModel.Source.Server(
                 URI.create("http://127.0.0.1:9/v1"), Optional.empty(), Optional.empty(), true)));
-    assertThat(offer.endpoint()).isEqualTo("http://127.0.0.1:9/v1");
+    assertThat(offer.endpoint()).isEqualTo("http://127.0.0.1:9/v1#me/tiny");
     Claim claim = Claim.tokens(1_000, 200, 500);
     Proto.ModelOrder unseen = market.order(offered, offerHash).build();
     ExecutionRecord record = record(unseen, claim, Outcome.DONE, "", List.of());

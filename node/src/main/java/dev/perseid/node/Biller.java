@@ -186,7 +186,10 @@ final class Biller {
     }
     Sent bill = found.get();
     if (answer.getSignature().isEmpty()) {
-      alone(bill, "the provider does not agree: " + PoolMarket.line(answer.getReason()));
+      alone(
+          bill,
+          "the provider does not agree: "
+              + InferenceParts.line(answer.getReason(), MarketLimits.SHOWN_CHARS));
       return;
     }
     String signature;

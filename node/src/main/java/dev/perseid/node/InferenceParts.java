@@ -64,11 +64,19 @@ final class InferenceParts {
     return present && value >= 0 ? OptionalLong.of(value) : OptionalLong.empty();
   }
 
-  private static String line(String text, int most) {
+  /// Somebody else's text as one line that a message or a record can have: no control characters,
+  /// no half of a surrogate pair.
+  ///
+  /// @param most code points at most
+  static String line(String text, int most) {
     StringBuilder out = new StringBuilder();
     text.codePoints()
         .limit(most)
-        .map(c -> Character.isISOControl(c) ? ' ' : c)
+        .map(c ->
+            Character.isISOControl(c)
+                    || (c >= Character.MIN_SURROGATE && c <= Character.MAX_SURROGATE)
+                ? ' '
+                : c)
         .forEach(out::appendCodePoint);
     return out.toString();
   }

@@ -102,5 +102,8 @@ public final class MarketLimits {
   /// How long a provider may take to answer a request of the Open Inference Protocol over gRPC.
   public static final long INFER_MS = 120_000;
 
+  /// Characters of somebody's word that a message of the pool repeats.
+  public static final int SHOWN_CHARS = 200;
+
   private MarketLimits() {}
 }

@@ -286,7 +286,8 @@ final class PlacedOrder implements Answer {
                   : OptionalLong.of(order.assignedUs() + (firstNs - placedNs) / 1_000),
               OptionalLong.of(endUs));
     }
-    String reason = failure == null ? "" : line(failure.message());
+    String reason =
+        failure == null ? "" : InferenceParts.line(failure.message(), Limits.REASON_CHARS / 2);
     Blob answer = bytes == 0 ? Blob.EMPTY : new Blob(Hash.of(digest.digest()), bytes);
     return new Served(
         outcome,
@@ -318,15 +319,5 @@ final class PlacedOrder implements Answer {
       case BUSY, BROKEN, TIMEOUT -> Outcome.PROVIDER_FAILED;
       case CANCELLED -> Outcome.CANCELLED;
     };
-  }
-
-  private static String line(String message) {
-    StringBuilder out = new StringBuilder();
-    message
-        .codePoints()
-        .limit(Limits.REASON_CHARS / 2)
-        .map(c -> Character.isISOControl(c) || (c >= 0xD800 && c <= 0xDFFF) ? ' ' : c)
-        .forEach(out::appendCodePoint);
-    return out.toString();
   }
 }

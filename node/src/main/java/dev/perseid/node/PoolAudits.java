@@ -29,7 +29,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.atomic.AtomicLong;
 
 /// Reads some of the answers of language models again, with the pool's own copy of the weights, to
 /// find providers that serve another model than they sell or count what was not there
@@ -104,7 +103,6 @@ final class PoolAudits implements Closeable {
   private final Map<Suspect, Suspicion> suspicions = new ConcurrentHashMap<>();
   private final LinkedHashMap<Hash, Optional<Reference>> references =
       new LinkedHashMap<>(16, 0.75f, true);
-  private final AtomicLong passedOver = new AtomicLong();
   private final Thread thread;
   private volatile boolean closing;
 
@@ -138,8 +136,8 @@ final class PoolAudits implements Closeable {
   void answered(Answered a) {
     boolean drawn =
         draw.check(a.request.id(), policy, suspicion(a.suspect).verdict()) == AuditDraw.Check.READ;
-    if (drawn && suspicions.size() < MarketLimits.SUSPECTS && !jobs.offer(a)) {
-      passedOver.incrementAndGet();
+    if (drawn && suspicions.size() < MarketLimits.SUSPECTS) {
+      boolean _ = jobs.offer(a);
     }
   }
 

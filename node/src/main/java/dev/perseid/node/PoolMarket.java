@@ -47,7 +47,7 @@ import java.util.concurrent.locks.LockSupport;
 
 /// The pool as a market for inference: places requests with providers, meters the answers, has them
 /// signed, recorded and paid. What is listed, offered, owned and owed is in the core's state; here
-/// is what runs now. Safe for any thread; nothing but [#refresh] blocks.
+/// is what runs now. Safe for any thread; nothing but [#refresh] and [#refreshKeys] blocks.
 final class PoolMarket implements Market, Closeable {
   /// Opens a provider's own server, where the pool may call it itself.
   interface DirectCall {
@@ -85,10 +85,7 @@ final class PoolMarket implements Market, Closeable {
   record Listed(List<ModelView> models, Map<Address, String> names, Map<Hash, String> signatures) {}
 
   private record Snapshot(
-      List<ModelView> models,
-      List<SignedModelOffer> offers,
-      List<ProviderView> providers,
-      List<ApiKeyView> keys) {}
+      List<ModelView> models, List<SignedModelOffer> offers, List<ProviderView> providers) {}
 
   PoolMarket(
       Address self,
@@ -119,6 +116,7 @@ final class PoolMarket implements Market, Closeable {
     for (Address owner : mill.ask(Pool::tabs)) {
       mill.command(new Command.EmptyTab(owner));
     }
+    refreshKeys();
     refresh();
     thread.start();
   }
@@ -153,13 +151,7 @@ final class PoolMarket implements Market, Closeable {
   /// Reads the core's state again. Blocks until it answers.
   synchronized void refresh() throws PoolMill.Unavailable {
     Snapshot now =
-        mill.ask(pool ->
-            new Snapshot(pool.models(), pool.modelOffers(), pool.providers(), pool.apiKeys(null)));
-    Map<Hash, Caller> callers = new HashMap<>();
-    for (ApiKeyView k : now.keys()) {
-      callers.put(k.keyHash(), new Caller(k.account(), k.keyHash().hex().substring(0, 16)));
-    }
-    keys = callers;
+        mill.ask(pool -> new Snapshot(pool.models(), pool.modelOffers(), pool.providers()));
     Map<Address, String> names = new HashMap<>();
     for (ProviderView p : now.providers()) {
       Address address = p.offer().provider();
@@ -176,6 +168,15 @@ final class PoolMarket implements Market, Closeable {
     }
     listed = new Listed(now.models(), names, signatures);
     list(now);
+  }
+
+  /// Reads the API keys again: to be called when one was made or revoked, which is here only.
+  synchronized void refreshKeys() throws PoolMill.Unavailable {
+    Map<Hash, Caller> callers = new HashMap<>();
+    for (ApiKeyView k : mill.ask(pool -> pool.apiKeys(null))) {
+      callers.put(k.keyHash(), new Caller(k.account(), k.keyHash().hex().substring(0, 16)));
+    }
+    keys = callers;
   }
 
   private void list(Snapshot now) {
@@ -474,16 +475,6 @@ final class PoolMarket implements Market, Closeable {
   /// A provider has answered a bill.
   void signed(ServingStream stream, Proto.BillSignature answer) {
     biller.signed(stream.provider, answer);
-  }
-
-  /// A text of a provider, fit for a record.
-  static String line(String text) {
-    StringBuilder out = new StringBuilder();
-    text.codePoints()
-        .limit(200)
-        .map(c -> Character.isISOControl(c) || (c >= 0xD800 && c <= 0xDFFF) ? ' ' : c)
-        .forEach(out::appendCodePoint);
-    return out.toString();
   }
 
   @Override

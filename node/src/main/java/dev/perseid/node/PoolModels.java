@@ -53,9 +53,8 @@ final class PoolModels extends ModelsGrpc.ModelsImplBase {
   }
 
   private void execute(Command command) throws PoolMill.Unavailable, PoolJobs.Denied {
-    switch (mill.command(command)) {
-      case PoolLoop.Reply.Done _ -> market.refresh();
-      case PoolLoop.Reply.Refused(Rejection why) -> throw new PoolJobs.Denied(why);
+    if (mill.command(command) instanceof PoolLoop.Reply.Refused(Rejection why)) {
+      throw new PoolJobs.Denied(why);
     }
   }
 
@@ -94,6 +93,7 @@ final class PoolModels extends ModelsGrpc.ModelsImplBase {
             throw denied(Rejection.Code.INVALID, String.valueOf(e.getMessage()));
           }
           execute(new Command.PublishModel(model, hash, signature));
+          market.refresh();
           publish(model, files);
           PoolJobs.reply(out, Proto.PublishReply.getDefaultInstance());
         });
@@ -169,6 +169,7 @@ final class PoolModels extends ModelsGrpc.ModelsImplBase {
                   Translation.hash(request.getManifest(), "manifest"),
                   caller.caller,
                   caller.role == Sessions.Role.OPERATOR));
+          market.refresh();
           PoolJobs.reply(out, Proto.WithdrawReply.getDefaultInstance());
         });
   }
@@ -271,6 +272,7 @@ final class PoolModels extends ModelsGrpc.ModelsImplBase {
                   caller.caller,
                   Translation.hash(request.getKeyHash(), "key_hash"),
                   request.getName()));
+          market.refreshKeys();
           PoolJobs.reply(out, Proto.MakeKeyReply.getDefaultInstance());
         });
   }
@@ -307,6 +309,7 @@ final class PoolModels extends ModelsGrpc.ModelsImplBase {
                   Translation.hash(request.getKeyHash(), "key_hash"),
                   caller.caller,
                   caller.role == Sessions.Role.OPERATOR));
+          market.refreshKeys();
           PoolJobs.reply(out, Proto.RevokeKeyReply.getDefaultInstance());
         });
   }

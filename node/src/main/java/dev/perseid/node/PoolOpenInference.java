@@ -186,8 +186,10 @@ final class PoolOpenInference extends GRPCInferenceServiceGrpc.GRPCInferenceServ
       throw Status.NOT_FOUND
           .withDescription(
               "there is no model '"
-                  + PoolMarket.line(name)
-                  + (version.isEmpty() ? "" : ":" + PoolMarket.line(version))
+                  + InferenceParts.line(name, MarketLimits.SHOWN_CHARS)
+                  + (version.isEmpty()
+                      ? ""
+                      : ":" + InferenceParts.line(version, MarketLimits.SHOWN_CHARS))
                   + "' in this pool: `perseid model list` shows those that there are")
           .asRuntimeException();
     }

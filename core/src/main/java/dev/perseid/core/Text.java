@@ -53,13 +53,18 @@ public final class Text {
 
   /// The text in quotes for a message: one line, cut where it is long.
   static String quote(String text) {
-    StringBuilder out = new StringBuilder("'");
-    int end = Math.min(text.length(), QUOTED_CHARS);
+    return "'" + shown(text, QUOTED_CHARS) + "'";
+  }
+
+  /// Somebody's word in a message: one line, cut after `max` characters.
+  public static String shown(String text, int max) {
+    StringBuilder out = new StringBuilder();
+    int end = Math.min(text.length(), max);
     for (int i = 0; i < end; i++) {
       char c = text.charAt(i);
       out.append(Character.isISOControl(c) || Character.isSurrogate(c) ? '?' : c);
     }
-    return out.append(end < text.length() ? "...'" : "'").toString();
+    return end < text.length() ? out.append("...").toString() : out.toString();
   }
 
   /// The text, cut to `max` characters without splitting a surrogate pair.

@@ -1,5 +1,6 @@
 package dev.perseid.gateway;
 
+import dev.perseid.core.Text;
 import dev.perseid.inference.Failure;
 import java.util.OptionalLong;
 
@@ -115,13 +116,7 @@ final class Problem extends Exception {
 
   /// A client's word in a message: bounded, without control characters.
   static String shown(String word) {
-    StringBuilder out = new StringBuilder();
-    int end = Math.min(word.length(), GatewayLimits.SHOWN_CHARS);
-    for (int i = 0; i < end; i++) {
-      char c = word.charAt(i);
-      out.append(Character.isISOControl(c) || Character.isSurrogate(c) ? '?' : c);
-    }
-    return end < word.length() ? out.append("...").toString() : out.toString();
+    return Text.shown(word, GatewayLimits.SHOWN_CHARS);
   }
 
   Kind kind() {

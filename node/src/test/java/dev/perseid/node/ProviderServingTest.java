@@ -584,41 +584,30 @@ final class ProviderServingTest {
         .contains("400 completion tokens of 500");
     assertThat(disagreement(r -> rebilled(r, more, offer))).contains("no more than 500");
     assertThat(disagreement(r -> rebilled(r, cached, offer))).contains("900 cached tokens");
-    ModelOffer cheaper =
-        new ModelOffer(
-            offer.provider(),
-            offer.model(),
-            offer.region(),
-            offer.quantisation(),
-            offer.backend(),
-            new TokenPrice(1, 1, 1, 1, 1),
-            offer.royaltyPermille(),
-            offer.poolPermille(),
-            offer.parallel(),
-            offer.contextTokens(),
-            offer.policy(),
-            offer.sealKey(),
-            offer.endpoint(),
-            offer.madeUs());
+    ModelOffer cheaper = terms(offer, new TokenPrice(1, 1, 1, 1, 1), offer.poolPermille());
     Claim claim = Claim.tokens(1_000, 200, 500);
     assertThat(disagreement(r -> rebilled(r, claim, cheaper))).contains("by the offer it is 2820");
-    ModelOffer greedy =
-        new ModelOffer(
-            offer.provider(),
-            offer.model(),
-            offer.region(),
-            offer.quantisation(),
-            offer.backend(),
-            offer.price(),
-            offer.royaltyPermille(),
-            400,
-            offer.parallel(),
-            offer.contextTokens(),
-            offer.policy(),
-            offer.sealKey(),
-            offer.endpoint(),
-            offer.madeUs());
+    ModelOffer greedy = terms(offer, offer.price(), 400);
     assertThat(disagreement(r -> rebilled(r, claim, greedy))).contains("not divided");
+  }
+
+  /// The offer with another price and another part for the pool.
+  private static ModelOffer terms(ModelOffer offer, TokenPrice price, int poolPermille) {
+    return new ModelOffer(
+        offer.provider(),
+        offer.model(),
+        offer.region(),
+        offer.quantisation(),
+        offer.backend(),
+        price,
+        offer.royaltyPermille(),
+        poolPermille,
+        offer.parallel(),
+        offer.contextTokens(),
+        offer.policy(),
+        offer.sealKey(),
+        offer.endpoint(),
+        offer.madeUs());
   }
 
   /// The record with other counts, or as under other terms.
@@ -700,22 +689,7 @@ final class ProviderServingTest {
     ExecutionRecord record = record(unseen, claim, Outcome.DONE, "", List.of());
     bill(record);
     assertThat(market.signature().getReason()).isEmpty();
-    ModelOffer cheaper =
-        new ModelOffer(
-            offer.provider(),
-            offer.model(),
-            offer.region(),
-            offer.quantisation(),
-            offer.backend(),
-            new TokenPrice(1, 1, 1, 1, 1),
-            offer.royaltyPermille(),
-            offer.poolPermille(),
-            offer.parallel(),
-            offer.contextTokens(),
-            offer.policy(),
-            offer.sealKey(),
-            offer.endpoint(),
-            offer.madeUs());
+    ModelOffer cheaper = terms(offer, new TokenPrice(1, 1, 1, 1, 1), offer.poolPermille());
     bill(rebilled(record, claim, cheaper));
     assertThat(market.signature().getReason()).contains("by the offer it is 2820");
   }

@@ -163,6 +163,9 @@ final class Fleet implements AutoCloseable {
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.add("--enable-native-access=ALL-UNNAMED");
     command.add("--sun-misc-unsafe-memory-access=allow");
+    // As the launcher does for pools and providers.
+    command.add("--add-modules");
+    command.add("jdk.incubator.vector");
     command.addAll(flags);
     command.add("-cp");
     command.add(System.getProperty("java.class.path"));

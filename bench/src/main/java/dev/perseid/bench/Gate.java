@@ -258,14 +258,14 @@ record Gate(
     return Optional.empty();
   }
 
-  /// Processor time of its processes so far, in seconds.
-  double cpuS() throws IOException {
-    double sum = 0;
+  /// Processor time so far, in seconds, of each of its processes.
+  List<Double> cpuS() throws IOException {
+    List<Double> seconds = new ArrayList<>();
     for (Process process : processes) {
       CpuTime time = CpuTime.of(process.pid());
-      sum += time.own() + time.children();
+      seconds.add(time.own() + time.children());
     }
-    return sum;
+    return seconds;
   }
 
   /// Memory that its processes hold now, MiB.

@@ -20,7 +20,7 @@ public final class Main {
       perseid bench latency [--jobs 500]
       perseid bench restart [--records 1000000] [--repetitions 3]
       perseid bench micro
-      perseid bench gateway [--rounds 3] [--only direct,nginx,portkey,perseid,relayed]
+      perseid bench gateway [--rounds 3] [--only direct,nginx,portkey,perseid,relayed] [--streams yes|no]
       perseid bench audit [--model published.gguf] [--finer unquantised.gguf] [--runs 40] [--tokens 1000]
 
       --pool-flags and --provider-flags hand JVM options, separated by spaces, to those processes.
@@ -93,6 +93,7 @@ public final class Main {
                   report,
                   number(options, "rounds", 3),
                   List.of(options.getOrDefault("only", Passage.USUAL).split(",", -1)),
+                  options.getOrDefault("streams", "yes").equals("yes"),
                   poolFlags,
                   providerFlags)
               .run(folder, home);

@@ -24,14 +24,17 @@ final class Passage {
   private static final int MANY_TOKENS_PER_S = 20;
   private static final int SHORT_MS = 2_000;
   private static final int LONG_MS = 3_000;
+  private static final int WARM_MS = 60_000;
   private static final int ANSWER_TOKENS = 40;
   private static final int START_S = 30;
   private static final int RECORDED_S = 30;
 
   /// What one round says of one gate.
+  ///
+  /// @param cpuUs for a whole answer, of each process of the gate
   record Round(
       Crowd.Tally closed,
-      double cpuUs,
+      List<Double> cpuUs,
       Crowd.Tally open,
       Crowd.Tally paced,
       Crowd.Tally poured,
@@ -68,20 +71,24 @@ final class Passage {
   private final Printout report;
   private final int rounds;
   private final List<String> only;
+  private final boolean streams;
   private final List<String> poolFlags;
   private final List<String> providerFlags;
 
   /// @param rounds that count; one more comes before them
   /// @param only names of gates
+  /// @param streams whether streams are measured too, or whole answers only
   Passage(
       Printout report,
       int rounds,
       List<String> only,
+      boolean streams,
       List<String> poolFlags,
       List<String> providerFlags) {
     this.report = report;
     this.rounds = rounds;
     this.only = only;
+    this.streams = streams;
     this.poolFlags = poolFlags;
     this.providerFlags = providerFlags;
   }
@@ -99,7 +106,7 @@ final class Passage {
       }
       for (int round = 0; round <= rounds; round++) {
         for (Course course : courses) {
-          Round measured = measure(course, crowd, tallies);
+          Round measured = measure(course, round == 0 ? WARM_MS : LONG_MS, crowd, tallies);
           if (round > 0) {
             course.rounds.add(measured);
           }
@@ -109,7 +116,8 @@ final class Passage {
                   + course.gate.name()
                   + ": "
                   + Figures.of(measured.closed().perSecond())
-                  + " requests/s");
+                  + " requests/s, CPU us/request by process "
+                  + measured.cpuUs().stream().map(Figures::of).toList());
         }
       }
       for (Course course : courses) {
@@ -215,21 +223,28 @@ final class Passage {
     return tally;
   }
 
-  private Round measure(Course course, Process crowd, BufferedReader tallies) throws IOException {
-    double before = course.gate.cpuS();
+  private Round measure(Course course, int closedMs, Process crowd, BufferedReader tallies)
+      throws IOException {
+    List<Double> before = course.gate.cpuS();
     Crowd.Tally closed =
         ask(
             course,
-            wave(course, Crowd.Kind.CLOSED, LONG_MS, CLOSED_CLIENTS, ANSWER_TOKENS, 0),
+            wave(course, Crowd.Kind.CLOSED, closedMs, CLOSED_CLIENTS, ANSWER_TOKENS, 0),
             crowd,
             tallies);
-    double cpuUs = (course.gate.cpuS() - before) * 1e6 / Math.max(1, closed.done());
+    List<Double> cpuUs = course.gate.cpuS();
+    for (int i = 0; i < cpuUs.size(); i++) {
+      cpuUs.set(i, (cpuUs.get(i) - before.get(i)) * 1e6 / Math.max(1, closed.done()));
+    }
     Crowd.Tally open =
         ask(
             course,
             wave(course, Crowd.Kind.OPEN, LONG_MS, OPEN_PER_S, ANSWER_TOKENS, 0),
             crowd,
             tallies);
+    if (!streams) {
+      return new Round(closed, cpuUs, open, open, open, open, 0);
+    }
     Crowd.Tally paced =
         ask(
             course,
@@ -238,7 +253,7 @@ final class Passage {
             tallies);
     Crowd.Tally poured =
         ask(course, wave(course, Crowd.Kind.STREAMS, SHORT_MS, STREAMS, 1_000, 0), crowd, tallies);
-    double beforeMany = course.gate.cpuS();
+    double beforeMany = sum(course.gate.cpuS());
     int tokens = MANY_TOKENS_PER_S * (LONG_MS + 500) / 1_000;
     Crowd.Tally many =
         ask(
@@ -252,8 +267,13 @@ final class Passage {
                 1_000_000 / MANY_TOKENS_PER_S),
             crowd,
             tallies);
-    double manyCpuUs = (course.gate.cpuS() - beforeMany) * 1e6 / Math.max(1, many.done() * tokens);
+    double manyCpuUs =
+        (sum(course.gate.cpuS()) - beforeMany) * 1e6 / Math.max(1, many.done() * tokens);
     return new Round(closed, cpuUs, open, paced, poured, many, manyCpuUs);
+  }
+
+  private static double sum(List<Double> values) {
+    return values.stream().mapToDouble(value -> value).sum();
   }
 
   private void print(List<Course> courses) {
@@ -271,7 +291,7 @@ final class Passage {
             ">added p99",
             ">resident MiB",
             ">failed");
-    Table streams =
+    Table streamed =
         new Table(
             "streams",
             ">first ms p50",
@@ -289,14 +309,14 @@ final class Passage {
           c.gate.name(),
           Figures.of(rate),
           portkey.map(p -> Figures.ratio(rate, p.median(r -> r.closed().perSecond()))).orElse(""),
-          Figures.of(c.median(Round::cpuUs)),
+          Figures.of(c.median(r -> sum(r.cpuUs()))),
           Figures.of(c.median(r -> r.open().p50Us())),
           direct.map(d -> Figures.of(c.added(d, r -> r.open().p50Us()))).orElse(""),
           Figures.of(c.median(r -> r.open().p99Us())),
           direct.map(d -> Figures.of(c.added(d, r -> r.open().p99Us()))).orElse(""),
           c.residentMib,
           c.failed);
-      streams.row(
+      streamed.row(
           c.gate.name(),
           ms(c.median(r -> r.paced().firstP50Us())),
           ms(c.median(r -> r.paced().firstP99Us())),
@@ -309,7 +329,9 @@ final class Passage {
           Figures.of(c.median(Round::manyCpuUs)));
     }
     report.table(answers);
-    report.table(streams);
+    if (streams) {
+      report.table(streamed);
+    }
     for (Course c : courses) {
       if (c.failed > 0) {
         report.say(c.gate.name() + ": " + c.failed + " requests failed, first: " + c.problem);

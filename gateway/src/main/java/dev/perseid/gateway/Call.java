@@ -2,6 +2,9 @@ package dev.perseid.gateway;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.perseid.inference.Api;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.OptionalLong;
@@ -9,6 +12,9 @@ import java.util.OptionalLong;
 /// A request to a model in canonical form ([Api]), whatever protocol it came in. Its body is a JSON
 /// object whose `model` can be exchanged, because another model may be asked in its stead.
 final class Call {
+  private static final VarHandle LONG =
+      MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
+
   private final Api api;
   private final List<String> models;
   private final byte[] body;
@@ -98,11 +104,17 @@ final class Call {
         affinity);
   }
 
-  /// FNV-1a over a piece of a body: a cheap fingerprint, not one that withstands an attacker.
+  /// FNV-1a over a piece of a body, eight bytes at a time: a cheap fingerprint, not one that
+  /// withstands an attacker.
   static long affinity(byte[] bytes, int from, int to) {
     long hash = 0xcbf29ce484222325L;
     int end = Math.min(to, from + GatewayLimits.AFFINITY_BYTES);
-    for (int i = from; i < end; i++) {
+    int i = from;
+    for (; i + 8 <= end; i += 8) {
+      hash = (hash ^ (long) LONG.get(bytes, i)) * 0x100000001b3L;
+      hash ^= hash >>> 32;
+    }
+    for (; i < end; i++) {
       hash = (hash ^ (bytes[i] & 0xff)) * 0x100000001b3L;
     }
     return hash;

@@ -45,6 +45,7 @@ import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
 import java.util.logging.Level;
 import java.util.logging.Logger;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /// One connection: reads requests, one after another, finds who answers them, and writes answers.
@@ -55,6 +56,7 @@ import org.jspecify.annotations.Nullable;
 @SuppressWarnings("FutureReturnValueIgnored")
 final class Front extends ChannelInboundHandlerAdapter {
   private static final Logger LOG = Logger.getLogger(Front.class.getName());
+  private static final Pattern LOOPBACK = Pattern.compile("127(\\.[0-9]{1,3}){3}");
   private static final byte[] NOTHING = new byte[0];
   private static final int FIRST_BYTES = 4 << 10;
   private static final int AT_ONCE_BYTES = 64 << 10;
@@ -86,8 +88,8 @@ final class Front extends ChannelInboundHandlerAdapter {
   private boolean flushing;
   private @Nullable ByteBuf gathered;
   private long sinceMs = Gateway.nowMs();
-  private long unread;
-  private long unreadSinceMs;
+  private final Drain drain = new Drain(sinceMs);
+  private long givenBytes;
 
   Front(Gateway gateway, String from) {
     this.gateway = gateway;
@@ -118,7 +120,7 @@ final class Front extends ChannelInboundHandlerAdapter {
       ReferenceCountUtil.release(message);
       return;
     }
-    if (answering) {
+    if (answering || !ahead.isEmpty() || !ctx.channel().isWritable()) {
       ahead.add(message);
       aheadBytes +=
           message instanceof HttpContent content ? content.content().readableBytes() + 64 : 1_024;
@@ -247,7 +249,7 @@ final class Front extends ChannelInboundHandlerAdapter {
           name.equals("localhost")
               || name.endsWith(".localhost")
               || name.equals("[::1]")
-              || name.matches("127(\\.[0-9]{1,3}){3}")
+              || LOOPBACK.matcher(name).matches()
               || gateway.config().hosts().contains(name);
       if (!ours) {
         throw new Problem(
@@ -473,6 +475,8 @@ final class Front extends ChannelInboundHandlerAdapter {
     boolean headOnly = in != null && in.method().equals(HttpMethod.HEAD.name());
     if (headOnly) {
       bytes.release();
+    } else {
+      givenBytes += length;
     }
     DefaultFullHttpResponse response =
         new DefaultFullHttpResponse(
@@ -539,6 +543,7 @@ final class Front extends ChannelInboundHandlerAdapter {
   ///
   /// @return false if the client does not read: more than [GatewayLimits#UNREAD_BYTES] wait for it
   boolean piece(ByteBuf bytes) {
+    givenBytes += bytes.readableBytes();
     ByteBuf all = gathered;
     if (all == null) {
       all = bytes;
@@ -637,9 +642,10 @@ final class Front extends ChannelInboundHandlerAdapter {
     }
   }
 
+  /// Takes what the client sent ahead, as long as it reads its answers.
   private void goOn() {
     answering = false;
-    while (!answering && !closing) {
+    while (!answering && !closing && ctx().channel().isWritable()) {
       Object next = ahead.poll();
       if (next == null) {
         aheadBytes = 0;
@@ -647,6 +653,18 @@ final class Front extends ChannelInboundHandlerAdapter {
         return;
       }
       handle(next);
+    }
+  }
+
+  @Override
+  public void channelWritabilityChanged(ChannelHandlerContext ctx) {
+    if (!answering && !closing && ctx.channel().isWritable()) {
+      loop()
+          .execute(() -> {
+            if (!answering) {
+              goOn();
+            }
+          });
     }
   }
 
@@ -666,11 +684,7 @@ final class Front extends ChannelInboundHandlerAdapter {
     long now = Gateway.nowMs();
     ChannelOutboundBuffer out = ctx.channel().unsafe().outboundBuffer();
     long pending = out == null ? 0 : out.totalPendingWriteBytes();
-    if (pending == 0 || pending < unread) {
-      unreadSinceMs = now;
-    }
-    unread = pending;
-    if (pending > 0 && now - unreadSinceMs > GatewayLimits.UNREAD_MS) {
+    if (drain.isStuck(givenBytes, pending, now)) {
       ctx.close();
       return;
     }

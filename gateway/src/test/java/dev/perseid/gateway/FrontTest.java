@@ -5,9 +5,15 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.perseid.core.ModelTask;
 import java.io.IOException;
+import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.nio.ByteBuffer;
+import java.nio.channels.SelectionKey;
+import java.nio.channels.Selector;
+import java.nio.channels.SocketChannel;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -58,6 +64,59 @@ class FrontTest {
     assertThat(all.split("HTTP/1.1 ")[1]).startsWith("200");
     assertThat(all.split("HTTP/1.1 ")[2]).startsWith("404");
     assertThat(all.split("HTTP/1.1 ")[3]).startsWith("200").contains("connection: close");
+  }
+
+  /// Whoever sends on and on and reads nothing fills the gateway's memory otherwise.
+  @Test
+  void whoDoesNotReadAnswersIsNotReadEither() throws Exception {
+    int requests = 60_000;
+    byte[] one =
+        ("GET /nothing HTTP/1.1\r\nhost: 127.0.0.1\r\nx-padding: " + "x".repeat(1_000) + "\r\n\r\n")
+            .getBytes(StandardCharsets.US_ASCII);
+    long all = (long) one.length * requests;
+    try (Selector selector = Selector.open();
+        SocketChannel channel =
+            SocketChannel.open(new InetSocketAddress("127.0.0.1", gateway.port()))) {
+      channel.configureBlocking(false);
+      SelectionKey key = channel.register(selector, SelectionKey.OP_WRITE);
+      ByteBuffer out = ByteBuffer.allocate(0);
+      long sent = 0;
+      while (sent < all && selector.select(2_000) > 0) {
+        selector.selectedKeys().clear();
+        out = out.hasRemaining() ? out : ByteBuffer.wrap(one);
+        sent += channel.write(out);
+      }
+      assertThat(sent).isLessThan(all);
+      // Once it reads, all is answered.
+      ByteBuffer in = ByteBuffer.allocate(1 << 20);
+      byte[] mark = "HTTP/1.1 404".getBytes(StandardCharsets.US_ASCII);
+      long answers = 0;
+      int matched = 0;
+      key.interestOps(SelectionKey.OP_WRITE | SelectionKey.OP_READ);
+      while (answers < requests && selector.select(20_000) > 0) {
+        selector.selectedKeys().clear();
+        if (key.isWritable() && sent < all) {
+          out = out.hasRemaining() ? out : ByteBuffer.wrap(one);
+          sent += channel.write(out);
+        }
+        if (sent == all) {
+          key.interestOps(SelectionKey.OP_READ);
+        }
+        if (key.isReadable()) {
+          assertThat(channel.read(in.clear())).isPositive();
+          in.flip();
+          while (in.hasRemaining()) {
+            byte b = in.get();
+            matched = b == mark[matched] ? matched + 1 : b == mark[0] ? 1 : 0;
+            if (matched == mark.length) {
+              answers++;
+              matched = 0;
+            }
+          }
+        }
+      }
+      assertThat(answers).isEqualTo(requests);
+    }
   }
 
   @Test

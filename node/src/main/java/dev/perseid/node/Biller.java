@@ -127,10 +127,7 @@ final class Biller {
 
   private void send(List<Item> items, long nowMs) {
     Address provider = items.getFirst().offer().provider();
-    List<Hash> leaves = new ArrayList<>(items.size());
-    for (Item item : items) {
-      leaves.add(digests.record(item.record()));
-    }
+    List<Hash> leaves = digests.records(items.stream().map(Item::record).toList());
     Sent bill = new Sent(provider, items, leaves, nowMs);
     Optional<ServingStream> stream = streams.apply(provider);
     if (stream.isEmpty()) {
@@ -229,7 +226,6 @@ final class Biller {
   /// Records on the pool's word alone, at no cost.
   private void alone(Sent bill, String why) {
     List<ExecutionRecord> records = new ArrayList<>();
-    List<Hash> leaves = new ArrayList<>();
     for (Item item : bill.items) {
       ModelOrder o = item.order();
       ModelOrder unpaid =
@@ -261,9 +257,8 @@ final class Biller {
       ExecutionRecord record =
           ExecutionRecord.of(pool, unpaid, unsigned, item.offer(), item.model());
       records.add(record);
-      leaves.add(digests.record(record));
     }
-    record(bill, records, leaves, "");
+    record(bill, records, digests.records(records), "");
   }
 
   private void record(

@@ -36,7 +36,7 @@ public final class MarketLimits {
   public static final int FOLLOWERS = 10_000;
 
   /// How long ended requests are collected before their provider signs for them.
-  public static final long BILL_MS = 25;
+  public static final long BILL_MS = 50;
 
   /// Records of one bill.
   public static final int BILL_RECORDS = 1_024;
@@ -54,8 +54,14 @@ public final class MarketLimits {
   /// movement of its own;
   public static final int TAB_REQUESTS = 64;
 
-  /// but at least this much, microcredits, where the account has it.
+  /// but at least this much, microcredits, where the account has it;
   public static final long TAB_LEAST = 100_000;
+
+  /// and twice what it got the last time if that was half used up within this time,
+  public static final long TAB_FILL_MS = 2_000;
+
+  /// but at most so many times what the request at hand may cost.
+  public static final int TAB_REQUESTS_MOST = 16_384;
 
   /// Requests of one consumer that wait for its tab to be filled.
   public static final int TAB_WAITING = 4_096;

@@ -4,6 +4,8 @@ import io.grpc.Status;
 import io.grpc.stub.StreamObserver;
 import java.io.IOException;
 import java.util.ArrayDeque;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
 /// Messages on their way to one peer: they wait in a bounded queue and a thread of their own writes
@@ -23,6 +25,8 @@ final class Outflow<T> {
   private final long mostBytes;
   private final Runnable ended;
   private final Thread writer;
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Condition changed = lock.newCondition();
   private final ArrayDeque<Waiting<T>> queue = new ArrayDeque<>();
   private long queuedBytes;
   private boolean ending;
@@ -45,41 +49,55 @@ final class Outflow<T> {
   }
 
   /// Queues a message; false if it is over or too much waits. Never blocks.
-  synchronized boolean send(T message, long bytes) {
-    if (closed || ending || queue.size() >= mostMessages || queuedBytes + bytes > mostBytes) {
-      return false;
+  boolean send(T message, long bytes) {
+    lock.lock();
+    try {
+      if (closed || ending || queue.size() >= mostMessages || queuedBytes + bytes > mostBytes) {
+        return false;
+      }
+      queue.add(new Waiting<>(message, bytes));
+      queuedBytes += bytes;
+      changed.signal();
+      return true;
+    } finally {
+      lock.unlock();
     }
-    queue.add(new Waiting<>(message, bytes));
-    queuedBytes += bytes;
-    notifyAll();
-    return true;
   }
 
   /// Ends the stream without a word.
-  synchronized void close() {
-    closed = true;
-    notifyAll();
+  void close() {
+    shut();
     writer.interrupt();
   }
 
   /// Ends the stream after what is queued.
-  synchronized void end() {
-    ending = true;
-    notifyAll();
+  void end() {
+    lock.lock();
+    try {
+      ending = true;
+      changed.signal();
+    } finally {
+      lock.unlock();
+    }
   }
 
-  private synchronized @Nullable Waiting<T> next() throws InterruptedException {
-    while (queue.isEmpty() && !ending && !closed) {
-      wait();
+  private @Nullable Waiting<T> next() throws InterruptedException {
+    lock.lock();
+    try {
+      while (queue.isEmpty() && !ending && !closed) {
+        changed.await();
+      }
+      if (closed) {
+        throw new InterruptedException();
+      }
+      Waiting<T> next = queue.poll();
+      if (next != null) {
+        queuedBytes -= next.bytes;
+      }
+      return next;
+    } finally {
+      lock.unlock();
     }
-    if (closed) {
-      throw new InterruptedException();
-    }
-    Waiting<T> next = queue.poll();
-    if (next != null) {
-      queuedBytes -= next.bytes;
-    }
-    return next;
   }
 
   private void run() {
@@ -102,8 +120,14 @@ final class Outflow<T> {
     }
   }
 
-  private synchronized void shut() {
-    closed = true;
+  private void shut() {
+    lock.lock();
+    try {
+      closed = true;
+      changed.signal();
+    } finally {
+      lock.unlock();
+    }
   }
 
   private void hangUp() {

@@ -21,6 +21,7 @@ import dev.perseid.core.SignedBatch;
 import dev.perseid.core.ToProvider;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -455,8 +456,10 @@ public final class PoolLoop {
       List<Event> events,
       List<Effect> effects) {
     int before = events.size();
-    for (Report report : r.reports()) {
-      String wrong = problem(provider, report);
+    List<Optional<Hash>> expected = digests(provider, r.reports());
+    for (int i = 0; i < expected.size(); i++) {
+      Report report = r.reports().get(i);
+      String wrong = problem(provider, report, expected.get(i));
       if (wrong != null) {
         // Ends the lease first, so that the batch that follows, whose leaves must all be there for
         // the provider's signature to hold, finds nothing to accept under it.
@@ -492,25 +495,49 @@ public final class PoolLoop {
     }
   }
 
+  /// The digests of the records that follow from reports; empty for those whose lease is not the
+  /// provider's.
+  private List<Optional<Hash>> digests(Address provider, List<Report> reports) {
+    List<ExecutionRecord> records = new ArrayList<>(reports.size());
+    List<Integer> at = new ArrayList<>(reports.size());
+    for (int i = 0; i < reports.size(); i++) {
+      Optional<Lease> lease = lease(provider, reports.get(i));
+      if (lease.isPresent()) {
+        Lease l = lease.get();
+        Optional<Offer> offer = pool.offer(l.offer());
+        if (offer.isEmpty()) {
+          throw new IllegalStateException("lease " + l.id() + " was made under an unknown offer");
+        }
+        at.add(i);
+        records.add(ExecutionRecord.of(pool.self(), l, reports.get(i), offer.get().price()));
+      }
+    }
+    List<Hash> made = digests.records(records);
+    List<Optional<Hash>> out =
+        new ArrayList<>(Collections.nCopies(reports.size(), Optional.empty()));
+    for (int i = 0; i < made.size(); i++) {
+      out.set(at.get(i), Optional.of(made.get(i)));
+    }
+    return out;
+  }
+
+  private Optional<Lease> lease(Address provider, Report report) {
+    return pool.lease(report.lease()).filter(l -> l.provider().equals(provider));
+  }
+
   /// What is wrong with a report of the provider's own lease; null if nothing, or if the core will
   /// refuse it anyway.
-  private @Nullable String problem(Address provider, Report report) {
-    Optional<Lease> lease = pool.lease(report.lease());
-    if (lease.isEmpty() || !lease.get().provider().equals(provider)) {
+  ///
+  /// @param digest of the record that follows from lease and report, if the lease was there
+  private @Nullable String problem(Address provider, Report report, Optional<Hash> digest) {
+    if (digest.isEmpty() || lease(provider, report).isEmpty()) {
       return null;
     }
-    Lease l = lease.get();
-    Optional<Offer> offer = pool.offer(l.offer());
-    if (offer.isEmpty()) {
-      throw new IllegalStateException("lease " + l.id() + " was made under an unknown offer");
-    }
-    ExecutionRecord record = ExecutionRecord.of(pool.self(), l, report, offer.get().price());
-    Hash digest = digests.record(record);
-    if (!digest.equals(report.digest())) {
+    if (!digest.get().equals(report.digest())) {
       return "the report's digest is "
           + report.digest()
           + " but the record that follows from lease and report has "
-          + digest;
+          + digest.get();
     }
     for (int i = 0; i < report.outputs().size(); i++) {
       Blob b = report.outputs().get(i);

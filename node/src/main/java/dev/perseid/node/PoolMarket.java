@@ -108,7 +108,12 @@ final class PoolMarket implements Market, Closeable {
             self, digests, tabs, core, provider -> Optional.ofNullable(streams.get(provider)));
     // Numbers are by the clock, so that they differ from those before a restart.
     this.nextNumber = new AtomicLong(nowUs());
-    this.thread = Thread.ofPlatform().name("market").daemon().unstarted(this::run);
+    this.thread =
+        Thread.ofPlatform()
+            .name("market")
+            .daemon()
+            .uncaughtExceptionHandler((_, bug) -> stopFor(bug))
+            .unstarted(this::run);
   }
 
   /// Gives back what tabs had before a restart, reads the catalog, and sets the billing going.
@@ -123,6 +128,13 @@ final class PoolMarket implements Market, Closeable {
 
   private long nowUs() {
     return ChronoUnit.MICROS.between(Instant.EPOCH, clock.instant());
+  }
+
+  /// A pool that answers and cannot bill must not go on.
+  private void stopFor(Throwable bug) {
+    mill.post(_ -> {
+      throw new IllegalStateException("the market's thread has died", bug);
+    });
   }
 
   private void run() {

@@ -187,7 +187,7 @@ final class ServedBook {
               + ServingLimits.BILL_RECORDS
               + " can be signed at once");
     }
-    List<Hash> digests = new ArrayList<>(bill.getRecordsCount());
+    List<ExecutionRecord> records = new ArrayList<>(bill.getRecordsCount());
     Set<Long> seen = new HashSet<>();
     String problem = null;
     for (ByteString bytes : bill.getRecordsList()) {
@@ -196,12 +196,12 @@ final class ServedBook {
       if (wrong != null && problem == null) {
         problem = "order " + record.lease() + " (" + record.taskName() + "): " + wrong;
       }
-      digests.add(Digests.record(record));
+      records.add(record);
     }
     if (problem != null) {
       throw new Disagreement(problem);
     }
-    return digests;
+    return Digests.records(records);
   }
 
   private static ExecutionRecord read(ByteString bytes) throws Disagreement {

@@ -18,6 +18,11 @@ final class SettleDigests implements RecordDigests {
   }
 
   @Override
+  public List<Hash> records(List<ExecutionRecord> records) {
+    return Digests.records(records);
+  }
+
+  @Override
   public Hash offer(Offer o) {
     return Digests.offer(o);
   }

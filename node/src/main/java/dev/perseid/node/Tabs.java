@@ -22,6 +22,14 @@ final class Tabs {
 
   private record Waiting(long amount, Runnable held, Consumer<String> refused) {}
 
+  /// Which command about a tab is on its way. What is in a tab that is being filled can be held
+  /// meanwhile.
+  private enum Motion {
+    NONE,
+    FILLING,
+    EMPTYING
+  }
+
   private static final class Tab {
     final Address owner;
     final ArrayDeque<Waiting> waiting = new ArrayDeque<>();
@@ -30,8 +38,12 @@ final class Tabs {
     long spent;
     long usedMs;
 
-    /// A command about this tab is on its way.
-    boolean moving;
+    Motion motion = Motion.NONE;
+
+    /// What it was filled with last, and when. None is asked for ahead after a refusal.
+    long filled;
+
+    long filledMs;
 
     Tab(Address owner) {
       this.owner = owner;
@@ -57,16 +69,24 @@ final class Tabs {
     Tab tab = tabs.computeIfAbsent(owner, Tab::new);
     boolean now = false;
     boolean full = false;
+    long ahead = 0;
     synchronized (tab) {
       tab.usedMs = nowMs;
-      if (!tab.moving && tab.waiting.isEmpty() && tab.free() >= amount) {
+      if (tab.motion != Motion.EMPTYING && tab.waiting.isEmpty() && tab.free() >= amount) {
         tab.held += amount;
         now = true;
+        if (tab.motion == Motion.NONE && tab.free() < tab.filled / 2) {
+          ahead = fillSize(tab, amount);
+          tab.motion = Motion.FILLING;
+        }
       } else if (tab.waiting.size() >= MarketLimits.TAB_WAITING) {
         full = true;
       } else {
         tab.waiting.add(new Waiting(amount, held, refused));
       }
+    }
+    if (ahead > 0) {
+      fill(tab, ahead, 0);
     }
     if (now) {
       held.run();
@@ -75,6 +95,22 @@ final class Tabs {
     } else {
       serve(tab);
     }
+  }
+
+  /// What a tab is to be filled with, for requests of this size: more each time as long as it is
+  /// used up within [MarketLimits#TAB_FILL_MS], so that movements are rare however many requests
+  /// there are.
+  private static long fillSize(Tab tab, long amount) {
+    long usual = Math.max(MarketLimits.TAB_LEAST, times(amount, MarketLimits.TAB_REQUESTS));
+    if (tab.filled == 0 || tab.usedMs - tab.filledMs > MarketLimits.TAB_FILL_MS) {
+      return usual;
+    }
+    long most = Math.max(usual, times(amount, MarketLimits.TAB_REQUESTS_MOST));
+    return Math.clamp(times(tab.filled, 2), usual, most);
+  }
+
+  private static long times(long amount, int factor) {
+    return amount > Long.MAX_VALUE / factor ? amount : amount * factor;
   }
 
   /// A request has ended: its hold is over, and `charge` of it is spent.
@@ -111,13 +147,13 @@ final class Tabs {
       boolean idle;
       synchronized (tab) {
         idle =
-            !tab.moving
+            tab.motion == Motion.NONE
                 && tab.waiting.isEmpty()
                 && tab.held == 0
                 && tab.spent == 0
                 && nowMs - tab.usedMs > MarketLimits.TAB_IDLE_MS;
         if (idle) {
-          tab.moving = true;
+          tab.motion = Motion.EMPTYING;
         }
       }
       if (idle) {
@@ -128,9 +164,10 @@ final class Tabs {
 
   private void emptied(Tab tab, PoolLoop.Reply reply) {
     synchronized (tab) {
-      tab.moving = false;
+      tab.motion = Motion.NONE;
       if (reply instanceof PoolLoop.Reply.Done) {
         tab.there = 0;
+        tab.filled = 0;
       }
     }
     serve(tab);
@@ -142,17 +179,18 @@ final class Tabs {
     long fill = 0;
     long need = 0;
     synchronized (tab) {
-      while (!tab.moving && !tab.waiting.isEmpty()) {
+      while (tab.motion != Motion.EMPTYING && !tab.waiting.isEmpty()) {
         Waiting first = tab.waiting.getFirst();
         if (tab.free() >= first.amount) {
           tab.waiting.removeFirst();
           tab.held += first.amount;
           go.add(first.held);
-        } else {
+        } else if (tab.motion == Motion.NONE) {
           need = first.amount - Math.max(0, tab.free());
-          long many = first.amount * MarketLimits.TAB_REQUESTS;
-          fill = Math.max(need, Math.max(MarketLimits.TAB_LEAST, many < 0 ? need : many));
-          tab.moving = true;
+          fill = Math.max(need, fillSize(tab, first.amount));
+          tab.motion = Motion.FILLING;
+        } else {
+          break;
         }
       }
     }
@@ -162,6 +200,7 @@ final class Tabs {
     }
   }
 
+  /// @param need what the first that waits needs; 0 if it is filled ahead
   private void fill(Tab tab, long amount, long need) {
     core.accept(
         new Command.FillTab(tab.owner, amount),
@@ -170,21 +209,27 @@ final class Tabs {
             case PoolLoop.Reply.Done _ -> {
               synchronized (tab) {
                 tab.there += amount;
-                tab.moving = false;
+                tab.filled = amount;
+                tab.filledMs = tab.usedMs;
+                tab.motion = Motion.NONE;
               }
               serve(tab);
             }
             case PoolLoop.Reply.Refused(Rejection why) -> {
               boolean poor = why.code() == Rejection.Code.INSUFFICIENT_CREDITS;
-              if (poor && amount > need) {
-                // Halves what is beyond the need, so that small accounts can use all they have.
+              if (poor && need > 0 && amount > need) {
+                // A quarter of what is beyond the need, so that small accounts can use all they
+                // have.
                 fill(tab, need + (amount - need) / 4, need);
                 return;
               }
-              Waiting first;
+              Waiting first = null;
               synchronized (tab) {
-                tab.moving = false;
-                first = tab.waiting.pollFirst();
+                tab.motion = Motion.NONE;
+                tab.filled = 0;
+                if (need > 0) {
+                  first = tab.waiting.pollFirst();
+                }
               }
               if (first != null) {
                 first.refused.accept(why.message());

@@ -12,6 +12,9 @@ final class TypedData {
   /// The domain separator: hashStruct(eip712Domain).
   static final Hash DOMAIN = new Words(3).hash(DOMAIN_TYPE).string("Perseid").string("1").keccak();
 
+  /// Where the struct's hash stands in [#message].
+  static final int STRUCT_AT = 34;
+
   private TypedData() {}
 
   /// The type hash of an encoded type.
@@ -21,11 +24,18 @@ final class TypedData {
 
   /// The digest that is signed: keccak256(0x19 0x01, domain separator, struct hash).
   static Hash digest(Hash struct) {
-    byte[] message = new byte[66];
+    byte[] message = message();
+    struct.write(message, STRUCT_AT);
+    return Keccak.hash(message);
+  }
+
+  /// The message whose hash is the digest, without the struct's hash, which belongs at
+  /// [#STRUCT_AT].
+  static byte[] message() {
+    byte[] message = new byte[STRUCT_AT + 32];
     message[0] = 0x19;
     message[1] = 0x01;
     DOMAIN.write(message, 2);
-    struct.write(message, 34);
-    return Keccak.hash(message);
+    return message;
   }
 }

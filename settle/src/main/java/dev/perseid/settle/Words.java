@@ -11,6 +11,7 @@ import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicReferenceArray;
+import org.jspecify.annotations.Nullable;
 
 /// The `encodeData` of an EIP-712 struct while it is being written: words of 32 bytes. Each method
 /// appends one word. Made for one struct, used by one thread.
@@ -28,11 +29,19 @@ final class Words {
   private record Known(String text, Hash hash) {}
 
   private final byte[] buffer;
+  private final @Nullable KeccakBatch batch;
   private int at;
 
   /// Room for exactly `words` words.
   Words(int words) {
-    buffer = new byte[words * 32];
+    this(words, null);
+  }
+
+  /// Room for exactly `words` words. Hashes of what is appended come when the batch runs, if there
+  /// is one.
+  Words(int words, @Nullable KeccakBatch batch) {
+    this.buffer = new byte[words * 32];
+    this.batch = batch;
   }
 
   /// bytes32.
@@ -78,7 +87,22 @@ final class Words {
 
   /// string: the hash of its UTF-8.
   Words string(String value) {
-    return hash(stringHash(value));
+    return value.isEmpty() ? hash(EMPTY) : hashOf(value.getBytes(UTF_8));
+  }
+
+  /// The hash of a message.
+  private Words hashOf(byte[] message) {
+    if (batch == null) {
+      return hash(Keccak.hash(message));
+    }
+    batch.add(message, buffer, at);
+    at += 32;
+    return this;
+  }
+
+  /// A struct that is a member: its hash.
+  Words struct(Words member) {
+    return hashOf(member.whole());
   }
 
   /// string, expected to come again: its hash is remembered.
@@ -89,7 +113,7 @@ final class Words {
     int slot = (value.hashCode() * 0x9E3779B9) >>> (32 - Limits.KNOWN_STRINGS_LOG2);
     Known known = KNOWN.get(slot);
     if (known == null || !known.text.equals(value)) {
-      known = new Known(value, stringHash(value));
+      known = new Known(value, Keccak.hash(value.getBytes(UTF_8)));
       KNOWN.set(slot, known);
     }
     return hash(known.hash);
@@ -107,7 +131,7 @@ final class Words {
       hashes.hash(b.hash());
       sizes.uint64(b.sizeBytes());
     }
-    return hash(hashes.keccak()).hash(sizes.keccak());
+    return struct(hashes).struct(sizes);
   }
 
   /// uint32[].
@@ -119,18 +143,19 @@ final class Words {
     for (int v : values) {
       words.uint32(v);
     }
-    return hash(words.keccak());
+    return struct(words);
   }
 
   /// Keccak-256 of the words, all of which must have been written.
   Hash keccak() {
+    return Keccak.hash(whole());
+  }
+
+  /// The words, all of which must have been written.
+  byte[] whole() {
     if (at != buffer.length) {
       throw new IllegalStateException(at / 32 + " words written of " + buffer.length / 32);
     }
-    return Keccak.hash(buffer);
-  }
-
-  private static Hash stringHash(String value) {
-    return value.isEmpty() ? EMPTY : Keccak.hash(value.getBytes(UTF_8));
+    return buffer;
   }
 }

@@ -68,6 +68,21 @@ class DigestsTest {
   }
 
   @Test
+  void manyRecordsHashAsOneByOne() {
+    long seed = new Random().nextLong();
+    Random random = new Random(seed);
+    for (int n : new int[] {0, 1, 2, 7, 8, 9, 100}) {
+      List<ExecutionRecord> records = new ArrayList<>();
+      List<Hash> expected = new ArrayList<>();
+      for (int i = 0; i < n; i++) {
+        records.add(randomRecord(random));
+        expected.add(generic(records.get(i)));
+      }
+      assertThat(Digests.records(records)).as("seed %d", seed).isEqualTo(expected);
+    }
+  }
+
+  @Test
   void offersHashAsTheGenericEncoderSays() {
     long seed = new Random().nextLong();
     Random random = new Random(seed);

@@ -176,6 +176,21 @@ final class Fleet implements AutoCloseable {
     return builder.redirectErrorStream(true).redirectOutput(log(name).toFile()).start();
   }
 
+  /// Runs a command of somebody with a new key to its end.
+  ///
+  /// @param arguments in which `POOL` stands for the pool's address
+  void command(String name, List<String> arguments) throws IOException, InterruptedException {
+    Process process =
+        launch(
+            name,
+            List.of(),
+            arguments.stream().map(a -> a.equals("POOL") ? target.toString() : a).toList());
+    if (!process.waitFor(START_S, TimeUnit.SECONDS) || process.exitValue() != 0) {
+      process.destroyForcibly();
+      throw new IOException(name + ": " + Files.readString(log(name)));
+    }
+  }
+
   /// The consumer's connection.
   PoolClient client() {
     return client;

@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.logging.Level;
 import java.util.logging.Logger;
+import java.util.stream.Stream;
 
 /// `perseid bench`: each command runs one benchmark and prints its table.
 public final class Main {
@@ -21,13 +22,16 @@ public final class Main {
       perseid bench restart [--records 1000000] [--repetitions 3]
       perseid bench micro
       perseid bench gateway [--rounds 3] [--only direct,nginx,portkey,perseid,relayed] [--streams yes|no]
+      perseid bench tokens [--threads 1,2] [--streams 1,8,16] [--rounds 5]
       perseid bench audit [--model published.gguf] [--finer unquantised.gguf] [--runs 40] [--tokens 1000]
 
       --pool-flags and --provider-flags hand JVM options, separated by spaces, to those processes.
       """;
 
   /// The project's own small model.
-  private static final String MODEL = "examples/models/tiny-chat/q8_0/tiny-chat-q8_0.gguf";
+  private static final String MODEL_FOLDER = "examples/models/tiny-chat/q8_0";
+
+  private static final String MODEL = MODEL_FOLDER + "/tiny-chat-q8_0.gguf";
 
   private static final Logger ROOT = Logger.getLogger("");
 
@@ -97,6 +101,19 @@ public final class Main {
                   poolFlags,
                   providerFlags)
               .run(folder, home);
+      case "tokens" ->
+          new TokenRate(
+                  report,
+                  new TokenRate.Setting(
+                      home.resolve(MODEL_FOLDER),
+                      "perseid/tiny-chat",
+                      home.resolve(MODEL),
+                      numbers(options.getOrDefault("threads", "1," + processors)),
+                      numbers(options.getOrDefault("streams", "1,8,16")),
+                      number(options, "rounds", 5)),
+                  poolFlags,
+                  providerFlags)
+              .run(folder, home);
       case "audit" ->
           new Detection(
                   report,
@@ -112,7 +129,7 @@ public final class Main {
 
   private static Map<String, String> options(String[] args) {
     if (args.length == 0
-        || !List.of("throughput", "latency", "restart", "micro", "gateway", "audit")
+        || !List.of("throughput", "latency", "restart", "micro", "gateway", "tokens", "audit")
             .contains(args[0])) {
       throw new IllegalArgumentException("which benchmark?");
     }
@@ -124,6 +141,10 @@ public final class Main {
       options.put(args[i].substring(2), args[i + 1]);
     }
     return options;
+  }
+
+  private static List<Integer> numbers(String list) {
+    return Stream.of(list.split(",", -1)).map(Integer::parseInt).distinct().toList();
   }
 
   private static int number(Map<String, String> options, String name, int usual) {

@@ -7,7 +7,7 @@ import java.util.BitSet;
 
 /// Reads of an answer what decides whether it is whole and what it used; by tokens, without a tree.
 /// One scan per answer: it remembers which choices have begun and finished.
-final class AnswerScan {
+public final class AnswerScan {
   private final Api api;
   private final BitSet begun = new BitSet();
   private final BitSet finished = new BitSet();
@@ -23,21 +23,22 @@ final class AnswerScan {
   private boolean usage;
   private int choices;
 
-  AnswerScan(Api api) {
+  /// @param api a call whose answers have choices or vectors: not [Api#INFER]
+  public AnswerScan(Api api) {
     this.api = api;
   }
 
   /// Reads one chunk of a stream.
   ///
   /// @throws BrokenAnswer if it is no chunk
-  void chunk(byte[] json) throws BrokenAnswer {
+  public void chunk(byte[] json) throws BrokenAnswer {
     object(json, true);
   }
 
   /// Reads a whole answer.
   ///
   /// @throws BrokenAnswer if it is none, or not complete
-  void whole(byte[] json) throws BrokenAnswer {
+  public void whole(byte[] json) throws BrokenAnswer {
     object(json, false);
   }
 
@@ -228,7 +229,7 @@ final class AnswerScan {
   }
 
   /// Whether the last object told of an error.
-  boolean error() {
+  public boolean error() {
     return error;
   }
 
@@ -238,7 +239,7 @@ final class AnswerScan {
   }
 
   /// Whether at least so many choices have come and each of them has finished.
-  boolean complete(int choices) {
+  public boolean complete(int choices) {
     return finished.cardinality() >= choices && finished.equals(begun);
   }
 

@@ -2,7 +2,7 @@ package dev.perseid.inference;
 
 /// An answer of another server that is not what it should be. The message says what is wrong with
 /// it, in one sentence.
-final class BrokenAnswer extends Exception {
+public final class BrokenAnswer extends Exception {
   private static final long serialVersionUID = 1;
 
   private final String what;
@@ -13,7 +13,7 @@ final class BrokenAnswer extends Exception {
   }
 
   /// What is wrong.
-  String what() {
+  public String what() {
     return what;
   }
 }

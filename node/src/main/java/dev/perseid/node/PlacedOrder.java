@@ -11,7 +11,9 @@ import dev.perseid.core.Served;
 import dev.perseid.core.Usage;
 import dev.perseid.gateway.Market;
 import dev.perseid.inference.Answer;
+import dev.perseid.inference.AnswerScan;
 import dev.perseid.inference.Api;
+import dev.perseid.inference.BrokenAnswer;
 import dev.perseid.inference.Claim;
 import dev.perseid.inference.Failure;
 import dev.perseid.inference.Request;
@@ -71,6 +73,11 @@ final class PlacedOrder implements Answer {
   private final End end;
   private final long placedNs;
   private final MessageDigest digest;
+
+  /// Whether the answer is whole is not taken on a provider's word; the pool's own calls of servers
+  /// look themselves, and what is sealed the consumer's gateway looks at.
+  private final @Nullable AnswerScan scan;
+
   private final List<byte[]> kept = new ArrayList<>();
   private long bytes;
   private long firstNs;
@@ -108,6 +115,10 @@ final class PlacedOrder implements Answer {
     this.end = end;
     this.placedNs = System.nanoTime();
     this.digest = sha256();
+    this.scan =
+        sealed || desk.direct.isPresent() || request.api() == Api.INFER
+            ? null
+            : new AnswerScan(request.api());
   }
 
   private static MessageDigest sha256() {
@@ -172,7 +183,7 @@ final class PlacedOrder implements Answer {
 
   @Override
   public void part(byte[] json) {
-    boolean tooLong = false;
+    String wrong = "";
     synchronized (this) {
       if (ended) {
         return;
@@ -181,25 +192,42 @@ final class PlacedOrder implements Answer {
         firstNs = System.nanoTime();
       }
       bytes += json.length;
-      tooLong = bytes > MarketLimits.ANSWER_BYTES;
+      wrong =
+          bytes > MarketLimits.ANSWER_BYTES
+              ? "the provider's answer is longer than " + MarketLimits.ANSWER_BYTES + " bytes"
+              : looked(json);
       digest.update(json);
       if (tokens.isPresent() && !sealed) {
         kept.add(json);
       }
     }
-    if (tooLong) {
+    if (!wrong.isEmpty()) {
       cancel();
-      failed(
-          new Failure(
-              Failure.Kind.BROKEN,
-              "the provider's answer is longer than " + MarketLimits.ANSWER_BYTES + " bytes"),
-          Claim.NONE);
+      failed(new Failure(Failure.Kind.BROKEN, wrong), Claim.NONE);
       return;
     }
     if (receiver instanceof CountedReceiver counted) {
       counted.part(json, visible());
     } else {
       receiver.part(json);
+    }
+  }
+
+  /// What is wrong with a part, or nothing.
+  private String looked(byte[] json) {
+    AnswerScan s = scan;
+    if (s == null) {
+      return "";
+    }
+    try {
+      if (request.stream()) {
+        s.chunk(json);
+      } else {
+        s.whole(json);
+      }
+      return s.error() ? "the provider sent an error in the place of an answer" : "";
+    } catch (BrokenAnswer e) {
+      return "the provider's answer is broken: " + e.what();
     }
   }
 
@@ -218,13 +246,30 @@ final class PlacedOrder implements Answer {
     finish(new Failure(Failure.Kind.BROKEN, reason), Claim.NONE);
   }
 
-  private void finish(@Nullable Failure failure, Claim claim) {
+  /// What really came of it, whatever the provider says: an answer that is empty or cut is none,
+  /// and cancelled is only what the consumer cancelled.
+  private @Nullable Failure truth(@Nullable Failure said) {
+    if (said == null && bytes == 0) {
+      return new Failure(Failure.Kind.BROKEN, "the provider's answer was empty");
+    }
+    if (said == null && scan != null && request.api() != Api.EMBEDDING && !scan.complete(1)) {
+      return new Failure(Failure.Kind.BROKEN, "the provider ended its answer in the middle");
+    }
+    if (said != null && said.kind() == Failure.Kind.CANCELLED && !stopped) {
+      return new Failure(Failure.Kind.BROKEN, "the provider gave the answer up unasked");
+    }
+    return said;
+  }
+
+  private void finish(@Nullable Failure said, Claim claim) {
+    Failure failure;
     Served served;
     synchronized (this) {
       if (ended) {
         return;
       }
       ended = true;
+      failure = truth(said);
       served = served(failure, claim);
     }
     ExecutionRecord record = ExecutionRecord.of(pool, order, served, desk.offer(), desk.model());

@@ -218,6 +218,13 @@ class PoolMarketTest {
     return "{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"" + content + "\"}}]}";
   }
 
+  /// The last chunk of an answer.
+  private static String last(String content) {
+    return "{\"choices\":[{\"index\":0,\"delta\":{\"content\":\""
+        + content
+        + "\"},\"finish_reason\":\"stop\"}]}";
+  }
+
   @Test
   void anAnswerIsPassedOnBilledSignedRecordedAndPaid() throws Exception {
     Listener listener = new Listener();
@@ -226,7 +233,7 @@ class PoolMarketTest {
     assertThat(order.getBody().toStringUtf8()).isEqualTo(BODY);
     assertThat(order.getMaxTokens()).isEqualTo(100);
     serving.part(order.getNumber(), chunk("hel"));
-    serving.part(order.getNumber(), chunk("lo"));
+    serving.part(order.getNumber(), last("lo"));
     serving.end(order.getNumber(), PuppetServing.claiming(6, 2));
     assertThat(listener.next(Told.Part.class).json()).contains("hel");
     assertThat(listener.next(Told.Part.class).json()).contains("lo");
@@ -267,7 +274,7 @@ class PoolMarketTest {
     Listener listener = new Listener();
     ask("req-1", 1_000_000, listener);
     Proto.ModelOrder order = order();
-    String part = chunk("hi");
+    String part = last("hi");
     serving.part(order.getNumber(), part);
     serving.end(order.getNumber(), PuppetServing.claiming(1_000_000, 1_000_000));
     listener.next(Told.Part.class);
@@ -295,12 +302,57 @@ class PoolMarketTest {
   }
 
   @Test
+  void whatIsNoWholeAnswerIsNoneAndCostsNothing() throws Exception {
+    for (String part : List.of("", chunk("hel"), "{\"choices\":[{", "{\"error\":\"no\"}", "{}")) {
+      Listener listener = new Listener();
+      ask("req-1", 100, listener);
+      Proto.ModelOrder order = order();
+      if (!part.isEmpty()) {
+        serving.part(order.getNumber(), part);
+      }
+      serving.end(order.getNumber(), PuppetServing.claiming(6, 1));
+      Told told = listener.told.poll(20, TimeUnit.SECONDS);
+      if (told instanceof Told.Part) {
+        told = listener.told.poll(20, TimeUnit.SECONDS);
+      }
+      assertThat(told).as("after '%s'", part).isInstanceOf(Told.Failed.class);
+      Told.Failed failed = (Told.Failed) told;
+      assertThat(failed.failure().kind()).isEqualTo(Failure.Kind.BROKEN);
+      assertThat(failed.bill().charge()).isZero();
+      Proto.ToServing next = serving.heard.poll(20, TimeUnit.SECONDS);
+      while (next != null && !next.hasBill()) {
+        next = serving.heard.poll(20, TimeUnit.SECONDS);
+      }
+      assertThat(next).isNotNull();
+      serving.sign(next.getBill());
+    }
+    until(() -> node.mill().ask(pool -> pool.records()) == 5);
+    assertThat(free(providerKey.address())).isZero();
+  }
+
+  @Test
+  void whatNobodyCancelledIsNotCancelled() throws Exception {
+    Listener listener = new Listener();
+    ask("req-1", 100, listener);
+    Proto.ModelOrder order = order();
+    serving.part(order.getNumber(), chunk("hello"));
+    serving.end(
+        order.getNumber(),
+        PuppetServing.claiming(6, 1)
+            .setFailure(Proto.InferenceFailure.newBuilder().setKind("cancelled")));
+    listener.next(Told.Part.class);
+    Told.Failed failed = listener.next(Told.Failed.class);
+    assertThat(failed.failure().kind()).isEqualTo(Failure.Kind.BROKEN);
+    assertThat(failed.bill().charge()).isZero();
+  }
+
+  @Test
   void aVanishedProviderFailsItsRequestsAndIsNotPaid() throws Exception {
     Listener begun = new Listener();
     Listener ended = new Listener();
     ask("req-1", 100, ended);
     Proto.ModelOrder first = order();
-    serving.part(first.getNumber(), chunk("hello"));
+    serving.part(first.getNumber(), last("hello"));
     serving.end(first.getNumber(), PuppetServing.claiming(6, 2));
     ended.next(Told.Part.class);
     assertThat(ended.next(Told.Done.class).bill().charge()).isPositive();
@@ -333,7 +385,7 @@ class PoolMarketTest {
     Listener listener = new Listener();
     ask("req-1", 100, listener);
     Proto.ModelOrder order = order();
-    serving.part(order.getNumber(), chunk("hello"));
+    serving.part(order.getNumber(), last("hello"));
     serving.end(order.getNumber(), PuppetServing.claiming(6, 2));
     Proto.Bill bill = serving.hear(Proto.ToServing.MessageCase.BILL).getBill();
     serving.say(
@@ -405,7 +457,7 @@ class PoolMarketTest {
                     .setMaxTokens(50)
                     .build());
     Proto.ModelOrder order = order();
-    serving.part(order.getNumber(), chunk("hello"));
+    serving.part(order.getNumber(), last("hello"));
     assertThat(answer.next().getJson().toStringUtf8()).contains("hello");
     serving.end(order.getNumber(), PuppetServing.claiming(6, 1));
     Proto.AskEnd end = answer.next().getEnd();

@@ -132,6 +132,9 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
               .withDescription("the pool's disk failed: " + e.getMessage())
               .asRuntimeException());
     } catch (RuntimeException e) {
+      if (Status.fromThrowable(e).getCode() == Status.Code.CANCELLED) {
+        return; // It wrote to somebody who had hung up.
+      }
       System.getLogger(PoolJobs.class.getName()).log(System.Logger.Level.ERROR, "bug", e);
       out.onError(
           Status.INTERNAL

@@ -5,6 +5,9 @@ import dev.perseid.core.Hash;
 import dev.perseid.core.Model;
 import dev.perseid.core.ModelOffer;
 import dev.perseid.gateway.Market;
+import dev.perseid.inference.AnswerScan;
+import dev.perseid.inference.Api;
+import dev.perseid.inference.BrokenAnswer;
 import dev.perseid.inference.Failure;
 import dev.perseid.inference.Request;
 import dev.perseid.inference.Tokens;
@@ -207,7 +210,7 @@ public final class RemoteMarket implements Market, AutoCloseable {
         return new Placed.Running(() -> {});
       }
     }
-    Inflow inflow = new Inflow(receiver, opener);
+    Inflow inflow = new Inflow(receiver, opener, request);
     Runnable cancel =
         client.ask(
             Proto.AskRequest.newBuilder()
@@ -228,14 +231,22 @@ public final class RemoteMarket implements Market, AutoCloseable {
   private static final class Inflow implements StreamObserver<Proto.AskPart> {
     private final Receiver receiver;
     private final @Nullable AnswerOpener opener;
+    private final Request request;
+
+    /// Of a sealed answer, which the pool cannot look into.
+    private final @Nullable AnswerScan scan;
+
     private @Nullable Runnable stop;
     private long openedBytes;
     private boolean stopped;
     private boolean ended;
 
-    Inflow(Receiver receiver, @Nullable AnswerOpener opener) {
+    Inflow(Receiver receiver, @Nullable AnswerOpener opener, Request request) {
       this.receiver = receiver;
       this.opener = opener;
+      this.request = request;
+      this.scan =
+          opener == null || request.api() == Api.INFER ? null : new AnswerScan(request.api());
     }
 
     void cancelWith(Runnable how) {
@@ -291,6 +302,11 @@ public final class RemoteMarket implements Market, AutoCloseable {
           broken("the provider counts " + tokens + " tokens in " + openedBytes + " bytes");
           return;
         }
+        String wrong = looked(text);
+        if (!wrong.isEmpty()) {
+          broken(wrong);
+          return;
+        }
       }
       synchronized (this) {
         if (ended) {
@@ -300,6 +316,28 @@ public final class RemoteMarket implements Market, AutoCloseable {
       if (text.length > 0) {
         receiver.part(text);
       }
+    }
+
+    /// What is wrong with an opened part, or nothing.
+    private String looked(byte[] text) {
+      AnswerScan s = scan;
+      if (s == null || text.length == 0) {
+        return "";
+      }
+      try {
+        if (request.stream()) {
+          s.chunk(text);
+        } else {
+          s.whole(text);
+        }
+        return s.error() ? "the provider sent an error in the place of an answer" : "";
+      } catch (BrokenAnswer e) {
+        return "the provider's answer is broken: " + e.what();
+      }
+    }
+
+    private boolean cut() {
+      return scan != null && request.api() != Api.EMBEDDING && !scan.complete(1);
     }
 
     private void broken(String why) {
@@ -319,6 +357,8 @@ public final class RemoteMarket implements Market, AutoCloseable {
               end.getCharge());
       if (!end.hasFailure() && opener != null && !opener.complete()) {
         broken("the sealed answer ended before its last part");
+      } else if (!end.hasFailure() && cut()) {
+        broken("the provider ended its answer in the middle");
       } else if (first()) {
         if (end.hasFailure()) {
           receiver.failed(InferenceParts.read(end.getFailure()), bill);

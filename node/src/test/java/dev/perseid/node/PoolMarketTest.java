@@ -25,8 +25,10 @@ import dev.perseid.inference.Manifest;
 import dev.perseid.inference.ModelDescription;
 import dev.perseid.inference.ModelFile;
 import dev.perseid.inference.Request;
+import dev.perseid.settle.AnswerSealer;
 import dev.perseid.settle.Digests;
 import dev.perseid.settle.Key;
+import dev.perseid.settle.SealKey;
 import dev.perseid.wire.ModelParts;
 import dev.perseid.wire.Translation;
 import dev.perseid.wire.v1.GRPCInferenceServiceGrpc;
@@ -344,6 +346,84 @@ class PoolMarketTest {
     Told.Failed failed = listener.next(Told.Failed.class);
     assertThat(failed.failure().kind()).isEqualTo(Failure.Kind.BROKEN);
     assertThat(failed.bill().charge()).isZero();
+  }
+
+  @Test
+  void aSealedAnswerThatEndsInTheMiddleIsNoAnswer() throws Exception {
+    SealKey sealKey = SealKey.generate();
+    ModelOffer sealing =
+        new ModelOffer(
+            offer.provider(),
+            offer.model(),
+            offer.region(),
+            offer.quantisation(),
+            offer.backend(),
+            offer.price(),
+            100,
+            50,
+            4,
+            512,
+            offer.policy(),
+            Optional.of(sealKey.publicKey()),
+            "",
+            10);
+    serving.say(
+        Proto.FromServing.newBuilder()
+            .setHello(
+                Proto.ServingHello.newBuilder()
+                    .setSession(session)
+                    .addOffers(
+                        ModelParts.write(sealing, providerKey.sign(Digests.modelOffer(sealing)))))
+            .build());
+    Hash sealed = Digests.modelOffer(sealing);
+    until(() -> !listings().isEmpty() && listings().getFirst().offerHash().equals(sealed));
+    PoolClient.Target at =
+        new PoolClient.Target("127.0.0.1", node.port(), Optional.of(node.address()));
+    try (PoolClient client = PoolClient.connect(at, consumerKey, PoolClient.Role.CONSUMER);
+        RemoteMarket remote = RemoteMarket.open(client, "k", true, notice -> {})) {
+      for (String part : List.of(chunk("hel"), last("hello"))) {
+        Listener listener = new Listener();
+        remote.ask(
+            remote.local(),
+            remote.catalog().listings().get(model.manifest()).getFirst(),
+            new Request(
+                "req-1", Api.CHAT, model.manifest(), BODY.getBytes(StandardCharsets.UTF_8), true),
+            100,
+            listener);
+        Proto.ToServing heard = serving.heard.poll(20, TimeUnit.SECONDS);
+        while (heard != null && !heard.hasOrder()) {
+          heard = serving.heard.poll(20, TimeUnit.SECONDS);
+        }
+        Proto.ModelOrder order = heard.getOrder();
+        AnswerSealer sealer =
+            sealKey
+                .open("req-1", Seal.bound(sealed, Api.CHAT, true), order.getBody().toByteArray())
+                .answer();
+        for (byte[] piece :
+            List.of(
+                sealer.seal(part.getBytes(StandardCharsets.UTF_8), false),
+                sealer.seal(new byte[0], true))) {
+          serving.say(
+              Proto.FromServing.newBuilder()
+                  .setParts(
+                      Proto.ServingParts.newBuilder()
+                          .addParts(
+                              Proto.AnswerPart.newBuilder()
+                                  .setNumber(order.getNumber())
+                                  .setTokens(1)
+                                  .setJson(ByteString.copyFrom(piece))))
+                  .build());
+        }
+        serving.end(order.getNumber(), PuppetServing.claiming(6, 1));
+        assertThat(listener.next(Told.Part.class).json()).isEqualTo(part);
+        if (part.contains("finish_reason")) {
+          listener.next(Told.Done.class);
+        } else {
+          assertThat(listener.next(Told.Failed.class).failure().kind())
+              .isEqualTo(Failure.Kind.BROKEN);
+        }
+      }
+    }
   }
 
   @Test

@@ -203,7 +203,9 @@ record Wishes(
     }
     String name = "provider.max_price." + field;
     try {
-      if (node.isNumber() || node.isTextual()) {
+      // As long as a number may be in JSON: to read more digits takes the square of their number.
+      if (node.isNumber()
+          || (node.isTextual() && node.textValue().length() <= GatewayLimits.JSON_NUMBER_CHARS)) {
         BigDecimal credits = new BigDecimal(node.asText());
         if (credits.signum() >= 0 && credits.scale() > -40 && credits.scale() < 400) {
           BigDecimal micro = credits.multiply(MICRO).setScale(0, RoundingMode.FLOOR);

@@ -2,6 +2,7 @@ package dev.perseid.gateway;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.perseid.core.Address;
@@ -13,6 +14,7 @@ import dev.perseid.core.ModelTask;
 import dev.perseid.core.TokenPrice;
 import dev.perseid.inference.Api;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -150,6 +152,18 @@ class RouterTest {
     assertThat(ask(provider, 1, "m"))
         .containsExactlyElementsOf(
             List.of(order.split(" ")).stream().map(Integer::valueOf).toList());
+  }
+
+  @Test
+  void aPriceHasNoMoreDigitsThanANumberMayHave() {
+    var most = Json.object();
+    most.putObject("max_price").put("prompt", "9".repeat(4_000_000));
+    assertTimeoutPreemptively(
+        Duration.ofSeconds(20),
+        () ->
+            assertThatThrownBy(() -> Wishes.of(most))
+                .isInstanceOf(Problem.class)
+                .hasMessageContaining("provider.max_price.prompt"));
   }
 
   @Test

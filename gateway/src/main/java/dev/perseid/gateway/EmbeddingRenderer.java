@@ -74,7 +74,7 @@ final class EmbeddingRenderer implements Renderer {
     }
     tree.put("object", "list");
     tree.put("model", model);
-    ObjectNode usage = tree.withObject("/usage");
+    ObjectNode usage = Json.objectIn(tree, "usage");
     JsonNode claimed = usage.path("prompt_tokens");
     long prompt =
         claimed.isIntegralNumber()

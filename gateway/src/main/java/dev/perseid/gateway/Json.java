@@ -73,6 +73,11 @@ final class Json {
         "provider_failed");
   }
 
+  /// The object in a field, which is made where something else, or nothing, stands there.
+  static ObjectNode objectIn(ObjectNode tree, String field) {
+    return tree.get(field) instanceof ObjectNode object ? object : tree.putObject(field);
+  }
+
   /// What is wrong with a client's JSON, and where.
   static Problem malformed(IOException e) {
     if (e instanceof JsonProcessingException json) {

@@ -287,14 +287,14 @@ final class OpenInferenceDialect implements Dialect {
       if (id != null) {
         tree.put("id", id);
       }
-      tree.withObject("/parameters").put("cost", new BigDecimal(Cost.credits(bill.charge())));
+      Json.objectIn(tree, "parameters").put("cost", new BigDecimal(Cost.credits(bill.charge())));
       List<byte[]> raw = new ArrayList<>();
       for (JsonNode output : tree.path("outputs")) {
         boolean wanted = allBinary || binary.contains(output.path("name").asText());
         if (wanted && output instanceof ObjectNode tensor) {
           byte[] bytes = TensorBytes.write(tensor);
           tensor.remove("data");
-          tensor.withObject("/parameters").put("binary_data_size", bytes.length);
+          Json.objectIn(tensor, "parameters").put("binary_data_size", bytes.length);
           raw.add(bytes);
         }
       }

@@ -117,6 +117,7 @@ final class Exchange implements Lobby.Guest {
         return;
       }
       if (mailBytes.addAndGet(json.length) > GatewayLimits.ANSWER_BYTES) {
+        mailBytes.addAndGet(-json.length);
         post(() -> broken(this, "The provider sent more than the gateway can hold."));
         return;
       }
@@ -565,9 +566,11 @@ final class Exchange implements Lobby.Guest {
         Math.min(
             due, System.nanoTime() + Math.min(config.firstTokenMs(), config.idleMs()) * 1_000_000);
     if (a != null) {
-      if (a.parts == 0) {
-        due = Math.min(due, a.startNs + patienceMs(a) * 1_000_000);
-      } else if (call.stream()) {
+      long patientUntilNs = a.startNs + patienceMs(a) * 1_000_000;
+      if (a.parts == 0 && System.nanoTime() < patientUntilNs) {
+        // Later nothing is due by it: there was nobody else to ask.
+        due = Math.min(due, patientUntilNs);
+      } else if (a.parts > 0 && call.stream()) {
         due = Math.min(due, a.lastNs + config.idleMs() * 1_000_000);
       }
     }

@@ -4,9 +4,18 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.perseid.core.Hash;
+import dev.perseid.core.Model;
 import dev.perseid.core.ModelTask;
 import dev.perseid.inference.Failure;
+import io.netty.channel.IoHandler;
+import io.netty.channel.IoHandlerFactory;
+import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.nio.NioIoHandler;
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.lang.reflect.Proxy;
 import java.net.Socket;
+import java.net.URLEncoder;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -18,6 +27,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -81,6 +91,120 @@ class ExchangeTest {
         .isNotEqualTo(market.asked.get(1).listing().offerHash());
     // Attempts have names of their own.
     assertThat(market.asked.get(0).request().id()).isNotEqualTo(market.asked.get(1).request().id());
+  }
+
+  @Test
+  void anAnswerThatIsTooLongTakesNothingFromTheNextAttempt() throws Exception {
+    AtomicInteger n = new AtomicInteger();
+    ScriptedMarket.Script once =
+        (request, max, receiver) -> {
+          if (n.getAndIncrement() > 0) {
+            return good().ask(request, max, receiver);
+          }
+          receiver.part(new byte[GatewayLimits.ANSWER_BYTES + 1]);
+          return new Market.Placed.Running(() -> {});
+        };
+    market.serve("m", ModelTask.CHAT, once).serve("m", ModelTask.CHAT, once);
+    start(GatewayConfig.loopback());
+    HttpResponse<String> r = Client.post(gateway, PATH, STREAM);
+    assertThat(r.statusCode()).isEqualTo(200);
+    assertThat(Client.events(r.body())).endsWith("[DONE]");
+  }
+
+  @Test
+  void whoeverWaitsLongForTheOnlyOfferKeepsNoLoopBusy() throws Exception {
+    AtomicLong rounds = new AtomicLong();
+    MultiThreadIoEventLoopGroup loops = new MultiThreadIoEventLoopGroup(1, counting(rounds));
+    try {
+      market.serve("m", ModelTask.CHAT, market.leaves(receiver -> {}));
+      start(quick().on(loops));
+      try (Socket socket = new Socket("127.0.0.1", gateway.port())) {
+        socket.setSoTimeout(20_000);
+        byte[] body = bytes(STREAM);
+        String head =
+            "POST "
+                + PATH
+                + " HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer sk-test\r\n"
+                + "content-length: "
+                + body.length
+                + "\r\n\r\n";
+        socket.getOutputStream().write(bytes(head));
+        socket.getOutputStream().write(body);
+        BufferedReader lines =
+            new BufferedReader(
+                new InputStreamReader(socket.getInputStream(), StandardCharsets.UTF_8));
+        // A comment comes every 100 ms; patience ends after 200.
+        long from = 0;
+        for (int comments = 0; comments < 15; ) {
+          if (lines.readLine().startsWith(": ") && ++comments == 5) {
+            from = rounds.get();
+          }
+        }
+        assertThat(rounds.get() - from).isLessThan(300);
+      }
+    } finally {
+      gateway.close();
+      loops.shutdownGracefully(0, 2, TimeUnit.SECONDS).awaitUninterruptibly();
+    }
+  }
+
+  /// Counts how often a loop goes round.
+  private static IoHandlerFactory counting(AtomicLong rounds) {
+    IoHandlerFactory usual = NioIoHandler.newFactory();
+    return executor -> {
+      IoHandler handler = usual.newHandler(executor);
+      return (IoHandler)
+          Proxy.newProxyInstance(
+              ExchangeTest.class.getClassLoader(),
+              new Class<?>[] {IoHandler.class},
+              (proxy, method, args) -> {
+                if (method.getName().equals("run")) {
+                  rounds.incrementAndGet();
+                }
+                return method.invoke(handler, args);
+              });
+    };
+  }
+
+  @Test
+  void whatAProviderHasBesideItsAnswerBreaksNothing() throws Exception {
+    for (String odd : List.of("7", "[]", "\"x\"", "null", "true")) {
+      market
+          .serve(
+              "e" + odd.length() + odd.charAt(0),
+              ModelTask.EMBED,
+              ScriptedMarket.answers(
+                  OpenAiDialectTest.BILL, "{\"data\":[{\"embedding\":[1]}],\"usage\":" + odd + "}"))
+          .serve(
+              "p" + odd.length() + odd.charAt(0),
+              ModelTask.PREDICT,
+              ScriptedMarket.answers(
+                  OpenAiDialectTest.BILL,
+                  "{\"outputs\":[{\"name\":\"y\",\"datatype\":\"INT8\",\"shape\":[1],\"data\":[1],"
+                      + "\"parameters\":"
+                      + odd
+                      + "}],\"parameters\":"
+                      + odd
+                      + "}"));
+    }
+    start(GatewayConfig.loopback());
+    for (Model model : market.catalog().models()) {
+      HttpResponse<String> r =
+          model.task() == ModelTask.EMBED
+              ? Client.post(
+                  gateway,
+                  "/v1/embeddings",
+                  Json.object().put("model", model.name()).put("input", "x").toString())
+              : Client.post(
+                  gateway,
+                  "/v2/models/"
+                      + URLEncoder.encode(model.name(), StandardCharsets.UTF_8)
+                      + "/infer",
+                  "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"INT8\",\"shape\":[1],\"data\":[1]}],"
+                      + "\"outputs\":[{\"name\":\"y\",\"parameters\":{\"binary_data\":true}}]}");
+      assertThat(r.statusCode()).as(model.name()).isEqualTo(200);
+      assertThat(r.body()).contains("\"cost\"");
+    }
   }
 
   @Test

@@ -5,6 +5,13 @@ public final class MarketLimits {
   /// Bytes of one request's body.
   public static final int REQUEST_BYTES = 12 << 20;
 
+  /// Longest body whose tokens are counted where the request came in; longer ones wait for a thread
+  /// that only counts.
+  public static final int COUNTED_AT_ONCE_BYTES = 16 << 10;
+
+  /// Long bodies that wait to be counted.
+  public static final int COUNTING = 32;
+
   /// Bytes of one answer, all parts together.
   public static final long ANSWER_BYTES = 64L << 20;
 

@@ -40,7 +40,12 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
@@ -72,6 +77,17 @@ final class PoolMarket implements Market, Closeable {
   private final Map<Hash, Desk> desks = new ConcurrentHashMap<>();
   private final Map<Hash, OfferStats> stats = new ConcurrentHashMap<>();
   private final Thread thread;
+
+  /// Counts long prompts, which takes a second for each megabyte: not on a loop that others need.
+  private final ThreadPoolExecutor counting =
+      new ThreadPoolExecutor(
+          1,
+          1,
+          0,
+          TimeUnit.SECONDS,
+          new ArrayBlockingQueue<>(MarketLimits.COUNTING),
+          Thread.ofPlatform().name("long-prompts").daemon().factory());
+
   private volatile Map<Hash, Caller> keys = Map.of();
   private volatile Catalog catalog = new Catalog(0, List.of(), Map.of());
   private volatile Listed listed = new Listed(List.of(), Map.of(), Map.of());
@@ -329,11 +345,73 @@ final class PoolMarket implements Market, Closeable {
             ? new Request(
                 asked.id(), asked.api(), asked.model(), auditable(asked.body()), asked.stream())
             : asked;
-    byte[] body = request.body();
     Optional<Tokens> counter = sealed ? Optional.empty() : tokens(request.model());
-    long mostPrompt = mostPrompt(request, counter);
-    long mostRows = sealed ? body.length : Rows.of(request.api(), body);
+    if (counter.isEmpty() || request.body().length <= MarketLimits.COUNTED_AT_ONCE_BYTES) {
+      return new Placed.Running(
+          place(consumer, desk, request, maxTokens, sealed, counter, receiver));
+    }
+    CompletableFuture<Runnable> later = new CompletableFuture<>();
+    try {
+      counting.execute(() -> {
+        try {
+          later.complete(place(consumer, desk, request, maxTokens, sealed, counter, receiver));
+        } catch (RuntimeException bug) {
+          System.getLogger(PoolMarket.class.getName())
+              .log(System.Logger.Level.ERROR, "a long prompt could not be counted", bug);
+          receiver.failed(
+              new Failure(Failure.Kind.BROKEN, "the pool could not count the prompt"),
+              new Bill(0, 0, 0, 0, 0));
+        }
+      });
+    } catch (RejectedExecutionException e) {
+      over(desk);
+      return new Placed.Full("the pool counts as many long prompts as it may", 1_000);
+    }
+    return new Placed.Running(() -> {
+      var _ = later.thenAccept(Runnable::run);
+    });
+  }
+
+  /// Counts what it may cost, holds that, and goes on.
+  ///
+  /// @return what cancels it
+  private Runnable place(
+      Address consumer,
+      Desk desk,
+      Request request,
+      long maxTokens,
+      boolean sealed,
+      Optional<Tokens> counter,
+      Receiver receiver) {
+    byte[] body = request.body();
     ModelOffer offer = desk.offer();
+    long mostPrompt;
+    try {
+      mostPrompt = mostPrompt(request, counter);
+    } catch (RuntimeException bug) {
+      over(desk);
+      throw bug;
+    }
+    if (request.api() == Api.CHAT
+        && counter.isPresent()
+        && offer.contextTokens() > 0
+        && mostPrompt >= offer.contextTokens()) {
+      over(desk);
+      receiver.failed(
+          new Failure(
+              Failure.Kind.TOO_LONG,
+              "The prompt has "
+                  + mostPrompt
+                  + " tokens, but this offer takes "
+                  + offer.contextTokens()
+                  + " for prompt and answer together.",
+              "messages",
+              "",
+              OptionalLong.empty()),
+          new Bill(0, 0, 0, 0, 0));
+      return () -> {};
+    }
+    long mostRows = sealed ? body.length : Rows.of(request.api(), body);
     long hold =
         Math.max(
             offer.price().charge(mostPrompt, 0, Math.max(0, maxTokens), mostRows),
@@ -344,7 +422,7 @@ final class PoolMarket implements Market, Closeable {
             nextNumber.incrementAndGet(),
             request.id(),
             consumer,
-            listing.offerHash(),
+            desk.signed.hash(),
             request.api().word(),
             new Blob(Hash.sha256(body), body.length),
             us,
@@ -372,7 +450,7 @@ final class PoolMarket implements Market, Closeable {
           over(desk);
           receiver.failed(new Failure(Failure.Kind.UNPAID, why), new Bill(0, 0, 0, 0, 0));
         });
-    return new Placed.Running(placed::cancel);
+    return placed::cancel;
   }
 
   /// What the prompt can be billed as, at most: a token has at least one byte.
@@ -492,6 +570,7 @@ final class PoolMarket implements Market, Closeable {
   @Override
   public void close() {
     closing = true;
+    counting.shutdown();
     audits.close();
     LockSupport.unpark(thread);
     for (ServingStream stream : streams.values()) {

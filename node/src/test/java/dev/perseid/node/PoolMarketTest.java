@@ -36,6 +36,7 @@ import dev.perseid.wire.v1.InferenceGrpc;
 import dev.perseid.wire.v1.OpenInferenceProto;
 import dev.perseid.wire.v1.Proto;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -81,6 +82,9 @@ class PoolMarketTest {
   private static final class Listener implements Market.Receiver {
     final LinkedBlockingQueue<Told> told = new LinkedBlockingQueue<>();
 
+    /// Who told it last.
+    volatile String thread = "";
+
     @Override
     public void part(byte[] json) {
       told.add(new Told.Part(new String(json, StandardCharsets.UTF_8)));
@@ -93,6 +97,7 @@ class PoolMarketTest {
 
     @Override
     public void failed(Failure failure, Market.Bill bill) {
+      thread = Thread.currentThread().getName();
       told.add(new Told.Failed(failure, bill));
     }
 
@@ -144,7 +149,18 @@ class PoolMarketTest {
   }
 
   private Model publish(String name, String version, int royaltyPermille) throws Exception {
-    Blob file = author.put("weights".getBytes(StandardCharsets.UTF_8));
+    return publish(
+        name,
+        version,
+        royaltyPermille,
+        "weights".getBytes(StandardCharsets.UTF_8),
+        ModelFile.OTHER);
+  }
+
+  private Model publish(
+      String name, String version, int royaltyPermille, byte[] weights, String mediaType)
+      throws Exception {
+    Blob file = author.put(weights);
     Manifest manifest =
         Manifest.of(
             new ModelDescription(
@@ -159,7 +175,7 @@ class PoolMarketTest {
                 "a test",
                 royaltyPermille,
                 Instant.EPOCH),
-            List.of(new ModelFile("w.bin", ModelFile.OTHER, file.hash(), file.sizeBytes())));
+            List.of(new ModelFile("w.bin", mediaType, file.hash(), file.sizeBytes())));
     author.put(manifest.config());
     author.put(manifest.bytes());
     Model made = manifest.toModel(authorKey.address(), 7);
@@ -511,6 +527,51 @@ class PoolMarketTest {
     // A smaller one still goes.
     ask("req-2", 10, new Listener());
     assertThat(order().getRequestId()).isEqualTo("req-2");
+  }
+
+  @Test
+  void longPromptsAreCountedWhereTheyHoldUpNobody() throws Exception {
+    byte[] weights =
+        Files.readAllBytes(Path.of("../examples/models/tiny-chat/q8_0/tiny-chat-q8_0.gguf"));
+    model = publish("me/counted", "1", 100, weights, ModelFile.GGUF);
+    ModelOffer counted = offer(model, offer.price(), 4);
+    serving.say(
+        Proto.FromServing.newBuilder()
+            .setHello(
+                Proto.ServingHello.newBuilder()
+                    .setSession(session)
+                    .addOffers(
+                        ModelParts.write(counted, providerKey.sign(Digests.modelOffer(counted)))))
+            .build());
+    until(() -> !listings().isEmpty() && node.market().tokens(model.manifest()).isPresent());
+    // What has no room in the context is told where it was counted.
+    for (int words : List.of(600, MarketLimits.COUNTED_AT_ONCE_BYTES)) {
+      String body =
+          "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\""
+              + "x ".repeat(words)
+              + "\"}]}";
+      Listener listener = new Listener();
+      assertThat(
+              node.market()
+                  .ask(
+                      new Market.Caller(consumerKey.address(), "k"),
+                      listings().getFirst(),
+                      new Request(
+                          "req-1",
+                          Api.CHAT,
+                          model.manifest(),
+                          body.getBytes(StandardCharsets.UTF_8),
+                          true),
+                      10,
+                      listener))
+          .isInstanceOf(Market.Placed.Running.class);
+      assertThat(listener.next(Told.Failed.class).failure().kind())
+          .isEqualTo(Failure.Kind.TOO_LONG);
+      assertThat(listener.thread.equals(Thread.currentThread().getName())).isEqualTo(words == 600);
+      // It has left its place.
+      until(() -> listings().getFirst().live().running() == 0);
+    }
+    assertThat(serving.heard).isEmpty();
   }
 
   @Test

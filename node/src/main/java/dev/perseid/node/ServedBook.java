@@ -59,6 +59,10 @@ final class ServedBook {
     final Hash request;
     boolean cancelled;
     boolean lost;
+
+    /// A bill of it was wrong.
+    boolean disputed;
+
     @Nullable End end;
 
     /// @param order without its body
@@ -152,7 +156,7 @@ final class ServedBook {
   synchronized int unbilled() {
     int count = 0;
     for (Line line : lines.values()) {
-      if (line.end != null && !line.lost) {
+      if (line.end != null && !line.lost && !line.disputed) {
         count++;
       }
     }
@@ -177,7 +181,8 @@ final class ServedBook {
     }
   }
 
-  /// An order is billed once, whatever comes of the bill: its line is taken out here.
+  /// An order is billed once: its line is taken out when its bill is signed. The pool may send
+  /// those of a bill that was not signed again, without the one that was wrong.
   private List<Hash> check(Proto.Bill bill) throws Disagreement {
     if (bill.getRecordsCount() == 0 || bill.getRecordsCount() > ServingLimits.BILL_RECORDS) {
       throw new Disagreement(
@@ -201,6 +206,9 @@ final class ServedBook {
     if (problem != null) {
       throw new Disagreement(problem);
     }
+    synchronized (this) {
+      lines.keySet().removeAll(seen);
+    }
     return Digests.records(records);
   }
 
@@ -217,7 +225,15 @@ final class ServedBook {
   }
 
   private synchronized @Nullable String problem(ExecutionRecord r) {
-    Line line = lines.remove(r.lease());
+    Line line = lines.get(r.lease());
+    String problem = problem(r, line);
+    if (problem != null && line != null) {
+      line.disputed = true;
+    }
+    return problem;
+  }
+
+  private @Nullable String problem(ExecutionRecord r, @Nullable Line line) {
     Inference i = r.inference().orElse(null);
     if (i == null) {
       return "it is no request to a model";

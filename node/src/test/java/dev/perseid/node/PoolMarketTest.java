@@ -498,6 +498,51 @@ class PoolMarketTest {
   }
 
   @Test
+  void whoIsInDisputeTakesNothingFromTheOthersOfItsBill() throws Exception {
+    List<Proto.ModelOrder> orders = new ArrayList<>();
+    Proto.ServingParts.Builder ends = Proto.ServingParts.newBuilder();
+    for (String id : List.of("good-1", "bad", "good-2", "good-3")) {
+      ask(id, 100, new Listener());
+      orders.add(order());
+    }
+    for (Proto.ModelOrder order : orders) {
+      ends.addParts(
+              Proto.AnswerPart.newBuilder()
+                  .setNumber(order.getNumber())
+                  .setJson(ByteString.copyFromUtf8(last("hello"))))
+          .addParts(
+              Proto.AnswerPart.newBuilder()
+                  .setNumber(order.getNumber())
+                  .setEnd(PuppetServing.claiming(6, 2)));
+    }
+    // All at once, so that they come in one bill.
+    serving.say(Proto.FromServing.newBuilder().setParts(ends).build());
+    for (int settled = 0; settled < 4; ) {
+      Proto.Bill bill = serving.hear(Proto.ToServing.MessageCase.BILL).getBill();
+      List<String> names =
+          PuppetServing.records(bill).stream().map(e -> e.record().taskName()).toList();
+      if (!names.contains("bad")) {
+        serving.sign(bill);
+        settled += names.size();
+        continue;
+      }
+      settled += names.size() == 1 ? 1 : 0;
+      serving.say(
+          Proto.FromServing.newBuilder()
+              .setSignature(
+                  Proto.BillSignature.newBuilder()
+                      .setNumber(bill.getNumber())
+                      .setReason("too little"))
+              .build());
+    }
+    until(() -> node.mill().ask(pool -> pool.records()) == 4);
+    assertThat(entries())
+        .allSatisfy(e ->
+            assertThat(e.record().charge())
+                .isEqualTo(e.record().taskName().equals("bad") ? 0 : 10));
+  }
+
+  @Test
   void aCancelledAnswerIsPaidAsFarAsItWasDelivered() throws Exception {
     Listener listener = new Listener();
     Market.Placed placed = ask("req-1", 100, listener);

@@ -537,6 +537,25 @@ final class ProviderServingTest {
   }
 
   @Test
+  void whatIsRightInAWrongBillIsSignedOnItsOwn() throws Exception {
+    begin(m -> m);
+    Claim claim = Claim.tokens(1_000, 200, 500);
+    Proto.ModelOrder first = order();
+    ExecutionRecord right = record(first, claim, Outcome.DONE, "", serve(first, claim));
+    Proto.ModelOrder second = order();
+    Claim less = Claim.tokens(1_000, 200, 400);
+    ExecutionRecord wrong = record(second, less, Outcome.DONE, "", serve(second, claim));
+    bill(right, wrong);
+    assertThat(market.signature().getReason()).contains("400 completion tokens of 500");
+    bill(wrong);
+    assertThat(market.signature().getReason()).contains("400 completion tokens of 500");
+    bill(right);
+    assertThat(market.signature().getReason()).isEmpty();
+    bill(right);
+    assertThat(market.signature().getReason()).contains("did not serve it");
+  }
+
+  @Test
   void aCancelledAnswerIsBilledUpToWhereItCame() throws Exception {
     begin(m -> m);
     Proto.ModelOrder order = order();

@@ -37,8 +37,6 @@ import java.util.stream.Stream;
 /// processes of their own, one job. Leaves nothing running, and no files but the results.
 final class Demo {
   private static final long GRANT = 10_000_000;
-  private static final long JOIN_NS = 90_000_000_000L;
-  private static final long END_MS = 15_000;
   private static final int PATH_STEPS = 12;
   private static final int VARIANTS_SHOWN = 5;
 
@@ -77,17 +75,27 @@ final class Demo {
   private final Path example;
   private final DemoReads reads;
   private final Path out;
+  private final Path kept;
   private final boolean asJson;
 
   /// @param example the folder `examples/genomics`
   /// @param reads what to map
   /// @param out where the results go
-  Demo(Screen screen, Serving serving, Path example, DemoReads reads, Path out, boolean asJson) {
+  /// @param kept folder for what is fetched once
+  Demo(
+      Screen screen,
+      Serving serving,
+      Path example,
+      DemoReads reads,
+      Path out,
+      Path kept,
+      boolean asJson) {
     this.screen = screen;
     this.serving = serving;
     this.example = example;
     this.reads = reads;
     this.out = out;
+    this.kept = kept;
     this.asJson = asJson;
   }
 
@@ -137,6 +145,7 @@ final class Demo {
               target,
               pool.gateway().orElseThrow().url(),
               example.resolveSibling("models"),
+              () -> asked(example.resolveSibling("clients").resolve("openai")),
               (name, options) -> {
                 Process child =
                     provider(name, 1, options, target, folder, folder.resolve(name + ".log"));
@@ -148,6 +157,21 @@ final class Demo {
       return job(
           client, target, fasta, reads.fastq(), fastq, begun, () -> models.run(client, operator));
     }
+  }
+
+  /// What the models are asked with, and why if it is not the official client.
+  private DemoClient asked(Path sources) throws IOException, InterruptedException {
+    String path = Optional.ofNullable(System.getenv("PATH")).orElse("");
+    return switch (OfficialClient.find(sources, kept, path, this::say)) {
+      case OfficialClient.Found.Ready(OfficialClient client) -> {
+        say("asked by OpenAI's own client, unchanged: " + client.name());
+        yield client;
+      }
+      case OfficialClient.Found.Missing(String why) -> {
+        say("asked by plain HTTP, not by OpenAI's own client: " + why);
+        yield new PlainClient();
+      }
+    };
   }
 
   // ---- processes
@@ -211,10 +235,10 @@ final class Demo {
               "provider '" + LENDERS.get(i).name + "' ended by itself: " + lastLine(logs.get(i)));
         }
       }
-      if (System.nanoTime() - begun > JOIN_NS) {
+      if (System.nanoTime() - begun > DemoLimits.JOIN_NS) {
         throw new IOException(
             "the providers did not join within "
-                + Amounts.duration(JOIN_NS)
+                + Amounts.duration(DemoLimits.JOIN_NS)
                 + ": "
                 + lastLine(logs.getFirst()));
       }
@@ -248,7 +272,7 @@ final class Demo {
         child.destroy();
       }
     }
-    long deadline = System.nanoTime() + END_MS * 1_000_000;
+    long deadline = System.nanoTime() + DemoLimits.END_MS * 1_000_000;
     for (Process child : children) {
       try {
         if (!child.waitFor(Math.max(1, deadline - System.nanoTime()), TimeUnit.NANOSECONDS)) {
@@ -348,6 +372,7 @@ final class Demo {
         json.writeBooleanField("receipts_verified", verified);
         json.writeBooleanField("models_answered_and_paid", models.good());
         json.writeNumberField("requests", models.requests());
+        json.writeStringField("client", models.client());
         json.writeNumberField("records", entries.size());
         json.writeStringField("results", out.toString());
         json.writeEndObject();

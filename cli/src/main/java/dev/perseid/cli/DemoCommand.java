@@ -17,7 +17,9 @@ import picocli.CommandLine.ParentCommand;
     name = "demo",
     description =
         "Map real sequencing reads to a genome on a pool and three providers, all on this machine;"
-            + " then show the result, the records, the bill and the receipts.")
+            + " then show the result, the records, the bill and the receipts. Then publish two models,"
+            + " serve them at two prices and ask them, by OpenAI's own client where Node and npm are"
+            + " installed.")
 final class DemoCommand implements Callable<Integer> {
   @ParentCommand private Main main = Unset.main();
   @Mixin private Shared shared = new Shared();
@@ -41,7 +43,8 @@ final class DemoCommand implements Callable<Integer> {
     try {
       String fasta = Files.readString(example.resolve("data/lambda.fa"));
       DemoReads reads = DemoReads.of(DemoReads.PACKAGED, Genome.parse(fasta));
-      Demo demo = new Demo(main.screen(), serving, example, reads, out, shared.json);
+      Path kept = Path.of(System.getProperty("user.home"), ".cache", "perseid");
+      Demo demo = new Demo(main.screen(), serving, example, reads, out, kept, shared.json);
       return demo.run() ? Exit.OK : Exit.FAILED;
     } finally {
       serving.stop();

@@ -14,30 +14,30 @@ import dev.perseid.node.Receipt;
 import dev.perseid.settle.Key;
 import dev.perseid.wire.v1.Proto;
 import java.io.IOException;
-import java.math.BigDecimal;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.Stream;
 
 /// The demo's second act: two models are published and served by two further providers at different
-/// prices, called over HTTP as any program would, and paid.
+/// prices, called as any program would, by OpenAI's own client where it runs, and paid.
 final class DemoModels {
   /// The pool's share of each charge, in thousandths.
   static final int FEE_PERMILLE = 20;
 
-  private static final long READY_NS = 90_000_000_000L;
-  private static final long RECORDED_NS = 20_000_000_000L;
   private static final String CHAT = "perseid/tiny-chat";
+  private static final String CHEAP = "2";
+  private static final String DEAR = "5";
   private static final String RISK = "perseid/loan-risk";
   private static final ObjectMapper JSON = new ObjectMapper();
 
@@ -55,12 +55,20 @@ final class DemoModels {
     void piece(String text);
   }
 
+  /// Finds what models are asked with.
+  interface Clients {
+    DemoClient find() throws IOException, InterruptedException;
+  }
+
   /// What came of it.
-  record Result(boolean good, int requests) {}
+  ///
+  /// @param client what the language model was asked with
+  record Result(boolean good, int requests, String client) {}
 
   private final PoolClient.Target target;
   private final String gateway;
   private final Path models;
+  private final Clients clients;
   private final Starter starter;
   private final Voice voice;
   private final Screen screen;
@@ -73,12 +81,14 @@ final class DemoModels {
       PoolClient.Target target,
       String gateway,
       Path models,
+      Clients clients,
       Starter starter,
       Voice voice,
       Screen screen) {
     this.target = target;
     this.gateway = gateway;
     this.models = models;
+    this.clients = clients;
     this.starter = starter;
     this.voice = voice;
     this.screen = screen;
@@ -96,27 +106,33 @@ final class DemoModels {
     try (PoolClient author = PoolClient.connect(target, authorKey, PoolClient.Role.CONSUMER)) {
       publish(author, models.resolve("tiny-chat").resolve("q8_0"));
       publish(author, models.resolve("loan-risk"));
-      Process cheap = starter.start("attic", List.of("--serve", CHAT, "--price-completion", "2"));
-      starter.start("office", List.of("--serve", CHAT, "--serve", RISK, "--price-completion", "5"));
+      Process cheap = starter.start("attic", List.of("--serve", CHAT, "--price-completion", CHEAP));
+      starter.start(
+          "office", List.of("--serve", CHAT, "--serve", RISK, "--price-completion", DEAR));
       awaitOffers(client);
       Map<String, String> names = names(client);
       voice.line(
-          "two providers serve "
+          "'attic' serves "
               + CHAT
+              + " for "
+              + CHEAP
+              + " credits a million tokens, 'office' for "
+              + DEAR
               + " (1.2 million parameters, trained by this project in some minutes: it knows a few"
               + " facts, small sums and short stories)");
+      DemoClient asking = clients.find();
       String key = KeyCommand.fresh();
       client.makeKey("demo", KeyCommand.hash(key));
       long before = funds(client);
-      boolean answered = ask(key, names, "What is the capital of Norway?", 0);
-      answered &= ask(key, names, "What is 7 + 5?", 0);
-      answered &= ask(key, names, "Tell me a story.", 0.7);
+      boolean answered = ask(asking, key, names, "What is the capital of Norway?", 0, true);
+      answered &= ask(asking, key, names, "What is 7 + 5?", 0, false);
+      answered &= ask(asking, key, names, "Tell me a story.", 0.7, true);
       answered &= judge(key, names);
       cheap.destroyForcibly().waitFor();
       voice.line("now 'attic', the cheaper one, is killed:");
-      answered &= ask(key, names, "What does the cow say?", 0);
+      answered &= ask(asking, key, names, "What does the cow say?", 0, true);
       boolean balanced = bill(client, operator, author, before);
-      return new Result(answered && balanced, requests);
+      return new Result(answered && balanced, requests, asking.name());
     }
   }
 
@@ -148,10 +164,10 @@ final class DemoModels {
       if (ready >= 3) {
         return;
       }
-      if (System.nanoTime() - begun > READY_NS) {
+      if (System.nanoTime() - begun > DemoLimits.READY_NS) {
         throw new IOException(
             "the models were not ready within "
-                + Amounts.duration(READY_NS)
+                + Amounts.duration(DemoLimits.READY_NS)
                 + ": "
                 + ready
                 + " of 3");
@@ -169,16 +185,14 @@ final class DemoModels {
     return names;
   }
 
-  private HttpRequest.Builder post(String path, String key, ObjectNode body) throws IOException {
-    requests++;
-    return HttpRequest.newBuilder(URI.create(gateway + path))
-        .header("authorization", "Bearer " + key)
-        .header("content-type", "application/json")
-        .POST(HttpRequest.BodyPublishers.ofByteArray(JSON.writeValueAsBytes(body)));
-  }
-
-  /// Streams one answer to the screen.
-  private boolean ask(String key, Map<String, String> names, String question, double temperature)
+  /// Puts one answer on the screen, as it comes if it is streamed.
+  private boolean ask(
+      DemoClient asking,
+      String key,
+      Map<String, String> names,
+      String question,
+      double temperature,
+      boolean stream)
       throws IOException, InterruptedException {
     ObjectNode body = JSON.createObjectNode();
     body.put("model", CHAT);
@@ -186,55 +200,40 @@ final class DemoModels {
     body.put("temperature", temperature);
     body.put("seed", 7);
     body.put("max_tokens", 100);
-    body.put("stream", true);
-    body.putObject("stream_options").put("include_usage", true);
+    if (stream) {
+      body.put("stream", true);
+      body.putObject("stream_options").put("include_usage", true);
+    }
     // The cheapest first; OpenRouter's word for it.
     body.putObject("provider").put("sort", "price");
-    long begun = System.nanoTime();
-    HttpResponse<Stream<String>> response =
-        http.send(
-            post("/v1/chat/completions", key, body).build(), HttpResponse.BodyHandlers.ofLines());
+    requests++;
     voice.piece("  " + question + "  ");
-    long first = 0;
-    boolean done = false;
-    String cost = "?";
-    long tokens = 0;
-    try (Stream<String> lines = response.body()) {
-      for (String line : (Iterable<String>) lines::iterator) {
-        if (line.equals("data: [DONE]")) {
-          done = true;
-        } else if (line.startsWith("data: ")) {
-          JsonNode chunk = JSON.readTree(line.substring(6));
-          String text = chunk.path("choices").path(0).path("delta").path("content").asText("");
-          if (first == 0 && !text.isEmpty()) {
-            first = System.nanoTime() - begun;
-          }
-          voice.piece(text);
-          if (chunk.path("usage").isObject()) {
-            tokens = chunk.path("usage").path("completion_tokens").asLong();
-            cost = new BigDecimal(chunk.path("usage").path("cost").asText("0")).toPlainString();
-          }
-        }
-      }
-    }
-    String provider = response.headers().firstValue("x-perseid-provider").orElse("");
+    DemoClient.Heard heard = asking.ask(gateway, key, JSON.writeValueAsBytes(body), voice::piece);
     voice.line("");
+    if (heard.wrong().isPresent()) {
+      voice.line("    FAILED: " + heard.wrong().get());
+      return false;
+    }
     voice.line(
         "    by "
-            + names.getOrDefault(provider, "?")
-            + ", first word after "
-            + Amounts.duration(first)
+            + heard.provider().map(names::get).orElse("?")
+            + (stream ? ", streamed, first word after " : ", whole after ")
+            + shown(stream ? heard.firstNs() : heard.totalNs())
             + ", "
-            + tokens
+            + (heard.tokens().isPresent() ? heard.tokens().getAsLong() : "?")
             + " tokens in "
-            + Amounts.duration(System.nanoTime() - begun)
+            + shown(heard.totalNs())
             + ", "
-            + cost
+            + heard.cost().orElse("?")
             + " credits");
-    return response.statusCode() == 200 && done;
+    return true;
   }
 
-  /// One loan, by the Open Inference Protocol.
+  private static String shown(OptionalLong ns) {
+    return ns.isPresent() ? Amounts.duration(ns.getAsLong()) : "?";
+  }
+
+  /// One loan, by the Open Inference Protocol over HTTP.
   private boolean judge(String key, Map<String, String> names)
       throws IOException, InterruptedException {
     ObjectNode body = JSON.createObjectNode();
@@ -245,9 +244,15 @@ final class DemoModels {
     for (int i = 0; i < 8; i++) {
       data.add(1);
     }
+    requests++;
     HttpResponse<String> response =
         http.send(
-            post("/v2/models/" + RISK + "/infer", key, body).build(),
+            HttpRequest.newBuilder(URI.create(gateway + "/v2/models/" + RISK + "/infer"))
+                .header("authorization", "Bearer " + key)
+                .header("content-type", "application/json")
+                .timeout(Duration.ofSeconds(DemoLimits.ANSWER_S))
+                .POST(HttpRequest.BodyPublishers.ofByteArray(JSON.writeValueAsBytes(body)))
+                .build(),
             HttpResponse.BodyHandlers.ofString(StandardCharsets.UTF_8));
     JsonNode answer = JSON.readTree(response.body());
     JsonNode label = answer.path("outputs").path(0).path("data").path(0);
@@ -256,7 +261,7 @@ final class DemoModels {
             + RISK
             + " judges a loan: "
             + (label.asInt() == 0 ? "repaid" : "goes bad")
-            + ", by "
+            + " (Open Inference Protocol), by "
             + names.getOrDefault(
                 response.headers().firstValue("x-perseid-provider").orElse(""), "?"));
     return response.statusCode() == 200 && label.isInt();
@@ -276,7 +281,7 @@ final class DemoModels {
       throws PoolFailure, InterruptedException {
     JobId tab = JobId.tab(client.self());
     List<Entry> entries = new ArrayList<>();
-    long deadline = System.nanoTime() + RECORDED_NS;
+    long deadline = System.nanoTime() + DemoLimits.RECORDED_NS;
     // A request that a killed provider could not answer leaves a record of its own.
     while (answered(entries) < requests && System.nanoTime() < deadline) {
       entries.clear();

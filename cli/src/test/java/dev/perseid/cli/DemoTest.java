@@ -41,7 +41,9 @@ class DemoTest {
     Serving serving = new Serving(screen, false);
     boolean good;
     try {
-      good = new Demo(screen, serving, example, reads, folder.resolve("results"), false).run();
+      Path kept = Path.of("target", "clients");
+      good =
+          new Demo(screen, serving, example, reads, folder.resolve("results"), kept, false).run();
     } finally {
       serving.stop();
     }
@@ -52,6 +54,10 @@ class DemoTest {
         .contains("== critical path")
         .contains("paid = earned, to the microcredit")
         .contains("225 receipts verified")
+        .containsPattern(
+            "asked by OpenAI's own client, unchanged: openai \\d+\\.\\d+\\.\\d+ on Node v")
+        .contains("streamed, first word after ")
+        .contains(", whole after ")
         .contains("The capital of Norway is Oslo.")
         .contains("by office")
         .contains("tokens and 1 row")

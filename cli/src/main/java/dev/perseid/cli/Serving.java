@@ -197,6 +197,15 @@ final class Serving {
     @Nullable Path serverKey;
 
     @Option(
+        names = "--server-honours",
+        paramLabel = "NAME",
+        split = ",",
+        description =
+            "Parameters of requests that servers next door honour, e.g. temperature,top_p,tools, for"
+                + " requests that insist on them; default: what is known of their kind.")
+    List<String> serverHonours = List.of();
+
+    @Option(
         names = "--direct-calls",
         description = "Let the pool call servers next door itself, if its operator allows it.")
     boolean directCalls;

@@ -5,8 +5,10 @@ import dev.perseid.core.TokenPrice;
 import dev.perseid.node.ServedModel;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.NavigableSet;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
 /// What a provider's options say about the models that it serves.
@@ -28,7 +30,11 @@ final class ServingOptions {
       if (source instanceof ServedModel.Source.Server server) {
         source =
             new ServedModel.Source.Server(
-                server.url(), server.upstream(), Optional.ofNullable(o.serverKey), o.directCalls);
+                server.url(),
+                server.upstream(),
+                Optional.ofNullable(o.serverKey),
+                o.directCalls,
+                honours(o.serverHonours));
       }
       models.add(
           new ServedModel(
@@ -43,6 +49,10 @@ final class ServingOptions {
               !o.notSealed));
     }
     return models;
+  }
+
+  private static Optional<NavigableSet<String>> honours(List<String> names) {
+    return names.isEmpty() ? Optional.empty() : Optional.of(new TreeSet<>(names));
   }
 
   private static OptionalInt number(@Nullable Integer value) {

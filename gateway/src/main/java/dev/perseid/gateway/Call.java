@@ -2,11 +2,14 @@ package dev.perseid.gateway;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.perseid.inference.Api;
+import dev.perseid.inference.Parameters;
+import java.io.IOException;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.NavigableSet;
 import java.util.OptionalLong;
 
 /// A request to a model in canonical form ([Api]), whatever protocol it came in. Its body is a JSON
@@ -146,6 +149,15 @@ final class Call {
 
   long affinity() {
     return affinity;
+  }
+
+  /// The parameters that it names. Reads the whole body.
+  NavigableSet<String> parameters() throws Problem {
+    try {
+      return Parameters.named(body);
+    } catch (IOException e) {
+      throw Problem.invalid("", "The body must be a JSON object.");
+    }
   }
 
   /// The body with this name for `model`.

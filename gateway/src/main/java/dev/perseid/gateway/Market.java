@@ -8,6 +8,7 @@ import dev.perseid.inference.Request;
 import dev.perseid.inference.Tokens;
 import java.util.List;
 import java.util.Map;
+import java.util.NavigableSet;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
@@ -42,6 +43,8 @@ public interface Market {
   /// @param failedShare share of recent requests that the provider failed, 0 to 1
   /// @param microjoulesPerToken energy, where it is measured
   /// @param trust what audits say, 0 (caught cheating) to 1000 (nothing against it)
+  /// @param honours the parameters of requests that its backend honours
+  ///   ([dev.perseid.inference.Parameters]), as its provider says; empty if it does not
   record Live(
       boolean reachable,
       int running,
@@ -51,7 +54,8 @@ public interface Market {
       OptionalDouble tokensPerS,
       double failedShare,
       OptionalLong microjoulesPerToken,
-      int trust) {}
+      int trust,
+      Optional<NavigableSet<String>> honours) {}
 
   /// All that can be asked for, at one moment. Immutable.
   ///

@@ -9,8 +9,10 @@ import dev.perseid.inference.Api;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
+import java.util.NavigableSet;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.TreeSet;
 
 /// OpenAI's API: chat completions, completions, embeddings and models.
 final class OpenAiDialect implements Dialect {
@@ -202,6 +204,9 @@ final class OpenAiDialect implements Dialect {
                     (TokenPrice p) -> p.perMillionPrompt() / 2 + p.perMillionCompletion() / 2));
     least.ifPresent(terms -> out.set("pricing", pricing(terms)));
     out.put("x-perseid-congestion", shelf.congestion(model));
+    NavigableSet<String> honoured = new TreeSet<>();
+    listings.forEach(l -> l.live().honours().ifPresent(honoured::addAll));
+    honoured.forEach(out.putArray("supported_parameters")::add);
     ArrayNode offers = out.putArray("offers");
     for (Market.Listing l : listings) {
       ObjectNode offer = offers.addObject();
@@ -219,6 +224,9 @@ final class OpenAiDialect implements Dialect {
       l.live().firstTokenMs().ifPresent(ms -> offer.put("first_token_ms", ms));
       l.live().tokensPerS().ifPresent(rate -> offer.put("tokens_per_s", rate));
       l.live().microjoulesPerToken().ifPresent(uj -> offer.put("microjoules_per_token", uj));
+      l.live()
+          .honours()
+          .ifPresent(names -> names.forEach(offer.putArray("supported_parameters")::add));
       offer.set("pricing", pricing(l.offer().price()));
     }
     return out;

@@ -4,10 +4,12 @@ import dev.perseid.core.Hash;
 import dev.perseid.core.TokenPrice;
 import dev.perseid.inference.Api;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.NavigableSet;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.function.Function;
@@ -55,17 +57,23 @@ final class Router {
     List<Candidate> all = new ArrayList<>();
     Map<String, Integer> against = new LinkedHashMap<>();
     int served = 0;
+    NavigableSet<String> named =
+        call.wishes().requireParameters() ? call.parameters() : Collections.emptyNavigableSet();
     for (String name : call.models()) {
       Optional<Shelf.Named> found = shelf.find(name);
       if (found.isEmpty()) {
         throw Problem.noModel(name);
       }
-      Shelf.Named named = found.get();
-      fitsTask(call.api(), name, named);
+      Shelf.Named meant = found.get();
+      fitsTask(call.api(), name, meant);
       List<Market.Listing> fitting = new ArrayList<>();
-      for (Market.Listing listing : shelf.listings(named.model())) {
+      for (Market.Listing listing : shelf.listings(meant.model())) {
         served++;
-        Optional<String> reason = call.wishes().against(listing);
+        Optional<String> reason =
+            call.wishes()
+                .against(listing)
+                .or(() ->
+                    honours(listing, named) ? Optional.empty() : Optional.of("require_parameters"));
         if (reason.isPresent()) {
           against.merge(reason.get(), 1, Integer::sum);
         } else if (listing.live().trust() >= TRUST_LEAST) {
@@ -75,19 +83,25 @@ final class Router {
         }
       }
       Wishes wishes =
-          named.sort().isPresent() ? call.wishes().sortedBy(named.sort().get()) : call.wishes();
+          meant.sort().isPresent() ? call.wishes().sortedBy(meant.sort().get()) : call.wishes();
       for (Market.Listing listing : ordered(fitting, wishes, call.affinity())) {
         all.add(new Candidate(name, listing));
       }
     }
     if (all.isEmpty()) {
-      throw nobody(call, served, against);
+      throw nobody(call, served, against, named);
     }
     if (all.size() > 1 && call.wishes().fallbacks()) {
       // A model that the client would take instead goes before an offer that is known to be broken.
       all.sort(Comparator.comparing(c -> isBroken(c.listing())));
     }
     return all;
+  }
+
+  /// Whether an offer says that it honours these parameters.
+  private static boolean honours(Market.Listing listing, NavigableSet<String> named) {
+    return named.isEmpty()
+        || listing.live().honours().map(names -> names.containsAll(named)).orElse(false);
   }
 
   private boolean isBroken(Market.Listing l) {
@@ -117,7 +131,8 @@ final class Router {
     }
   }
 
-  private static Problem nobody(Call call, int served, Map<String, Integer> against) {
+  private static Problem nobody(
+      Call call, int served, Map<String, Integer> against, NavigableSet<String> named) {
     String name = Problem.shown(call.models().getFirst());
     if (served == 0) {
       return new Problem(
@@ -134,7 +149,11 @@ final class Router {
             .append("provider.")
             .append(field)
             .append(" excludes ")
-            .append(count));
+            .append(count)
+            .append(
+                field.equals("require_parameters")
+                    ? " (the request names " + Problem.shown(String.join(", ", named)) + ")"
+                    : ""));
     String field = against.keySet().stream().findFirst().orElse("");
     return new Problem(
         Problem.Kind.NOT_FOUND,

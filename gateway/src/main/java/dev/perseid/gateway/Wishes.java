@@ -28,7 +28,8 @@ import java.util.Set;
 /// @param regions if not empty, in no other; `eu` includes `eu-west`
 /// @param worst the least careful treatment of data that is allowed
 /// @param fallbacks whether others may be tried when the first fails
-/// @param requireParameters kept for what it says; an offer does not tell which parameters it knows
+/// @param requireParameters whether only offers are asked that honour every parameter of the
+///   request
 record Wishes(
     Optional<Sort> sort,
     List<Who> order,

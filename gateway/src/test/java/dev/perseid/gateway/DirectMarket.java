@@ -73,7 +73,8 @@ final class DirectMarket implements Market {
             OptionalDouble.empty(),
             0,
             OptionalLong.empty(),
-            1_000);
+            1_000,
+            Optional.empty());
     Hash offerHash = Hash.sha256(("offer of " + name).getBytes(StandardCharsets.UTF_8));
     models.add(model);
     listings.put(manifest, List.of(new Listing(offerHash, offer, model, live)));

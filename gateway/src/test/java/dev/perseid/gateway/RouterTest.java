@@ -23,6 +23,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
+import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -64,7 +65,24 @@ class RouterTest {
         OptionalDouble.of(rate),
         0,
         OptionalLong.of(energy),
-        trust);
+        trust,
+        Optional.empty());
+  }
+
+  /// One that says which parameters it honours.
+  private static Market.Live honouring(String... names) {
+    Market.Live l = live(100, 50, 1, 1000);
+    return new Market.Live(
+        l.reachable(),
+        l.running(),
+        l.waiting(),
+        l.firstTokenMs(),
+        l.firstTokenP90Ms(),
+        l.tokensPerS(),
+        l.failedShare(),
+        l.microjoulesPerToken(),
+        l.trust(),
+        Optional.of(new TreeSet<>(List.of(names))));
   }
 
   private Market.Listing offer(Model model, long price, Market.Live live) {
@@ -105,11 +123,16 @@ class RouterTest {
   }
 
   private List<Integer> ask(String provider, long affinity, String... names) throws Problem {
+    return asking("{}", provider, affinity, names);
+  }
+
+  private List<Integer> asking(String body, String provider, long affinity, String... names)
+      throws Problem {
     Call call =
         Call.of(
             Api.CHAT,
             List.of(names),
-            Json.object(),
+            json(body),
             false,
             Wishes.of(json(provider)),
             OptionalLong.empty(),
@@ -225,7 +248,8 @@ class RouterTest {
             OptionalDouble.empty(),
             0,
             OptionalLong.empty(),
-            1000));
+            1000,
+            Optional.empty()));
     offer(
         m,
         1,
@@ -238,7 +262,8 @@ class RouterTest {
             OptionalDouble.empty(),
             0,
             OptionalLong.empty(),
-            1000));
+            1000,
+            Optional.empty()));
     offer(m, 1, live(100, 50, 1, 400));
     offer(m, 1, live(10_000, 50, 1, 1000));
     offer(m, 1_000_000, live(100, 50, 1, 1000));
@@ -275,6 +300,33 @@ class RouterTest {
     assertThatThrownBy(() -> ask("{}", 1, "m:3"))
         .isInstanceOfSatisfying(
             Problem.class, p -> assertThat(p.code()).isEqualTo("model_not_found"));
+  }
+
+  @Test
+  void whoInsistsOnItsParametersMeetsOnlyWhoHonoursThem() throws Exception {
+    Model m = model("m", "1");
+    offer(m, 1, live(100, 50, 1, 1000));
+    offer(m, 2, honouring());
+    offer(m, 3, honouring("temperature"));
+    offer(m, 4, honouring("seed", "temperature", "top_p"));
+    String all = "{\"sort\":\"price\"}";
+    String strict = "{\"sort\":\"price\",\"require_parameters\":true}";
+    String warm = "{\"messages\":[{\"temperature\":1}],\"temperature\":1}";
+    assertThat(asking(warm, all, 1, "m")).containsExactly(1, 2, 3, 4);
+    assertThat(asking(warm, strict, 1, "m")).containsExactly(3, 4);
+    assertThat(asking("{\"temperature\":1,\"seed\":2}", strict, 1, "m")).containsExactly(4);
+    // What says nothing names nothing, and then there is nothing to insist on.
+    String silent = "{\"messages\":[],\"stop\":null,\"tools\":[],\"logit_bias\":{},\"user\":\"u\"}";
+    assertThat(asking(silent, strict, 1, "m")).containsExactly(1, 2, 3, 4);
+    assertThatThrownBy(() -> asking("{\"top_k\":1,\"temperature\":1}", strict, 1, "m"))
+        .isInstanceOfSatisfying(
+            Problem.class,
+            p -> {
+              assertThat(p.status()).isEqualTo(404);
+              assertThat(p.param()).isEqualTo("provider.require_parameters");
+              assertThat(p.text())
+                  .contains("require_parameters excludes 4 (the request names temperature, top_k)");
+            });
   }
 
   @Test

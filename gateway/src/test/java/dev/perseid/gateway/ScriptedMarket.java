@@ -47,7 +47,8 @@ final class ScriptedMarket implements Market {
           OptionalDouble.empty(),
           0,
           OptionalLong.empty(),
-          1_000);
+          1_000,
+          Optional.empty());
 
   private final List<Model> models = new ArrayList<>();
   private final Map<Hash, List<Listing>> listings = new LinkedHashMap<>();

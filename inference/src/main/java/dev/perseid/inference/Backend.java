@@ -1,5 +1,8 @@
 package dev.perseid.inference;
 
+import java.util.NavigableSet;
+import java.util.Optional;
+
 /// Something that answers requests to one model. Safe for any thread.
 public interface Backend extends AutoCloseable {
   /// What it can do right now.
@@ -23,6 +26,11 @@ public interface Backend extends AutoCloseable {
 
   /// Its name and version, for records: e.g. `perseid-vector 0.1.0`.
   String name();
+
+  /// The parameters of requests that it honours ([Parameters]); empty if it does not know.
+  default Optional<NavigableSet<String>> honours() {
+    return Optional.empty();
+  }
 
   @Override
   void close();

@@ -15,6 +15,7 @@ import io.netty.util.concurrent.EventExecutor;
 import io.netty.util.concurrent.ScheduledFuture;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.NavigableSet;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.TimeUnit;
@@ -56,11 +57,13 @@ public final class HttpBackend implements Backend {
 
   private volatile String problem = "The model's server has not been asked yet.";
   private volatile Optional<ServerLoad> load = Optional.empty();
+  private volatile Optional<NavigableSet<String>> honours = Optional.empty();
 
   // Of the lane that probes.
   private boolean probing;
   private boolean noHealthPage;
   private boolean noMetrics;
+  private boolean introduced;
   private @Nullable ScheduledFuture<?> nextProbe;
 
   /// Begins to watch the server's health. Blocks for as long as its name must be looked up.
@@ -177,6 +180,11 @@ public final class HttpBackend implements Backend {
     return "openai-compatible server";
   }
 
+  @Override
+  public Optional<NavigableSet<String>> honours() {
+    return honours;
+  }
+
   /// Nobody listens at the address: known at once, without waiting for the next probe.
   private void refused() {
     if (problem.isEmpty()) {
@@ -251,7 +259,7 @@ public final class HttpBackend implements Backend {
 
   private void metrics() {
     if (noMetrics) {
-      judge("");
+      introduce();
       return;
     }
     get(
@@ -260,6 +268,22 @@ public final class HttpBackend implements Backend {
         (status, page) -> {
           load = status == 200 ? ServerLoad.read(page) : Optional.empty();
           noMetrics = load.isEmpty();
+          introduce();
+        });
+  }
+
+  /// Asks once what the server is, as long as it stays well.
+  private void introduce() {
+    if (introduced) {
+      judge("");
+      return;
+    }
+    get(
+        modelsPage,
+        BackendLimits.METRICS_BYTES,
+        (status, page) -> {
+          introduced = status != 0;
+          honours = status == 200 ? Parameters.ofServer(page) : Optional.empty();
           judge("");
         });
   }
@@ -269,6 +293,8 @@ public final class HttpBackend implements Backend {
       load = Optional.empty();
       // Another server may stand there when it is back.
       noMetrics = false;
+      introduced = false;
+      honours = Optional.empty();
     }
     problem = wrong;
     probing = false;

@@ -9,6 +9,8 @@ import java.util.Arrays;
 import java.util.Deque;
 import java.util.Iterator;
 import java.util.List;
+import java.util.NavigableSet;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -292,6 +294,11 @@ public final class LanguageModel implements Backend {
       String why = closed ? "The model was stopped." : problem;
       return new Health(healthy, options.parallel, runningPapers, waitingPapers, why);
     }
+  }
+
+  @Override
+  public Optional<NavigableSet<String>> honours() {
+    return Optional.of(Parameters.OF_OWN_ENGINE);
   }
 
   @Override

@@ -20,10 +20,12 @@ import java.nio.LongBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.NavigableSet;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
@@ -668,6 +670,12 @@ public final class OnnxBackend implements Backend {
   }
 
   /// `onnxruntime`, its version and where it runs.
+  @Override
+  public Optional<NavigableSet<String>> honours() {
+    return Optional.of(
+        tokens.isPresent() ? Parameters.OF_EMBEDDINGS : Collections.emptyNavigableSet());
+  }
+
   @Override
   public String name() {
     return name;

@@ -642,6 +642,23 @@ class HttpBackendTest {
   }
 
   @Test
+  void aServerSaysWhatItIs() throws Exception {
+    for (String maker : List.of("llamacpp", "somebody")) {
+      String models = "{\"data\":[{\"id\":\"m\",\"owned_by\":\"" + maker + "\"}]}";
+      try (ScriptedServer server =
+              new ScriptedServer(c -> c.json(200, c.path.endsWith("/models") ? models : "{}"));
+          HttpBackend backend = new HttpBackend(quick(server), loops)) {
+        until(backend, Backend.Health::healthy);
+        if (maker.equals("llamacpp")) {
+          assertThat(backend.honours()).contains(Parameters.OF_LLAMA_SERVER);
+        } else {
+          assertThat(backend.honours()).isEmpty();
+        }
+      }
+    }
+  }
+
+  @Test
   void aServerThatDiesIsKnownAtOnceAndAgainWhenItIsBack() throws Exception {
     int port;
     HttpBackend backend;
@@ -673,6 +690,8 @@ class HttpBackendTest {
           new ScriptedServer(socket, c -> c.json(c.path.equals("/health") ? 200 : 404, "{}"))) {
         assertThat(back.port()).isEqualTo(port);
         until(backend, Backend.Health::healthy);
+        // It is another one, and says nothing of itself.
+        assertThat(backend.honours()).isEmpty();
       }
     }
   }

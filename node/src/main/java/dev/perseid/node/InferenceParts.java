@@ -3,8 +3,11 @@ package dev.perseid.node;
 import dev.perseid.inference.Claim;
 import dev.perseid.inference.Failure;
 import dev.perseid.wire.v1.Proto;
+import java.util.Collections;
 import java.util.Locale;
+import java.util.NavigableSet;
 import java.util.OptionalLong;
+import java.util.TreeSet;
 
 /// Claims and failures as protobuf messages and back. What comes from outside is bounded here;
 /// whether it is true is another matter.
@@ -58,6 +61,17 @@ final class InferenceParts {
         line(f.getParam(), WORD_CHARS),
         line(f.getCode(), WORD_CHARS),
         measure(f.hasRetryAfterMs(), f.getRetryAfterMs()));
+  }
+
+  /// The parameters that an offer is said to honour: those of them that could be some.
+  static NavigableSet<String> read(Proto.Honoured h) {
+    NavigableSet<String> names = new TreeSet<>();
+    for (String name : h.getParametersList()) {
+      if (names.size() < MarketLimits.PARAMETERS && name.matches(MarketLimits.PARAMETER)) {
+        names.add(name);
+      }
+    }
+    return Collections.unmodifiableNavigableSet(names);
   }
 
   private static OptionalLong measure(boolean present, long value) {

@@ -118,5 +118,10 @@ public final class MarketLimits {
   /// Characters of somebody's word that a message of the pool repeats.
   public static final int SHOWN_CHARS = 200;
 
+  /// Parameters of requests that one offer is said to honour, and what a name looks like.
+  static final int PARAMETERS = 64;
+
+  static final String PARAMETER = "[A-Za-z0-9_]{1,64}";
+
   private MarketLimits() {}
 }

@@ -252,16 +252,16 @@ final class PoolMarket implements Market, Closeable {
 
   private Live live(Desk desk) {
     OfferStats s = desk.stats;
+    Optional<Proto.ModelHealth> health =
+        Optional.ofNullable(streams.get(desk.offer().provider()))
+            .flatMap(stream -> stream.health(desk.offer().model()));
     boolean reachable;
-    int waiting = 0;
+    int waiting;
     if (desk.direct.isPresent()) {
-      Backend.Health health = desk.direct.get().health();
-      reachable = health.healthy() && streams.containsKey(desk.offer().provider());
-      waiting = health.waiting();
+      Backend.Health own = desk.direct.get().health();
+      reachable = own.healthy() && streams.containsKey(desk.offer().provider());
+      waiting = own.waiting();
     } else {
-      Optional<Proto.ModelHealth> health =
-          Optional.ofNullable(streams.get(desk.offer().provider()))
-              .flatMap(stream -> stream.health(desk.offer().model()));
       reachable = health.map(Proto.ModelHealth::getHealthy).orElse(false);
       waiting = health.map(Proto.ModelHealth::getWaiting).orElse(0);
     }
@@ -274,7 +274,8 @@ final class PoolMarket implements Market, Closeable {
         s.tokensPerS(),
         s.failedShare(),
         s.microjoulesPerToken(),
-        trust(desk));
+        trust(desk),
+        health.filter(Proto.ModelHealth::hasHonours).map(h -> InferenceParts.read(h.getHonours())));
   }
 
   private int trust(Desk desk) {

@@ -254,6 +254,8 @@ final class PoolModels extends ModelsGrpc.ModelsImplBase {
     live.firstTokenP90Ms().ifPresent(offer::setFirstTokenP90Ms);
     live.tokensPerS().ifPresent(offer::setTokensPerS);
     live.microjoulesPerToken().ifPresent(offer::setMicrojoulesPerToken);
+    live.honours()
+        .ifPresent(names -> offer.setHonours(Proto.Honoured.newBuilder().addAllParameters(names)));
     return offer.build();
   }
 

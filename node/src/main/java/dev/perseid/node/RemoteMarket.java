@@ -158,7 +158,8 @@ public final class RemoteMarket implements Market, AutoCloseable {
             o.hasMicrojoulesPerToken()
                 ? OptionalLong.of(o.getMicrojoulesPerToken())
                 : OptionalLong.empty(),
-            o.getTrustPermille()));
+            o.getTrustPermille(),
+            o.hasHonours() ? Optional.of(InferenceParts.read(o.getHonours())) : Optional.empty()));
   }
 
   private static OptionalDouble figure(boolean present, double value) {

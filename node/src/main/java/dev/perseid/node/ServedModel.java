@@ -6,9 +6,13 @@ import dev.perseid.core.TokenPrice;
 import java.net.URI;
 import java.net.URISyntaxException;
 import java.nio.file.Path;
+import java.util.Collections;
 import java.util.Locale;
+import java.util.NavigableSet;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
+import java.util.TreeSet;
 
 /// A model that a provider serves, and on which terms. The model itself is what its author
 /// published in the pool; the provider chooses where it comes from, what runs it and what it costs.
@@ -49,10 +53,30 @@ public record ServedModel(
     /// @param keyFile file with the key that the server asks for
     /// @param direct whether the pool may call the server itself, without this provider's stream;
     ///   the pool must be able to reach it, and it must ask for no key
-    record Server(URI url, Optional<String> upstream, Optional<Path> keyFile, boolean direct)
+    /// @param honours the parameters of requests that it honours, where the provider knows better
+    ///   than what can be seen of the server
+    record Server(
+        URI url,
+        Optional<String> upstream,
+        Optional<Path> keyFile,
+        boolean direct,
+        Optional<NavigableSet<String>> honours)
         implements Source {
-      /// @throws IllegalArgumentException saying what the URL must be
+      /// @throws IllegalArgumentException saying what the URL or a parameter must be
       public Server {
+        honours = honours.map(names -> Collections.unmodifiableNavigableSet(new TreeSet<>(names)));
+        for (String name : honours.orElse(Collections.emptyNavigableSet())) {
+          check(
+              name.matches(MarketLimits.PARAMETER),
+              "honours",
+              "'" + name + "'",
+              "names of parameters such as temperature,top_p");
+        }
+        check(
+            honours.map(Set::size).orElse(0) <= MarketLimits.PARAMETERS,
+            "honours",
+            "a list of too many names",
+            "at most " + MarketLimits.PARAMETERS + " parameters");
         String scheme = String.valueOf(url.getScheme()).toLowerCase(Locale.ROOT);
         check(
             (scheme.equals("http") || scheme.equals("https")) && url.getHost() != null,
@@ -152,7 +176,8 @@ public record ServedModel(
     Optional<String> upstream = hash < 0 ? Optional.empty() : Optional.of(from.substring(hash + 1));
     try {
       URI url = new URI(hash < 0 ? from : from.substring(0, hash));
-      return served.from(new Source.Server(url, upstream, Optional.empty(), false));
+      return served.from(
+          new Source.Server(url, upstream, Optional.empty(), false, Optional.empty()));
     } catch (URISyntaxException e) {
       throw new IllegalArgumentException(
           "'" + from + "' is no URL: write e.g. http://127.0.0.1:8000/v1#name", e);
@@ -239,6 +264,11 @@ public record ServedModel(
     return source instanceof Source.Server s && s.direct()
         ? s.url() + "#" + s.upstream().orElse(listed)
         : "";
+  }
+
+  /// The parameters that whoever serves it says are honoured, if it says so.
+  Optional<NavigableSet<String>> honours() {
+    return source instanceof Source.Server s ? s.honours() : Optional.empty();
   }
 
   private static boolean inRange(OptionalInt value, int least, int most) {

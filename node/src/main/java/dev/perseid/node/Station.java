@@ -154,7 +154,12 @@ final class Station implements AutoCloseable {
       queued = waiting.size();
       mine = running.size();
     }
-    return Proto.ModelHealth.newBuilder()
+    Proto.ModelHealth.Builder health = Proto.ModelHealth.newBuilder();
+    served
+        .honours()
+        .or(backend::honours)
+        .ifPresent(names -> health.setHonours(Proto.Honoured.newBuilder().addAllParameters(names)));
+    return health
         .setModel(Translation.bytes(model.manifest()))
         .setHealthy(h.healthy() && !leaving)
         .setRunning(Math.max(mine, h.running()))

@@ -28,6 +28,9 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Collections;
+import java.util.NavigableSet;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -346,6 +349,12 @@ final class WasmBackend implements Backend {
   @Override
   public String name() {
     return "perseid-wasm";
+  }
+
+  /// None: the tensor is all that the module gets.
+  @Override
+  public Optional<NavigableSet<String>> honours() {
+    return Optional.of(Collections.emptyNavigableSet());
   }
 
   /// Ends nothing: the sandbox is the node's.

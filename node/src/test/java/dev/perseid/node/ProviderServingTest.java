@@ -701,7 +701,11 @@ final class ProviderServingTest {
     begin(m ->
         m.from(
             new ServedModel.Source.Server(
-                URI.create("http://127.0.0.1:9/v1"), Optional.empty(), Optional.empty(), true)));
+                URI.create("http://127.0.0.1:9/v1"),
+                Optional.empty(),
+                Optional.empty(),
+                true,
+                Optional.empty())));
     assertThat(offer.endpoint()).isEqualTo("http://127.0.0.1:9/v1#me/tiny");
     Claim claim = Claim.tokens(1_000, 200, 500);
     Proto.ModelOrder unseen = market.order(offered, offerHash).build();

@@ -9,6 +9,8 @@ import java.net.URI;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
+import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
 
 /// What people write of the models that they serve.
@@ -29,7 +31,8 @@ final class ServedModelTest {
                 URI.create("http://127.0.0.1:8000/v1"),
                 Optional.of("org/Name=7"),
                 Optional.empty(),
-                false));
+                false,
+                Optional.empty()));
     assertThat(ServedModel.parse("me/m=HTTPS://gpu.example/v1").source())
         .isInstanceOf(ServedModel.Source.Server.class);
   }
@@ -50,7 +53,8 @@ final class ServedModelTest {
                     URI.create("http://10.0.0.1:8000/v1"),
                     Optional.empty(),
                     Optional.empty(),
-                    true));
+                    true,
+                    Optional.empty()));
     assertThat(all.parallel()).isEqualTo(OptionalInt.of(3));
     assertThat(all.contextTokens()).isEqualTo(OptionalInt.of(2_048));
     assertThat(all.threads()).isEqualTo(OptionalInt.of(4));
@@ -79,7 +83,19 @@ final class ServedModelTest {
         .hasMessageContaining("price is -1");
     assertThatThrownBy(() ->
             new ServedModel.Source.Server(
-                URI.create("http://a/v1"), Optional.empty(), Optional.of(Path.of("key")), true))
+                URI.create("http://a/v1"),
+                Optional.empty(),
+                Optional.of(Path.of("key")),
+                true,
+                Optional.empty()))
         .hasMessageContaining("without a key");
+    assertThatThrownBy(() ->
+            new ServedModel.Source.Server(
+                URI.create("http://a/v1"),
+                Optional.empty(),
+                Optional.empty(),
+                false,
+                Optional.of(new TreeSet<>(Set.of("temperature", "top p")))))
+        .hasMessageContaining("honours is 'top p'");
   }
 }

@@ -49,8 +49,10 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.NavigableSet;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -498,6 +500,34 @@ final class ServingTest {
   }
 
   private HttpResponse<Stream<String>> post(int tokens, String question) throws Exception {
+    return post(tokens, question, "");
+  }
+
+  /// @param more fields of the body, each after a comma
+  private HttpResponse<Stream<String>> post(int tokens, String question, String more)
+      throws Exception {
+    makeKey();
+    return http.send(
+        gateway("/v1/chat/completions")
+            .POST(
+                HttpRequest.BodyPublishers.ofString(
+                    """
+                    {"model":"me/ticks","max_tokens":%d,"stream":true,"temperature":0,
+                      "messages":[{"role":"user","content":"%s"}]%s}
+                    """
+                        .formatted(tokens, question, more)))
+            .build(),
+        HttpResponse.BodyHandlers.ofLines());
+  }
+
+  private HttpRequest.Builder gateway(String path) {
+    return HttpRequest.newBuilder(
+            URI.create("http://127.0.0.1:" + pool.gateway().orElseThrow().port() + path))
+        .header("authorization", "Bearer " + API_KEY)
+        .header("content-type", "application/json");
+  }
+
+  private void makeKey() {
     consumer
         .models()
         .makeKey(
@@ -506,23 +536,6 @@ final class ServingTest {
                 .setKeyHash(
                     Translation.bytes(Hash.sha256(API_KEY.getBytes(StandardCharsets.UTF_8))))
                 .build());
-    return http.send(
-        HttpRequest.newBuilder(
-                URI.create(
-                    "http://127.0.0.1:"
-                        + pool.gateway().orElseThrow().port()
-                        + "/v1/chat/completions"))
-            .header("authorization", "Bearer " + API_KEY)
-            .header("content-type", "application/json")
-            .POST(
-                HttpRequest.BodyPublishers.ofString(
-                    """
-                    {"model":"me/ticks","max_tokens":%d,"stream":true,"temperature":0,
-                      "messages":[{"role":"user","content":"%s"}]}
-                    """
-                        .formatted(tokens, question)))
-            .build(),
-        HttpResponse.BodyHandlers.ofLines());
   }
 
   @Test
@@ -566,6 +579,86 @@ final class ServingTest {
     } finally {
       server.stop(0);
     }
+  }
+
+  @Test
+  void aRequestThatInsistsOnItsParametersGoesToWhomHonoursThem() throws Exception {
+    Model model = publish("me/ticks", ModelTask.CHAT, "api", "README.md", new byte[] {'x'});
+    List<String> plain = new CopyOnWriteArrayList<>();
+    List<String> able = new CopyOnWriteArrayList<>();
+    HttpServer unknown = server(plain);
+    HttpServer known = server(able);
+    try {
+      TokenPrice cheap = new TokenPrice(1, 1, 1, 0, 0);
+      provider(Key.generate(), next(unknown, Optional.empty()).at(cheap));
+      ServedModel told =
+          next(known, Optional.of(new TreeSet<>(Set.of("max_tokens", "temperature", "top_p"))));
+      ProviderNode second =
+          ProviderNode.start(
+              ProviderChild.config(
+                      Key.generate(),
+                      pool.port(),
+                      poolKey.address(),
+                      folder.resolve("second"),
+                      "second")
+                  .withModels(List.of(told)),
+              notices::add,
+              Workshop::new);
+      nodes.add(second);
+      Until.holds(() ->
+          pool.market().catalog().listings().getOrDefault(model.manifest(), List.of()).stream()
+                  .filter(l -> l.live().reachable())
+                  .count()
+              == 2);
+      String cheapest = ",\"provider\":{\"sort\":\"price\"}";
+      String strict = ",\"provider\":{\"sort\":\"price\",\"require_parameters\":true}";
+      assertThat(post(50, "go", cheapest).body()).contains("data: [DONE]");
+      assertThat(plain).hasSize(1);
+      assertThat(post(50, "go", ",\"top_p\":0.5" + strict).body()).contains("data: [DONE]");
+      assertThat(able).hasSize(1);
+      HttpResponse<Stream<String>> refused = post(50, "go", ",\"tools\":[{}]" + strict);
+      assertThat(refused.statusCode()).isEqualTo(404);
+      assertThat(refused.body())
+          .anyMatch(l -> l.contains("the request names max_tokens, temperature, tools"));
+      assertThat(plain).hasSize(1);
+      assertThat(able).hasSize(1);
+      JsonNode listed =
+          JSON.readTree(
+              http.send(
+                      gateway("/v1/models/me/ticks").GET().build(),
+                      HttpResponse.BodyHandlers.ofString())
+                  .body());
+      assertThat(listed.path("supported_parameters").toString())
+          .isEqualTo("[\"max_tokens\",\"temperature\",\"top_p\"]");
+      assertThat(listed.path("offers")).filteredOn(o -> o.has("supported_parameters")).hasSize(1);
+      // Whoever follows the catalog from another machine learns it, too.
+      PoolClient client =
+          PoolClient.connect(
+              new PoolClient.Target("127.0.0.1", pool.port(), Optional.of(poolKey.address())),
+              consumerKey,
+              PoolClient.Role.CONSUMER);
+      try (client;
+          RemoteMarket remote = RemoteMarket.open(client, "k", false, notices::add)) {
+        assertThat(
+                remote.catalog().listings().get(model.manifest()).stream()
+                    .map(l -> l.live().honours().map(Set::size).orElse(-1)))
+            .containsExactlyInAnyOrder(-1, 3);
+      }
+    } finally {
+      unknown.stop(0);
+      known.stop(0);
+    }
+  }
+
+  private static ServedModel next(HttpServer server, Optional<NavigableSet<String>> honours) {
+    return ServedModel.of("me/ticks")
+        .from(
+            new ServedModel.Source.Server(
+                URI.create("http://127.0.0.1:" + server.getAddress().getPort() + "/v1"),
+                Optional.of("upstream"),
+                Optional.empty(),
+                false,
+                honours));
   }
 
   /// Speaks as much of OpenAI's protocol as a provider needs.

@@ -164,6 +164,17 @@ final class Fields {
     return all;
   }
 
+  /// A list of whole numbers between the limits; empty if it is not there.
+  List<Long> numbers(String key, String example, long least, long most) throws BadInput {
+    List<Long> all = new ArrayList<>();
+    for (Node node : nodes(key, example)) {
+      Fields one = new Fields(file, place(file, node));
+      one.values.put(key, node);
+      all.add(one.number(key, least, most).orElseThrow().value());
+    }
+    return all;
+  }
+
   /// The elements of a list; empty if it is not there.
   List<Node> nodes(String key, String example) throws BadInput {
     Node node = values.get(key);

@@ -8,6 +8,8 @@ import dev.perseid.inference.BrokenModelException;
 import dev.perseid.inference.Manifest;
 import dev.perseid.inference.ModelDescription;
 import dev.perseid.inference.ModelFile;
+import dev.perseid.inference.ModelSignature;
+import dev.perseid.inference.OnnxGraph;
 import dev.perseid.node.PoolClient;
 import java.io.IOException;
 import java.io.InputStream;
@@ -23,6 +25,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.snakeyaml.engine.v2.nodes.Node;
 
 /// A folder with a model that somebody wants to publish: `perseid-model.yaml` and the files that it
 /// names (docs/models.md).
@@ -43,7 +46,11 @@ final class ModelFolder {
           "royalty_permille",
           "created",
           "card",
-          "files");
+          "files",
+          "inputs",
+          "outputs");
+  private static final List<String> TENSOR_KEYS = List.of("name", "datatype", "shape");
+  private static final String TENSOR = "[{name: x, datatype: FP32, shape: [-1, 8]}]";
 
   private final Manifest manifest;
   private final Map<Blob, Upload> uploads;
@@ -107,13 +114,58 @@ final class ModelFolder {
     }
     Manifest manifest;
     try {
-      manifest = Manifest.of(description, files);
+      manifest =
+          Manifest.of(description, signature(name, fields, description, folder, titles), files);
     } catch (BrokenModelException e) {
       throw fields.place().wrong(String.valueOf(e.getMessage()), "correct it in " + name);
     }
     add(uploads, manifest.config(), "description");
     add(uploads, manifest.bytes(), "manifest");
     return new ModelFolder(manifest, uploads);
+  }
+
+  /// What a model that predicts takes and gives: of an ONNX file as the file says, of another one
+  /// as the author does.
+  private static Optional<ModelSignature> signature(
+      String yaml,
+      Fields fields,
+      ModelDescription description,
+      Path folder,
+      List<Placed<String>> titles)
+      throws BadInput, BrokenModelException {
+    List<ModelSignature.Tensor> inputs = tensors(yaml, fields, "inputs");
+    List<ModelSignature.Tensor> outputs = tensors(yaml, fields, "outputs");
+    if (!inputs.isEmpty() || !outputs.isEmpty()) {
+      if (description.format().equals("onnx")) {
+        throw fields
+            .place()
+            .wrong("an ONNX file says itself what it takes", "leave out 'inputs' and 'outputs'");
+      }
+      return Optional.of(new ModelSignature(inputs, outputs));
+    }
+    List<Path> graphs =
+        titles.stream()
+            .map(Placed::value)
+            .filter(t -> t.endsWith(".onnx"))
+            .map(folder::resolve)
+            .toList();
+    return description.format().equals("onnx") && graphs.size() == 1
+        ? OnnxGraph.read(graphs.getFirst())
+        : Optional.empty();
+  }
+
+  private static List<ModelSignature.Tensor> tensors(String yaml, Fields fields, String key)
+      throws BadInput {
+    List<ModelSignature.Tensor> tensors = new ArrayList<>();
+    for (Node node : fields.nodes(key, TENSOR)) {
+      Fields tensor = Fields.of(yaml, node, "a tensor", TENSOR_KEYS);
+      tensors.add(
+          new ModelSignature.Tensor(
+              tensor.needText("name", "a tensor", "x").value(),
+              tensor.needText("datatype", "a tensor", "FP32").value(),
+              tensor.numbers("shape", "[-1, 8]", -1, Integer.MAX_VALUE)));
+    }
+    return tensors;
   }
 
   private static void add(Map<Blob, Upload> uploads, byte[] bytes, String name) {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.perseid.inference.ModelSignature;
 import dev.perseid.node.PoolConfig;
 import dev.perseid.node.PoolNode;
 import dev.perseid.node.ProviderConfig;
@@ -153,6 +154,17 @@ class ModelCommandsTest {
   }
 
   @Test
+  void aModelThatPredictsSaysWhatItTakes() throws Exception {
+    ModelFolder loans = ModelFolder.read(Path.of("../examples/models/loan-risk"));
+    assertThat(loans.manifest().signature().orElseThrow().inputs())
+        .containsExactly(new ModelSignature.Tensor("features", "FP32", List.of(-1L, 8L)));
+    ModelFolder tree = ModelFolder.read(Path.of("../examples/models/tiny-tree"));
+    assertThat(tree.manifest().signature().orElseThrow().outputs())
+        .containsExactly(new ModelSignature.Tensor("output", "FP32", List.of(-1L, 2L)));
+    assertThat(ModelFolder.read(Path.of(CHAT)).manifest().signature()).isEmpty();
+  }
+
+  @Test
   void aModelIsWithdrawnByItsAuthorOnly() throws Exception {
     Files.writeString(here.resolve("a.txt"), "a card");
     Files.writeString(
@@ -177,8 +189,13 @@ class ModelCommandsTest {
           name: me/x\\nversion: 1\\ntask: chat           | 1:1 | needs 'format'
           name: me/x\\nversion: 1\\ntask: chat\\nformat: gguf\\nlicence: MIT\\nfiles: [no.gguf] | 6:9 | no file 'no.gguf'
           name: me/x\\nversion: 1\\ntask: chat\\nformat: gguf\\nlicence: MIT | 1:1 | has files
+          name: me/x\\nversion: 1\\ntask: predict\\nformat: onnx\\nlicence: MIT\\nfiles: [bad.onnx] | 1:1 | is no ONNX model
+          name: me/x\\nversion: 1\\ntask: predict\\nformat: onnx\\nlicence: MIT\\ninputs: [{name: x, datatype: FP32, shape: [1]}]\\nfiles: [bad.onnx] | 1:1 | leave out 'inputs'
+          name: me/x\\nversion: 1\\ntask: predict\\nformat: wasm\\nlicence: MIT\\ninputs: [{name: x, datatype: FP32, shape: [a]}]\\nfiles: [bad.onnx] | 6:44 | whole number
+          name: me/x\\nversion: 1\\ntask: predict\\nformat: wasm\\nlicence: MIT\\ninputs: [{name: x, datatype: FP32, shape: [8]}]\\noutputs: [{name: y, datatype: FP32, shape: [2]}]\\nfiles: [bad.onnx] | 1:1 | a portable model takes one tensor
           """)
   void aWrongFolderIsRefusedWithThePlace(String yaml, String place, String why) throws Exception {
+    Files.writeString(here.resolve("bad.onnx"), "no model");
     Files.writeString(here.resolve("perseid-model.yaml"), yaml.replace("\\n", "\n") + "\n");
     Ran ran = perseid("model", "publish", here.toString());
     assertThat(ran.exit).isEqualTo(Exit.USAGE);

@@ -4,6 +4,7 @@ import dev.perseid.core.Address;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Model;
 import dev.perseid.core.ModelOffer;
+import dev.perseid.inference.ModelSignature;
 import dev.perseid.inference.Request;
 import dev.perseid.inference.Tokens;
 import java.util.List;
@@ -114,21 +115,8 @@ public interface Market {
   /// The tokenizer of a model, if this market has it.
   Optional<Tokens> tokens(Hash model);
 
-  /// What a predictive model takes and gives.
-  ///
-  /// @param inputs tensors that it takes
-  /// @param outputs tensors that it gives
-  record Signature(List<Tensor> inputs, List<Tensor> outputs) {}
-
-  /// A tensor of a signature.
-  ///
-  /// @param name its name
-  /// @param datatype as the Open Inference Protocol writes it, e.g. `FP32`
-  /// @param shape its dimensions, -1 where any size goes
-  record Tensor(String name, String datatype, List<Long> shape) {}
-
   /// The signature in a model's manifest, if this market has it.
-  default Optional<Signature> signature(Hash model) {
+  default Optional<ModelSignature> signature(Hash model) {
     return Optional.empty();
   }
 

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.perseid.core.Model;
 import dev.perseid.inference.Api;
+import dev.perseid.inference.ModelSignature;
 import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -100,15 +101,15 @@ final class OpenInferenceDialect implements Dialect {
       }
     }
     out.put("platform", model.format().equals("onnx") ? "onnxruntime_onnx" : model.format());
-    Market.Signature signature =
-        market.signature(model.manifest()).orElse(new Market.Signature(List.of(), List.of()));
+    ModelSignature signature =
+        market.signature(model.manifest()).orElse(new ModelSignature(List.of(), List.of()));
     tensors(out.putArray("inputs"), signature.inputs());
     tensors(out.putArray("outputs"), signature.outputs());
     return Reply.Whole.json(200, out);
   }
 
-  private static void tensors(ArrayNode to, List<Market.Tensor> tensors) {
-    for (Market.Tensor tensor : tensors) {
+  private static void tensors(ArrayNode to, List<ModelSignature.Tensor> tensors) {
+    for (ModelSignature.Tensor tensor : tensors) {
       ObjectNode one = to.addObject();
       one.put("name", tensor.name());
       one.put("datatype", tensor.datatype());

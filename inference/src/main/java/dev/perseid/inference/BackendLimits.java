@@ -59,6 +59,11 @@ final class BackendLimits {
   /// A server whose key-value cache is fuller than this, in thousandths, takes no more requests.
   static final int CACHE_FULL_PERMILLE = 950;
 
+  /// Dimensions of a tensor in an ONNX file, and bytes of a name there.
+  static final int ONNX_RANK = 16;
+
+  static final int ONNX_NAME_BYTES = 64 << 10;
+
   /// Stack of the thread that starts ONNX Runtime: address space, of which only what is used
   /// becomes memory.
   static final long ENVIRONMENT_STACK_BYTES = 512L << 20;

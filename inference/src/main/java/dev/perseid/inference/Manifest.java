@@ -56,23 +56,40 @@ public final class Manifest {
   private final byte[] config;
   private final Hash hash;
   private final ModelDescription description;
+  private final Optional<ModelSignature> signature;
   private final List<ModelFile> files;
 
   private Manifest(
-      byte[] bytes, byte[] config, ModelDescription description, List<ModelFile> files) {
+      byte[] bytes,
+      byte[] config,
+      ModelDescription description,
+      Optional<ModelSignature> signature,
+      List<ModelFile> files) {
     this.bytes = bytes;
     this.config = config;
     this.hash = Hash.sha256(bytes);
     this.description = description;
+    this.signature = signature;
     this.files = List.copyOf(files);
   }
 
-  /// Writes a manifest.
+  /// Writes a manifest of a model that does not say which tensors it takes.
   ///
   /// @throws BrokenModelException if the description or a file's name is not as it must be
   public static Manifest of(ModelDescription description, List<ModelFile> files)
       throws BrokenModelException {
-    check(description, files);
+    return of(description, Optional.empty(), files);
+  }
+
+  /// Writes a manifest.
+  ///
+  /// @param signature what the model takes and gives, if it is one that predicts
+  /// @throws BrokenModelException if the description, the signature or a file's name is not as it
+  ///   must be
+  public static Manifest of(
+      ModelDescription description, Optional<ModelSignature> signature, List<ModelFile> files)
+      throws BrokenModelException {
+    check(description, signature, files);
     Map<String, Object> about = new TreeMap<>();
     about.put("author", description.author());
     about.put("context_tokens", description.contextTokens());
@@ -85,6 +102,10 @@ public final class Manifest {
     about.put("royalty_permille", description.royaltyPermille());
     about.put("task", word(description.task()));
     about.put("version", description.version());
+    signature.ifPresent(s -> {
+      about.put("inputs", s.inputs().stream().map(Manifest::plain).toList());
+      about.put("outputs", s.outputs().stream().map(Manifest::plain).toList());
+    });
     byte[] config = canonical(about);
     List<ModelFile> sorted = new ArrayList<>(files);
     sorted.sort(Comparator.comparing(ModelFile::title));
@@ -100,7 +121,12 @@ public final class Manifest {
     all.put("layers", layers);
     all.put("mediaType", MEDIA_TYPE);
     all.put("schemaVersion", 2);
-    return new Manifest(canonical(all), config, description, sorted);
+    return new Manifest(canonical(all), config, description, signature, sorted);
+  }
+
+  private static Map<String, Object> plain(ModelSignature.Tensor tensor) {
+    return new TreeMap<>(
+        Map.of("name", tensor.name(), "datatype", tensor.datatype(), "shape", tensor.shape()));
   }
 
   /// Reads a manifest and the description that it names.
@@ -133,9 +159,17 @@ public final class Manifest {
               digest(layer),
               size(layer)));
     }
-    ModelDescription description = description(tree(config, "model's description"));
-    check(description, files);
-    return new Manifest(bytes.clone(), config.clone(), description, files);
+    JsonNode about = tree(config, "model's description");
+    ModelDescription description = description(about);
+    Optional<ModelSignature> signature =
+        about.has("inputs") || about.has("outputs")
+            ? Optional.of(
+                new ModelSignature(
+                    tensors(about.path("inputs"), "inputs"),
+                    tensors(about.path("outputs"), "outputs")))
+            : Optional.empty();
+    check(description, signature, files);
+    return new Manifest(bytes.clone(), config.clone(), description, signature, files);
   }
 
   /// The hash of the description that a manifest names.
@@ -175,9 +209,34 @@ public final class Manifest {
         created);
   }
 
-  private static void check(ModelDescription description, List<ModelFile> files)
+  private static List<ModelSignature.Tensor> tensors(JsonNode list, String field)
       throws BrokenModelException {
-    Optional<String> wrong = description.problem();
+    List<ModelSignature.Tensor> tensors = new ArrayList<>();
+    if (!list.isArray() || list.size() > ModelSignature.TENSORS) {
+      throw new BrokenModelException(
+          "'" + field + "' must be a list of up to " + ModelSignature.TENSORS + " tensors");
+    }
+    for (JsonNode tensor : list) {
+      List<Long> shape = new ArrayList<>();
+      for (JsonNode size : tensor.path("shape")) {
+        if (!size.isIntegralNumber()
+            || !size.canConvertToLong()
+            || shape.size() >= ModelSignature.RANK) {
+          throw new BrokenModelException(
+              "'shape' must be a list of up to " + ModelSignature.RANK + " whole numbers");
+        }
+        shape.add(size.longValue());
+      }
+      tensors.add(new ModelSignature.Tensor(text(tensor, "name"), text(tensor, "datatype"), shape));
+    }
+    return tensors;
+  }
+
+  private static void check(
+      ModelDescription description, Optional<ModelSignature> signature, List<ModelFile> files)
+      throws BrokenModelException {
+    Optional<String> wrong =
+        description.problem().or(() -> signature.flatMap(s -> s.problem(description.format())));
     if (wrong.isPresent()) {
       throw new BrokenModelException(wrong.get());
     }
@@ -218,6 +277,11 @@ public final class Manifest {
   /// What its author says about it.
   public ModelDescription description() {
     return description;
+  }
+
+  /// What it takes and gives, if its author says so.
+  public Optional<ModelSignature> signature() {
+    return signature;
   }
 
   /// Its files.

@@ -125,7 +125,7 @@ public final class OnnxBackend implements Backend {
   private final OnnxSettings settings;
   private final OrtEnvironment environment;
   private final OrtSession session;
-  private final OnnxSignature signature;
+  private final ModelSignature signature;
   private final Optional<HuggingFaceTokens> tokens;
   private final String name;
   private final BlockingQueue<Job> queue;
@@ -161,7 +161,7 @@ public final class OnnxBackend implements Backend {
       }
       OrtSession session = environment.createSession(model.toString(), options);
       try {
-        OnnxSignature signature = signature(model, session);
+        ModelSignature signature = signature(model, session);
         if (tokens.isPresent()) {
           forTokens(model, signature);
         }
@@ -182,12 +182,12 @@ public final class OnnxBackend implements Backend {
     }
   }
 
-  private static void forTokens(Path model, OnnxSignature signature) throws BrokenModelException {
+  private static void forTokens(Path model, ModelSignature signature) throws BrokenModelException {
     if (signature.input("input_ids").isEmpty()) {
       throw new BrokenModelException(
           "the model " + model + " has a tokenizer, but no input 'input_ids' for its tokens");
     }
-    for (OnnxSignature.Tensor input : signature.inputs()) {
+    for (ModelSignature.Tensor input : signature.inputs()) {
       if (!Set.of("input_ids", "attention_mask", "token_type_ids").contains(input.name())
           || !input.datatype().equals("INT64")
           || input.shape().size() != 2) {
@@ -206,9 +206,9 @@ public final class OnnxBackend implements Backend {
     return message == null ? "no reason is given" : message.lines().findFirst().orElse("").strip();
   }
 
-  private static OnnxSignature signature(Path model, OrtSession session)
+  private static ModelSignature signature(Path model, OrtSession session)
       throws BrokenModelException, OrtException {
-    List<OnnxSignature.Tensor> inputs = new ArrayList<>();
+    List<ModelSignature.Tensor> inputs = new ArrayList<>();
     for (NodeInfo node : session.getInputInfo().values()) {
       inputs.add(
           tensor(node)
@@ -221,7 +221,7 @@ public final class OnnxBackend implements Backend {
                           + "', which is no tensor that can be written in JSON: export it with"
                           + " another datatype")));
     }
-    List<OnnxSignature.Tensor> outputs = new ArrayList<>();
+    List<ModelSignature.Tensor> outputs = new ArrayList<>();
     for (NodeInfo node : session.getOutputInfo().values()) {
       // A classifier may also give maps; its tensors say the same.
       tensor(node).ifPresent(outputs::add);
@@ -230,10 +230,10 @@ public final class OnnxBackend implements Backend {
       throw new BrokenModelException(
           "the model " + model + " takes or gives no tensors that can be written in JSON");
     }
-    return new OnnxSignature("onnx_onnxv1", inputs, outputs);
+    return new ModelSignature(inputs, outputs);
   }
 
-  private static Optional<OnnxSignature.Tensor> tensor(NodeInfo node) {
+  private static Optional<ModelSignature.Tensor> tensor(NodeInfo node) {
     if (!(node.getInfo() instanceof TensorInfo info)) {
       return Optional.empty();
     }
@@ -242,14 +242,14 @@ public final class OnnxBackend implements Backend {
       shape.add(d < 0 ? -1 : d);
     }
     return OnnxTensors.datatype(info)
-        .map(type -> new OnnxSignature.Tensor(node.getName(), type, List.copyOf(shape)));
+        .map(type -> new ModelSignature.Tensor(node.getName(), type, List.copyOf(shape)));
   }
 
   private OnnxBackend(
       OnnxSettings settings,
       OrtEnvironment environment,
       OrtSession session,
-      OnnxSignature signature,
+      ModelSignature signature,
       Optional<HuggingFaceTokens> tokens,
       String name) {
     this.settings = settings;
@@ -265,7 +265,7 @@ public final class OnnxBackend implements Backend {
   }
 
   /// What the model takes and gives.
-  public OnnxSignature signature() {
+  public ModelSignature signature() {
     return signature;
   }
 
@@ -393,7 +393,7 @@ public final class OnnxBackend implements Backend {
       for (int i = 0; i < inputs.size(); i++) {
         String at = "inputs." + i;
         String input = inputs.get(i).path("name").asText();
-        Optional<OnnxSignature.Tensor> known = signature.input(input);
+        Optional<ModelSignature.Tensor> known = signature.input(input);
         if (known.isEmpty()) {
           throw RefusedRequest.invalid(
               at + ".name",
@@ -404,7 +404,7 @@ public final class OnnxBackend implements Backend {
         }
         tensors.put(input, OnnxTensors.read(environment, known.get(), inputs.get(i), at));
       }
-      for (OnnxSignature.Tensor needed : signature.inputs()) {
+      for (ModelSignature.Tensor needed : signature.inputs()) {
         if (!tensors.containsKey(needed.name())) {
           throw RefusedRequest.invalid("inputs", "Input '" + needed.name() + "' is missing.");
         }
@@ -438,8 +438,8 @@ public final class OnnxBackend implements Backend {
     return wanted;
   }
 
-  private static String names(List<OnnxSignature.Tensor> tensors) {
-    return String.join(", ", tensors.stream().map(OnnxSignature.Tensor::name).toList());
+  private static String names(List<ModelSignature.Tensor> tensors) {
+    return String.join(", ", tensors.stream().map(ModelSignature.Tensor::name).toList());
   }
 
   private byte[] inferred(JsonNode body, OrtSession.Result result, Set<String> wanted)
@@ -455,7 +455,7 @@ public final class OnnxBackend implements Backend {
       out.writeArrayFieldStart("outputs");
       for (String output : wanted) {
         String datatype =
-            signature.output(output).map(OnnxSignature.Tensor::datatype).orElseThrow();
+            signature.output(output).map(ModelSignature.Tensor::datatype).orElseThrow();
         OnnxTensors.write(out, output, datatype, tensor(result, output));
       }
       out.writeEndArray();
@@ -594,7 +594,7 @@ public final class OnnxBackend implements Backend {
     long[] shape = {texts.size(), length};
     Map<String, OnnxTensor> inputs = new LinkedHashMap<>();
     try {
-      for (OnnxSignature.Tensor wanted : signature.inputs()) {
+      for (ModelSignature.Tensor wanted : signature.inputs()) {
         long[] values =
             switch (wanted.name()) {
               case "input_ids" -> ids;

@@ -43,11 +43,28 @@ final class OnnxTensors {
     };
   }
 
+  /// The same for an element type of a file (onnx.proto3, `TensorProto.DataType`).
+  static Optional<String> datatype(int element) {
+    return switch (element) {
+      case 1 -> Optional.of("FP32");
+      case 2 -> Optional.of("UINT8");
+      case 3 -> Optional.of("INT8");
+      case 5 -> Optional.of("INT16");
+      case 6 -> Optional.of("INT32");
+      case 7 -> Optional.of("INT64");
+      case 8 -> Optional.of("BYTES");
+      case 9 -> Optional.of("BOOL");
+      case 10 -> Optional.of("FP16");
+      case 11 -> Optional.of("FP64");
+      default -> Optional.empty();
+    };
+  }
+
   /// Makes a tensor of what a request says.
   ///
   /// @param at where it stands in the request, for messages
   static OnnxTensor read(
-      OrtEnvironment environment, OnnxSignature.Tensor wanted, JsonNode input, String at)
+      OrtEnvironment environment, ModelSignature.Tensor wanted, JsonNode input, String at)
       throws RefusedRequest, OrtException {
     String datatype = input.path("datatype").asText();
     if (!datatype.equals(wanted.datatype())) {
@@ -94,7 +111,7 @@ final class OnnxTensors {
     return tensor(environment, wanted, shape, flat, at + ".data");
   }
 
-  private static long[] shape(OnnxSignature.Tensor wanted, JsonNode list, String at)
+  private static long[] shape(ModelSignature.Tensor wanted, JsonNode list, String at)
       throws RefusedRequest {
     if (!list.isArray() || list.size() > RANK) {
       throw RefusedRequest.invalid(
@@ -130,7 +147,7 @@ final class OnnxTensors {
 
   private static OnnxTensor tensor(
       OrtEnvironment environment,
-      OnnxSignature.Tensor wanted,
+      ModelSignature.Tensor wanted,
       long[] shape,
       List<JsonNode> flat,
       String at)
@@ -191,7 +208,8 @@ final class OnnxTensors {
     };
   }
 
-  private static double real(OnnxSignature.Tensor wanted, JsonNode v, double most, String at, int i)
+  private static double real(
+      ModelSignature.Tensor wanted, JsonNode v, double most, String at, int i)
       throws RefusedRequest {
     double number = v.isNumber() ? v.asDouble() : Double.NaN;
     if (!(Math.abs(number) <= most)) {
@@ -201,7 +219,7 @@ final class OnnxTensors {
   }
 
   private static long whole(
-      OnnxSignature.Tensor wanted, JsonNode v, long least, long most, String at, int i)
+      ModelSignature.Tensor wanted, JsonNode v, long least, long most, String at, int i)
       throws RefusedRequest {
     if (!v.isIntegralNumber() || !v.canConvertToLong() || v.asLong() < least || v.asLong() > most) {
       throw element(wanted, at, i);
@@ -209,7 +227,7 @@ final class OnnxTensors {
     return v.asLong();
   }
 
-  private static RefusedRequest element(OnnxSignature.Tensor wanted, String at, int i) {
+  private static RefusedRequest element(ModelSignature.Tensor wanted, String at, int i) {
     return RefusedRequest.invalid(
         at, "Element %d of input '%s' is no %s.".formatted(i, wanted.name(), wanted.datatype()));
   }

@@ -15,6 +15,7 @@ import java.nio.file.attribute.FileTime;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -92,6 +93,31 @@ class ModelLayoutTest {
     assertThat(again.files()).isEqualTo(manifest.files());
     assertThat(again.description()).isEqualTo(manifest.description());
     assertThat(again.only(ModelFile.ONNX)).contains(manifest.files().getFirst());
+  }
+
+  @Test
+  void aManifestMaySayWhatTheModelTakes() throws Exception {
+    List<ModelFile> files = List.of(new ModelFile("tiny.onnx", ModelFile.ONNX, Hash.ZERO, 7));
+    ModelSignature signature =
+        new ModelSignature(
+            List.of(new ModelSignature.Tensor("x", "FP32", List.of(-1L, 3L))),
+            List.of(new ModelSignature.Tensor("y", "INT64", List.of())));
+    Manifest manifest = Manifest.of(about("1.0"), Optional.of(signature), files);
+    assertThat(new String(manifest.config(), StandardCharsets.UTF_8))
+        .contains(
+            "\"inputs\":[{\"datatype\":\"FP32\",\"name\":\"x\",\"shape\":[-1,3]}],\"licence\"")
+        .contains("\"outputs\":[{\"datatype\":\"INT64\",\"name\":\"y\",\"shape\":[]}],\"param");
+    assertThat(Manifest.read(manifest.bytes(), manifest.config()).signature()).contains(signature);
+    Manifest silent = Manifest.of(about("1.0"), files);
+    assertThat(silent.signature()).isEmpty();
+    assertThat(Manifest.read(silent.bytes(), silent.config()).signature()).isEmpty();
+    assertThat(silent.hash()).isNotEqualTo(manifest.hash());
+    ModelSignature wrong =
+        new ModelSignature(
+            List.of(new ModelSignature.Tensor("x", "FLOAT", List.of())), signature.outputs());
+    assertThatThrownBy(() -> Manifest.of(about("1.0"), Optional.of(wrong), files))
+        .isInstanceOf(BrokenModelException.class)
+        .hasMessageContaining("a datatype such as FP32");
   }
 
   @Test

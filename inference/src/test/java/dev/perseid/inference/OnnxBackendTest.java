@@ -60,10 +60,9 @@ class OnnxBackendTest {
     try (OnnxBackend backend = load(linear())) {
       assertThat(backend.signature())
           .isEqualTo(
-              new OnnxSignature(
-                  "onnx_onnxv1",
-                  List.of(new OnnxSignature.Tensor("x", "FP32", List.of(-1L, 3L))),
-                  List.of(new OnnxSignature.Tensor("y", "FP32", List.of(-1L, 2L)))));
+              new ModelSignature(
+                  List.of(new ModelSignature.Tensor("x", "FP32", List.of(-1L, 3L))),
+                  List.of(new ModelSignature.Tensor("y", "FP32", List.of(-1L, 2L)))));
       assertThat(backend.name()).matches("onnxruntime 1\\.\\S+ \\(cpu\\)");
       assertThat(backend.health()).isEqualTo(new Backend.Health(true, 1, 0, 0, ""));
     }

@@ -2,8 +2,10 @@ package dev.perseid.node;
 
 import dev.perseid.inference.Claim;
 import dev.perseid.inference.Failure;
+import dev.perseid.inference.ModelSignature;
 import dev.perseid.wire.v1.Proto;
 import java.util.Collections;
+import java.util.List;
 import java.util.Locale;
 import java.util.NavigableSet;
 import java.util.OptionalLong;
@@ -72,6 +74,33 @@ final class InferenceParts {
       }
     }
     return Collections.unmodifiableNavigableSet(names);
+  }
+
+  static Proto.ModelSignature write(ModelSignature s) {
+    Proto.ModelSignature.Builder b = Proto.ModelSignature.newBuilder();
+    s.inputs().forEach(t -> b.addInputs(write(t)));
+    s.outputs().forEach(t -> b.addOutputs(write(t)));
+    return b.build();
+  }
+
+  private static Proto.TensorShape write(ModelSignature.Tensor t) {
+    return Proto.TensorShape.newBuilder()
+        .setName(t.name())
+        .setDatatype(t.datatype())
+        .addAllShape(t.shape())
+        .build();
+  }
+
+  static ModelSignature read(Proto.ModelSignature s) {
+    return new ModelSignature(tensors(s.getInputsList()), tensors(s.getOutputsList()));
+  }
+
+  private static List<ModelSignature.Tensor> tensors(List<Proto.TensorShape> list) {
+    return list.stream()
+        .map(t ->
+            new ModelSignature.Tensor(
+                line(t.getName(), WORD_CHARS), line(t.getDatatype(), WORD_CHARS), t.getShapeList()))
+        .toList();
   }
 
   private static OptionalLong measure(boolean present, long value) {

@@ -118,6 +118,9 @@ public final class MarketLimits {
   /// Characters of somebody's word that a message of the pool repeats.
   public static final int SHOWN_CHARS = 200;
 
+  /// Bytes of what a model takes and gives, as the catalog repeats it.
+  static final int LISTED_SIGNATURE_BYTES = 1_024;
+
   /// Parameters of requests that one offer is said to honour, and what a name looks like.
   static final int PARAMETERS = 64;
 

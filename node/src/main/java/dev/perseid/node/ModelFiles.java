@@ -43,18 +43,20 @@ final class ModelFiles {
     return files(whole(blobs, manifest, "the manifest"));
   }
 
-  /// Whether a model that an author signed says what its manifest says.
-  static void check(BlobStore blobs, Model model) throws Wrong, IOException {
+  /// The manifest of a model that an author signed, if it says what the model says.
+  static Manifest check(BlobStore blobs, Model model) throws Wrong, IOException {
     byte[] bytes = whole(blobs, model.manifest(), "the manifest");
     try {
       byte[] config = whole(blobs, Manifest.configHash(bytes), "the description");
-      Model described = Manifest.read(bytes, config).toModel(model.author(), model.madeUs());
+      Manifest manifest = Manifest.read(bytes, config);
+      Model described = manifest.toModel(model.author(), model.madeUs());
       if (!described.equals(model)) {
         throw new Wrong(
             "the signed model is not the one that its manifest describes ("
                 + described.fullName()
                 + "): sign what the manifest says");
       }
+      return manifest;
     } catch (BrokenModelException e) {
       throw new Wrong("its manifest is wrong: " + e.getMessage());
     }

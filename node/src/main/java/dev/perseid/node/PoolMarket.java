@@ -22,6 +22,7 @@ import dev.perseid.inference.Api;
 import dev.perseid.inference.Backend;
 import dev.perseid.inference.Claim;
 import dev.perseid.inference.Failure;
+import dev.perseid.inference.ModelSignature;
 import dev.perseid.inference.Request;
 import dev.perseid.inference.Tokens;
 import dev.perseid.wire.Translation;
@@ -76,6 +77,7 @@ final class PoolMarket implements Market, Closeable {
   private final Map<Address, ServingStream> streams = new ConcurrentHashMap<>();
   private final Map<Hash, Desk> desks = new ConcurrentHashMap<>();
   private final Map<Hash, OfferStats> stats = new ConcurrentHashMap<>();
+  private final Map<Hash, ModelSignature> takes = new ConcurrentHashMap<>();
   private final Thread thread;
 
   /// Counts long prompts, which takes a second for each megabyte: not on a loop that others need.
@@ -303,6 +305,16 @@ final class PoolMarket implements Market, Closeable {
   @Override
   public Optional<Tokens> tokens(Hash model) {
     return tokenShelf.get(model);
+  }
+
+  /// What a listed model takes and gives, as its manifest says.
+  void takes(Hash model, Optional<ModelSignature> signature) {
+    signature.ifPresent(s -> takes.put(model, s));
+  }
+
+  @Override
+  public Optional<ModelSignature> signature(Hash model) {
+    return Optional.ofNullable(takes.get(model));
   }
 
   /// An offer that can be asked for now.

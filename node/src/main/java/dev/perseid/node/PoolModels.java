@@ -10,6 +10,7 @@ import dev.perseid.core.ModelView;
 import dev.perseid.core.Pool;
 import dev.perseid.core.Rejection;
 import dev.perseid.gateway.Market;
+import dev.perseid.inference.Manifest;
 import dev.perseid.settle.Digests;
 import dev.perseid.settle.Key;
 import dev.perseid.wire.Malformed;
@@ -87,12 +88,14 @@ final class PoolModels extends ModelsGrpc.ModelsImplBase {
                 "the signature is not the author's over the model's EIP-712 digest " + hash);
           }
           List<ModelFiles.File> files = files(model, caller);
+          Manifest manifest;
           try {
-            ModelFiles.check(blobs, model);
+            manifest = ModelFiles.check(blobs, model);
           } catch (ModelFiles.Wrong e) {
             throw denied(Rejection.Code.INVALID, String.valueOf(e.getMessage()));
           }
           execute(new Command.PublishModel(model, hash, signature));
+          market.takes(model.manifest(), manifest.signature());
           market.refresh();
           publish(model, files);
           PoolJobs.reply(out, Proto.PublishReply.getDefaultInstance());
@@ -144,6 +147,7 @@ final class PoolModels extends ModelsGrpc.ModelsImplBase {
     for (ModelView view : mill.ask(Pool::models)) {
       try {
         publish(view.model(), ModelFiles.read(blobs, view.model().manifest()));
+        market.takes(view.model().manifest(), ModelFiles.check(blobs, view.model()).signature());
       } catch (ModelFiles.Wrong e) {
         System.getLogger(PoolModels.class.getName())
             .log(
@@ -226,6 +230,11 @@ final class PoolModels extends ModelsGrpc.ModelsImplBase {
               .setSignature(Translation.signature(view.signature()))
               .setPublishedUs(view.publishedUs())
               .setWithdrawn(view.withdrawn());
+      market
+          .signature(view.model().manifest())
+          .map(InferenceParts::write)
+          .filter(t -> t.getSerializedSize() <= MarketLimits.LISTED_SIGNATURE_BYTES)
+          .ifPresent(model::setTensors);
       for (Market.Listing l : listings.getOrDefault(view.model().manifest(), List.of())) {
         String signature = listed.signatures().get(l.offerHash());
         if (signature != null) {

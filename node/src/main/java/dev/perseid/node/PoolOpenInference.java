@@ -4,6 +4,7 @@ import dev.perseid.core.Model;
 import dev.perseid.gateway.Market;
 import dev.perseid.inference.Api;
 import dev.perseid.inference.Failure;
+import dev.perseid.inference.ModelSignature;
 import dev.perseid.inference.Request;
 import dev.perseid.wire.Malformed;
 import dev.perseid.wire.OpenInference;
@@ -123,7 +124,10 @@ final class PoolOpenInference extends GRPCInferenceServiceGrpc.GRPCInferenceServ
               ModelMetadataResponse.newBuilder()
                   .setName(found.model().name())
                   .addAllVersions(found.versions())
-                  .setPlatform(found.model().format());
+                  .setPlatform(
+                      found.model().format().equals("onnx")
+                          ? "onnxruntime_onnx"
+                          : found.model().format());
           market
               .signature(found.model().manifest())
               .ifPresent(s -> {
@@ -134,7 +138,7 @@ final class PoolOpenInference extends GRPCInferenceServiceGrpc.GRPCInferenceServ
         });
   }
 
-  private static ModelMetadataResponse.TensorMetadata tensor(Market.Tensor t) {
+  private static ModelMetadataResponse.TensorMetadata tensor(ModelSignature.Tensor t) {
     return ModelMetadataResponse.TensorMetadata.newBuilder()
         .setName(t.name())
         .setDatatype(t.datatype())

@@ -9,6 +9,7 @@ import dev.perseid.inference.AnswerScan;
 import dev.perseid.inference.Api;
 import dev.perseid.inference.BrokenAnswer;
 import dev.perseid.inference.Failure;
+import dev.perseid.inference.ModelSignature;
 import dev.perseid.inference.Request;
 import dev.perseid.inference.Tokens;
 import dev.perseid.settle.AnswerOpener;
@@ -56,6 +57,7 @@ public final class RemoteMarket implements Market, AutoCloseable {
   private final Thread follower;
   private final CountDownLatch first = new CountDownLatch(1);
   private volatile Catalog catalog = new Catalog(0, List.of(), Map.of());
+  private volatile Map<Hash, ModelSignature> takes = Map.of();
   private volatile boolean closing;
 
   private RemoteMarket(
@@ -119,6 +121,7 @@ public final class RemoteMarket implements Market, AutoCloseable {
   private void learn(Proto.CatalogPart part) {
     List<Model> models = new ArrayList<>();
     Map<Hash, List<Listing>> listings = new HashMap<>();
+    Map<Hash, ModelSignature> signatures = new HashMap<>();
     for (Proto.ListedModel listed : part.getModelsList()) {
       try {
         Model model = ModelParts.read(listed.getModel());
@@ -126,6 +129,9 @@ public final class RemoteMarket implements Market, AutoCloseable {
           continue;
         }
         models.add(model);
+        if (listed.hasTensors()) {
+          signatures.put(model.manifest(), InferenceParts.read(listed.getTensors()));
+        }
         List<Listing> offers = new ArrayList<>();
         for (Proto.ListedOffer offer : listed.getOffersList()) {
           Listing listing = listing(model, offer);
@@ -138,7 +144,13 @@ public final class RemoteMarket implements Market, AutoCloseable {
         notices.accept("the pool lists a malformed model: " + e.getMessage());
       }
     }
+    takes = Map.copyOf(signatures);
     catalog = new Catalog(part.getVersion(), List.copyOf(models), Map.copyOf(listings));
+  }
+
+  @Override
+  public Optional<ModelSignature> signature(Hash model) {
+    return Optional.ofNullable(takes.get(model));
   }
 
   private static Listing listing(Model model, Proto.ListedOffer o) throws Malformed {

@@ -25,6 +25,8 @@ import dev.perseid.inference.Failure;
 import dev.perseid.inference.Manifest;
 import dev.perseid.inference.ModelDescription;
 import dev.perseid.inference.ModelFile;
+import dev.perseid.inference.ModelSignature;
+import dev.perseid.inference.OnnxGraph;
 import dev.perseid.inference.Request;
 import dev.perseid.settle.Digests;
 import dev.perseid.settle.Key;
@@ -32,8 +34,12 @@ import dev.perseid.settle.Sealed;
 import dev.perseid.settle.SealedRequest;
 import dev.perseid.wire.ModelParts;
 import dev.perseid.wire.Translation;
+import dev.perseid.wire.v1.GRPCInferenceServiceGrpc;
 import dev.perseid.wire.v1.InferenceGrpc;
+import dev.perseid.wire.v1.OpenInferenceProto;
 import dev.perseid.wire.v1.Proto;
+import io.grpc.Metadata;
+import io.grpc.stub.MetadataUtils;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -120,6 +126,10 @@ final class ServingTest {
   private Model publish(String name, ModelTask task, String format, String title, byte[] bytes)
       throws Exception {
     Blob file = author.put(bytes);
+    Optional<ModelSignature> signature =
+        format.equals("onnx")
+            ? OnnxGraph.read(Files.write(folder.resolve(title), bytes))
+            : Optional.empty();
     Manifest manifest =
         Manifest.of(
             new ModelDescription(
@@ -134,6 +144,7 @@ final class ServingTest {
                 "a test",
                 ROYALTY_PERMILLE,
                 Instant.EPOCH),
+            signature,
             List.of(
                 new ModelFile(title, ModelFile.mediaType(title), file.hash(), file.sizeBytes())));
     author.put(manifest.config());
@@ -373,6 +384,36 @@ final class ServingTest {
       if (output.path("name").asText().equals("probabilities")) {
         bad = output.path("data").get(1).asDouble();
       }
+    }
+    String metadata =
+        """
+        {"name":"me/loans","versions":["1"],"platform":"onnxruntime_onnx",\
+        "inputs":[{"name":"features","datatype":"FP32","shape":[-1,8]}],\
+        "outputs":[{"name":"label","datatype":"INT64","shape":[-1]},\
+        {"name":"probabilities","datatype":"FP32","shape":[-1,2]}]}\
+        """;
+    makeKey();
+    HttpRequest asked = gateway("/v2/models/me/loans").GET().build();
+    assertThat(http.send(asked, HttpResponse.BodyHandlers.ofString()).body()).isEqualTo(metadata);
+    Metadata headers = new Metadata();
+    headers.put(
+        Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER), "Bearer " + API_KEY);
+    OpenInferenceProto.ModelMetadataResponse told =
+        GRPCInferenceServiceGrpc.newBlockingStub(consumer.channel)
+            .withInterceptors(MetadataUtils.newAttachHeadersInterceptor(headers))
+            .modelMetadata(
+                OpenInferenceProto.ModelMetadataRequest.newBuilder().setName("me/loans").build());
+    assertThat(told.getPlatform()).isEqualTo("onnxruntime_onnx");
+    assertThat(told.getInputs(0).getName()).isEqualTo("features");
+    assertThat(told.getInputs(0).getShapeList()).containsExactly(-1L, 8L);
+    assertThat(told.getOutputsList())
+        .extracting(OpenInferenceProto.ModelMetadataResponse.TensorMetadata::getDatatype)
+        .containsExactly("INT64", "FP32");
+    try (PoolClient client = client();
+        RemoteMarket remote = RemoteMarket.open(client, "k", false, notices::add)) {
+      assertThat(remote.signature(loans.manifest()))
+          .isEqualTo(pool.market().signature(loans.manifest()))
+          .isPresent();
     }
     assertThat(bad).as("as eval.csv says").isEqualTo(0.068331, Offset.offset(1e-5));
     Until.holds(() -> free(key.address()) > 0);
@@ -632,12 +673,7 @@ final class ServingTest {
           .isEqualTo("[\"max_tokens\",\"temperature\",\"top_p\"]");
       assertThat(listed.path("offers")).filteredOn(o -> o.has("supported_parameters")).hasSize(1);
       // Whoever follows the catalog from another machine learns it, too.
-      PoolClient client =
-          PoolClient.connect(
-              new PoolClient.Target("127.0.0.1", pool.port(), Optional.of(poolKey.address())),
-              consumerKey,
-              PoolClient.Role.CONSUMER);
-      try (client;
+      try (PoolClient client = client();
           RemoteMarket remote = RemoteMarket.open(client, "k", false, notices::add)) {
         assertThat(
                 remote.catalog().listings().get(model.manifest()).stream()
@@ -648,6 +684,13 @@ final class ServingTest {
       unknown.stop(0);
       known.stop(0);
     }
+  }
+
+  private PoolClient client() throws Exception {
+    return PoolClient.connect(
+        new PoolClient.Target("127.0.0.1", pool.port(), Optional.of(poolKey.address())),
+        consumerKey,
+        PoolClient.Role.CONSUMER);
   }
 
   private static ServedModel next(HttpServer server, Optional<NavigableSet<String>> honours) {

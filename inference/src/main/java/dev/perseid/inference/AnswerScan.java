@@ -257,7 +257,8 @@ public final class AnswerScan {
   Claim claim() {
     if (api == Api.EMBEDDING) {
       Claim rows = Claim.rows(vectors);
-      return new Claim(prompt, 0, 0, vectors, rows.computeNs(), rows.gpuNs(), rows.energyUj(), "");
+      return new Claim(
+          prompt, 0, 0, vectors, rows.computeNs(), rows.gpuNs(), rows.energyUj(), "", rows.gas());
     }
     return used
         ? Claim.tokens(prompt, Math.min(cached, prompt), completion)

@@ -12,6 +12,7 @@ import java.util.OptionalLong;
 /// @param gpuNs GPU time, where it is known
 /// @param energyUj energy in microjoules, where it was measured
 /// @param energyBy how the energy was obtained, empty where it was not
+/// @param gas of a portable model's run: the same on every engine
 public record Claim(
     long promptTokens,
     long cachedTokens,
@@ -20,7 +21,8 @@ public record Claim(
     OptionalLong computeNs,
     OptionalLong gpuNs,
     OptionalLong energyUj,
-    String energyBy) {
+    String energyBy,
+    OptionalLong gas) {
   /// Nothing was used.
   public static final Claim NONE = tokens(0, 0, 0);
 
@@ -34,12 +36,21 @@ public record Claim(
         OptionalLong.empty(),
         OptionalLong.empty(),
         OptionalLong.empty(),
-        "");
+        "",
+        OptionalLong.empty());
   }
 
   /// Rows alone are known.
   public static Claim rows(long rows) {
     return new Claim(
-        0, 0, 0, rows, OptionalLong.empty(), OptionalLong.empty(), OptionalLong.empty(), "");
+        0,
+        0,
+        0,
+        rows,
+        OptionalLong.empty(),
+        OptionalLong.empty(),
+        OptionalLong.empty(),
+        "",
+        OptionalLong.empty());
   }
 }

@@ -372,7 +372,16 @@ public final class OnnxBackend implements Backend {
         settings.threadsEach() == 1 && name.endsWith("(cpu)")
             ? OptionalLong.of(THREADS.getCurrentThreadCpuTime() - began)
             : OptionalLong.empty();
-    return new Claim(prompt, 0, 0, rows, cpu, OptionalLong.empty(), OptionalLong.empty(), "");
+    return new Claim(
+        prompt,
+        0,
+        0,
+        rows,
+        cpu,
+        OptionalLong.empty(),
+        OptionalLong.empty(),
+        "",
+        OptionalLong.empty());
   }
 
   private void infer(Job job, JsonNode body, long began)

@@ -30,6 +30,7 @@ final class InferenceParts {
     c.computeNs().ifPresent(b::setComputeNs);
     c.gpuNs().ifPresent(b::setGpuNs);
     c.energyUj().ifPresent(b::setEnergyUj);
+    c.gas().ifPresent(b::setGas);
     return b.build();
   }
 
@@ -42,7 +43,8 @@ final class InferenceParts {
         measure(c.hasComputeNs(), c.getComputeNs()),
         measure(c.hasGpuNs(), c.getGpuNs()),
         measure(c.hasEnergyUj(), c.getEnergyUj()),
-        line(c.getEnergyBy(), WORD_CHARS));
+        line(c.getEnergyBy(), WORD_CHARS),
+        measure(c.hasGas(), c.getGas()));
   }
 
   static Proto.InferenceFailure write(Failure f) {

@@ -308,7 +308,7 @@ final class PlacedOrder implements Answer {
     long wallNs = System.nanoTime() - placedNs;
     Usage usage =
         new Usage(
-            OptionalLong.empty(),
+            claim.gas(),
             claim.computeNs(),
             OptionalLong.of(wallNs),
             OptionalLong.empty(),

@@ -197,7 +197,8 @@ final class WasmBackend implements Backend {
   }
 
   private static Claim claim(long rows, dev.perseid.sandbox.Usage used) {
-    return new Claim(0, 0, 0, rows, used.cpuNs(), OptionalLong.empty(), OptionalLong.empty(), "");
+    return new Claim(
+        0, 0, 0, rows, used.cpuNs(), OptionalLong.empty(), OptionalLong.empty(), "", used.gas());
   }
 
   /// Small inputs travel in memory, large ones as files.

@@ -337,6 +337,9 @@ final class ServingTest {
     assertThat(inference.rows()).isEqualTo(2);
     assertThat(inference.toPool()).isEqualTo(100);
     assertThat(record.usage().cpuNs()).isPresent();
+    long gas = answer.path("parameters").path("gas").asLong();
+    assertThat(record.usage().gas()).hasValue(gas);
+    assertThat(gas).isPositive();
     assertThat(node.status().models())
         .containsExactly(new ModelStatus("me/tree:1", ModelStatus.Stage.SERVED, 0, 0, 1, ""));
     assertThat(notices).anyMatch(n -> n.equals("model me/tree:1 is ready: perseid-wasm"));

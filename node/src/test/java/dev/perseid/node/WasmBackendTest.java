@@ -137,6 +137,7 @@ final class WasmBackendTest {
     assertThat(answer.path("model_version").asText()).isEqualTo("2");
     assertThat(answer.path("id").asText()).isEqualTo("q1");
     assertThat(answer.path("parameters").path("gas").asLong()).isPositive();
+    assertThat(said.claim().gas()).hasValue(answer.path("parameters").path("gas").asLong());
     JsonNode output = answer.path("outputs").get(0);
     assertThat(output.path("datatype").asText()).isEqualTo("FP32");
     assertThat(output.path("shape").toString()).isEqualTo("[" + rows.size() + ",2]");

@@ -226,7 +226,54 @@ final class ResponsesDialect implements Dialect {
           default ->
               throw item.wrong("role", "must be 'user', 'assistant', 'system' or 'developer'");
         };
-    talk.say(ours, pieces(item, "content"));
+    if (ours.equals("user") && hasMore(item.node().path("content"))) {
+      talk.show(parts(item));
+    } else {
+      talk.say(ours, pieces(item, "content"));
+    }
+  }
+
+  private static boolean hasMore(JsonNode content) {
+    for (JsonNode piece : content) {
+      String type = piece.path("type").asText();
+      if (type.equals("input_image") || type.equals("input_file")) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /// A question with pictures or files. Whether a model reads them is for its provider to say.
+  private static List<ObjectNode> parts(Form item) throws Problem {
+    List<ObjectNode> out = new ArrayList<>();
+    for (Form piece : item.forms("content", DialectLimits.PIECES)) {
+      piece.refuse("file_id", "this server keeps no files. Send the file itself.");
+      ObjectNode part = Json.object();
+      switch (piece.needText("type")) {
+        case "input_text", "text" -> part.put("type", "text").put("text", piece.needText("text"));
+        case "input_image" -> {
+          part.put("type", "image_url")
+              .putObject("image_url")
+              .put("url", piece.needName("image_url"));
+          Optional<String> detail = piece.text("detail");
+          if (detail.isPresent()) {
+            part.withObject("/image_url").put("detail", detail.get());
+          }
+        }
+        case "input_file" -> {
+          piece.refuse("file_url", "this server fetches no files. Send 'file_data'.");
+          ObjectNode file = part.put("type", "file").putObject("file");
+          Optional<String> name = piece.text("filename");
+          if (name.isPresent()) {
+            file.put("filename", name.get());
+          }
+          file.put("file_data", piece.needName("file_data"));
+        }
+        default -> throw piece.wrong("type", "must be 'input_text', 'input_image' or 'input_file'");
+      }
+      out.add(part);
+    }
+    return out;
   }
 
   private static List<String> pieces(Form item, String name) throws Problem {
@@ -250,7 +297,7 @@ final class ResponsesDialect implements Dialect {
                     + piece.place()
                     + "' is an '"
                     + type
-                    + "': models on this market read text only. Send 'input_text'.");
+                    + "': only a user's message may have images and files. Send 'input_text'.");
         default -> throw piece.wrong("type", "must be 'input_text' or 'output_text'");
       }
     }

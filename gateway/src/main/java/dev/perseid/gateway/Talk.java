@@ -30,6 +30,11 @@ final class Talk {
     content(message, pieces);
   }
 
+  /// A question of pieces that are not only text, as OpenAI's chat has them.
+  void show(List<ObjectNode> parts) {
+    messages.addObject().put("role", "user").putArray("content").addAll(parts);
+  }
+
   private static void content(ObjectNode message, List<String> pieces) {
     if (pieces.size() == 1) {
       message.put("content", pieces.getFirst());

@@ -96,6 +96,23 @@ class ResponsesDialectTest {
   }
 
   @Test
+  void picturesAndFilesGoToTheProviderWhoMayReadThem() throws Exception {
+    ask(
+        200,
+        "{'model':'m','input':[{'role':'user','content':[{'type':'input_text','text':'a'},"
+            + "{'type':'input_image','image_url':'data:image/png;base64,AA==','detail':'low'},"
+            + "{'type':'input_image','image_url':'https://x/y.png'},"
+            + "{'type':'input_file','filename':'b.pdf','file_data':'data:application/pdf;base64,AA=='}]}]}");
+    assertThat(market.last().path("messages"))
+        .isEqualTo(
+            json(
+                "[{'role':'user','content':[{'type':'text','text':'a'},"
+                    + "{'type':'image_url','image_url':{'url':'data:image/png;base64,AA==','detail':'low'}},"
+                    + "{'type':'image_url','image_url':{'url':'https://x/y.png'}},"
+                    + "{'type':'file','file':{'filename':'b.pdf','file_data':'data:application/pdf;base64,AA=='}}]}]"));
+  }
+
+  @Test
   void aResponseHasEveryFieldThatTheSpecificationRequires() throws Exception {
     JsonNode answer =
         ask(
@@ -133,7 +150,12 @@ class ResponsesDialectTest {
           {'model':'m','input':['x']}                                                  | input[0]
           {'model':'m','input':[{'role':'king','content':'x'}]}                        | input[0].role
           {'model':'m','input':[{'role':'user'}]}                                      | input[0].content
-          {'model':'m','input':[{'role':'user','content':[{'type':'input_image'}]}]}   | input[0].content[0]
+          {'model':'m','input':[{'role':'user','content':[{'type':'input_image'}]}]}   | input[0].content[0].image_url
+          {'model':'m','input':[{'role':'user','content':[{'type':'input_image','file_id':'f'}]}]} | input[0].content[0].file_id
+          {'model':'m','input':[{'role':'user','content':[{'type':'input_file','file_url':'http://x'}]}]} | input[0].content[0].file_url
+          {'model':'m','input':[{'role':'user','content':[{'type':'input_file','filename':'x'}]}]} | input[0].content[0].file_data
+          {'model':'m','input':[{'role':'user','content':[{'type':'input_file','file_data':'x'},{'type':'input_audio'}]}]} | input[0].content[1].type
+          {'model':'m','input':[{'role':'system','content':[{'type':'input_image','image_url':'x'}]}]} | input[0].content[0]
           {'model':'m','input':[{'role':'user','content':[{'type':'input_text'}]}]}    | input[0].content[0].text
           {'model':'m','input':[{'type':'item_reference','id':'x'}]}                   | input[0]
           {'model':'m','input':[{'type':'computer_call'}]}                             | input[0].type

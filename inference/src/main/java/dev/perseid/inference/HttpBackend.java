@@ -17,7 +17,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.NavigableSet;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.OptionalLong;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -50,6 +52,7 @@ public final class HttpBackend implements Backend {
   private final byte[] healthPage;
   private final byte[] modelsPage;
   private final byte[] metricsPage;
+  private final byte[] propsPage;
   private final AtomicInteger next = new AtomicInteger();
   private final AtomicInteger underWay = new AtomicInteger();
   private final AtomicBoolean closed = new AtomicBoolean();
@@ -58,6 +61,8 @@ public final class HttpBackend implements Backend {
   private volatile String problem = "The model's server has not been asked yet.";
   private volatile Optional<ServerLoad> load = Optional.empty();
   private volatile Optional<NavigableSet<String>> honours = Optional.empty();
+  private volatile OptionalInt slots = OptionalInt.empty();
+  private final CountDownLatch asked = new CountDownLatch(1);
 
   // Of the lane that probes.
   private boolean probing;
@@ -83,6 +88,7 @@ public final class HttpBackend implements Backend {
     this.healthPage = peer.head("GET", settings.root() + "/health", "*/*");
     this.modelsPage = peer.head("GET", path + "/models", json);
     this.metricsPage = peer.head("GET", settings.root() + "/metrics", "text/plain");
+    this.propsPage = peer.head("GET", settings.root() + "/props", json);
     Class<? extends Channel> type =
         group instanceof IoEventLoopGroup io && io.isIoType(EpollIoHandler.class)
             ? EpollSocketChannel.class
@@ -171,7 +177,8 @@ public final class HttpBackend implements Backend {
     boolean full =
         waiting > 0
             || told.map(l -> l.cachePermille() > BackendLimits.CACHE_FULL_PERMILLE).orElse(false);
-    int parallel = full ? Math.clamp(running, 1, settings.parallel()) : settings.parallel();
+    int most = Math.min(settings.parallel(), slots.orElse(Integer.MAX_VALUE));
+    int parallel = full ? Math.clamp(running, 1, most) : most;
     return new Health(wrong.isEmpty(), parallel, running, waiting, wrong);
   }
 
@@ -183,6 +190,13 @@ public final class HttpBackend implements Backend {
   @Override
   public Optional<NavigableSet<String>> honours() {
     return honours;
+  }
+
+  /// Waits until the server has been asked how it is, or did not answer, for the first time.
+  ///
+  /// @param ms how long, at most
+  public void awaitFirstLook(long ms) throws InterruptedException {
+    var _ = asked.await(ms, TimeUnit.MILLISECONDS);
   }
 
   /// Nobody listens at the address: known at once, without waiting for the next probe.
@@ -284,8 +298,18 @@ public final class HttpBackend implements Backend {
         (status, page) -> {
           introduced = status != 0;
           honours = status == 200 ? Parameters.ofServer(page) : Optional.empty();
-          judge("");
+          if (honours.isPresent()) {
+            get(propsPage, BackendLimits.METRICS_BYTES, this::propsRead);
+          } else {
+            judge("");
+          }
         });
+  }
+
+  /// llama-server answers as many requests at once as it has slots; the others wait in it.
+  private void propsRead(int status, byte[] page) {
+    slots = status == 200 ? ServerLoad.slots(page) : OptionalInt.empty();
+    judge("");
   }
 
   private void judge(String wrong) {
@@ -295,9 +319,11 @@ public final class HttpBackend implements Backend {
       noMetrics = false;
       introduced = false;
       honours = Optional.empty();
+      slots = OptionalInt.empty();
     }
     problem = wrong;
     probing = false;
+    asked.countDown();
     probeIn(wrong.isEmpty() ? BackendLimits.PROBE_EVERY_MS : BackendLimits.PROBE_AGAIN_MS);
   }
 

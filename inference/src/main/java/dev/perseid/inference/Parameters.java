@@ -59,8 +59,8 @@ public final class Parameters {
           "top_logprobs",
           "top_p");
 
-  /// What changed the answers of llama-server (`docs/serving.md`). Whether it honours `tools` and
-  /// `tool_choice` depends on the model's template: with one that has none it passes over them.
+  /// What changed the answers of llama-server as it has to (`docs/serving.md`). It calls `tools`,
+  /// but `tool_choice` neither made it call one nor kept it from it.
   static final NavigableSet<String> OF_LLAMA_SERVER =
       sorted(
           "frequency_penalty",
@@ -75,6 +75,7 @@ public final class Parameters {
           "seed",
           "stop",
           "temperature",
+          "tools",
           "top_k",
           "top_logprobs",
           "top_p");

@@ -95,6 +95,10 @@ record ServerFault(String message, String type, String param, String code) {
       return new Failure(
           Failure.Kind.REFUSED, or(said, "The content was refused."), param, code(), after);
     }
+    if (unsupported()) {
+      return new Failure(
+          Failure.Kind.INVALID, said, param, "unsupported_input", OptionalLong.empty());
+    }
     return switch (status) {
       case 408, 504 ->
           new Failure(
@@ -166,6 +170,13 @@ record ServerFault(String message, String type, String param, String code) {
         || m.contains("longer than the model's context length")
         || m.contains("maximum model length")
         || m.contains("`max_new_tokens` must be <=");
+  }
+
+  /// llama-server answers 500 to a picture that its model cannot read; that is no fault of the
+  /// provider's.
+  private boolean unsupported() {
+    return message.contains("image input is not supported")
+        || message.contains("audio input is not supported");
   }
 
   private boolean filtered() {

@@ -1,7 +1,10 @@
 package dev.perseid.inference;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /// How much a server has to do, from its own metrics (Prometheus text format 0.0.4).
 ///
@@ -52,6 +55,19 @@ record ServerLoad(int running, int waiting, int cachePermille) {
             new ServerLoad(
                 count(running), count(waiting), (int) Math.clamp(cache * 1_000, 0.0, 1_000.0)))
         : Optional.empty();
+  }
+
+  /// How many requests a llama-server answers at once, from its properties (`GET /props`).
+  static OptionalInt slots(byte[] props) {
+    try {
+      JsonNode root = JsonBytes.MAPPER.readTree(props);
+      JsonNode slots = root == null ? null : root.get("total_slots");
+      return slots != null && slots.isInt() && slots.intValue() >= 1
+          ? OptionalInt.of(slots.intValue())
+          : OptionalInt.empty();
+    } catch (IOException e) {
+      return OptionalInt.empty();
+    }
   }
 
   private static int count(double value) {

@@ -201,6 +201,14 @@ class HttpBackendTest {
   }
 
   @Test
+  void aPictureForAModelThatReadsNoneIsTheConsumersFault() throws Exception {
+    String said = "image input is not supported - hint: provide the mmproj";
+    Heard heard = stream(c -> c.error(500, "server_error", said));
+    assertThat(heard.ended()).isEqualTo("INVALID");
+    assertThat(heard.failure.message()).isEqualTo(said);
+  }
+
+  @Test
   void theKeyAndWhoseFaultItIsAreNotTold() throws Exception {
     try (ScriptedServer server =
         server(c -> c.error(401, "invalid_api_key", "Incorrect key: sk-secret"))) {
@@ -642,13 +650,32 @@ class HttpBackendTest {
   }
 
   @Test
+  void slotsAreThereOrNot() {
+    assertThat(ServerLoad.slots("{\"total_slots\":2}".getBytes(StandardCharsets.UTF_8)))
+        .hasValue(2);
+    for (String none :
+        List.of("", "[]", "null", "{}", "{\"total_slots\":0}", "{\"total_slots\":\"2\"}", "{")) {
+      assertThat(ServerLoad.slots(none.getBytes(StandardCharsets.UTF_8))).as(none).isEmpty();
+    }
+  }
+
+  @Test
   void aServerSaysWhatItIs() throws Exception {
     for (String maker : List.of("llamacpp", "somebody")) {
       String models = "{\"data\":[{\"id\":\"m\",\"owned_by\":\"" + maker + "\"}]}";
       try (ScriptedServer server =
-              new ScriptedServer(c -> c.json(200, c.path.endsWith("/models") ? models : "{}"));
+              new ScriptedServer(c ->
+                  c.json(
+                      200,
+                      c.path.equals("/props")
+                          ? "{\"total_slots\":3}"
+                          : c.path.endsWith("/models") ? models : "{}"));
           HttpBackend backend = new HttpBackend(quick(server), loops)) {
-        until(backend, Backend.Health::healthy);
+        backend.awaitFirstLook(20_000);
+        Backend.Health health = backend.health();
+        assertThat(health.healthy()).isTrue();
+        assertThat(health.parallel())
+            .isEqualTo(maker.equals("llamacpp") ? 3 : quick(server).parallel());
         if (maker.equals("llamacpp")) {
           assertThat(backend.honours()).contains(Parameters.OF_LLAMA_SERVER);
         } else {

@@ -74,7 +74,8 @@ class ParametersTest {
   void aServerIsKnownByItsListOfModels() {
     String llama = "{\"data\":[{\"id\":\"x\",\"owned_by\":\"llamacpp\"}]}";
     assertThat(Parameters.ofServer(utf8(llama))).contains(Parameters.OF_LLAMA_SERVER);
-    assertThat(new TreeSet<>(Parameters.OF_LLAMA_SERVER)).doesNotContain("tools", "tool_choice");
+    assertThat(new TreeSet<>(Parameters.OF_LLAMA_SERVER))
+        .doesNotContain("tool_choice", "repetition_penalty");
     String other = "{\"data\":[{\"id\":\"x\",\"owned_by\":\"me\"}]}";
     for (String unknown : new String[] {other, "{}", "[]", "", "{\"data\":7}", "null"}) {
       assertThat(Parameters.ofServer(utf8(unknown))).as(unknown).isEmpty();

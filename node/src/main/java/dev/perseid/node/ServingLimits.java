@@ -132,6 +132,9 @@ public final class ServingLimits {
   /// Characters of a notice's quotation of somebody else's words.
   static final int QUOTED_CHARS = 300;
 
+  /// How long a server next door may take to say what it is, before it is offered without.
+  static final long FIRST_LOOK_MS = 5_000;
+
   private ServingLimits() {}
 
   /// How many requests to a model may wait.

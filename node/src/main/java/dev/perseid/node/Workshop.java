@@ -70,7 +70,7 @@ final class Workshop implements BackendMaker {
   }
 
   private Backend server(ServedModel served, ServedModel.Source.Server server, Model model)
-      throws ModelUnusable {
+      throws ModelUnusable, InterruptedException {
     try {
       HttpSettings settings = HttpSettings.of(server.url(), server.upstream().orElse(model.name()));
       if (server.keyFile().isPresent()) {
@@ -80,7 +80,15 @@ final class Workshop implements BackendMaker {
       if (parallel.isPresent()) {
         settings = settings.withParallel(parallel.getAsInt(), parallel.getAsInt());
       }
-      return new HttpBackend(settings, loops());
+      HttpBackend backend = new HttpBackend(settings, loops());
+      try {
+        // What it can do at once goes into the offer.
+        backend.awaitFirstLook(ServingLimits.FIRST_LOOK_MS);
+      } catch (InterruptedException e) {
+        backend.close();
+        throw e;
+      }
+      return backend;
     } catch (IllegalArgumentException e) {
       throw new ModelUnusable(String.valueOf(e.getMessage()));
     }

@@ -604,14 +604,14 @@ final class ServingTest {
   void aServerNextDoorIsServed() throws Exception {
     Model model = publish("me/ticks", ModelTask.CHAT, "api", "README.md", new byte[] {'x'});
     List<String> bodies = new CopyOnWriteArrayList<>();
-    HttpServer server = server(bodies);
+    HttpServer server = server(bodies, "llamacpp");
     try {
       Key key = Key.generate();
       provider(
           key,
           ServedModel.parse(
               "me/ticks=http://127.0.0.1:" + server.getAddress().getPort() + "/v1#upstream"));
-      listing(model);
+      assertThat(listing(model).offer().parallel()).isEqualTo(3);
       List<String> lines = post(50).body().filter(l -> !l.isEmpty()).toList();
       assertThat(lines.stream().filter(l -> l.contains("\"content\":\"hi\""))).hasSize(2);
       assertThat(lines.getLast()).isEqualTo("data: [DONE]");
@@ -630,8 +630,8 @@ final class ServingTest {
     Model model = publish("me/ticks", ModelTask.CHAT, "api", "README.md", new byte[] {'x'});
     List<String> plain = new CopyOnWriteArrayList<>();
     List<String> able = new CopyOnWriteArrayList<>();
-    HttpServer unknown = server(plain);
-    HttpServer known = server(able);
+    HttpServer unknown = server(plain, "somebody");
+    HttpServer known = server(able, "somebody");
     try {
       TokenPrice cheap = new TokenPrice(1, 1, 1, 0, 0);
       provider(Key.generate(), next(unknown, Optional.empty()).at(cheap));
@@ -708,12 +708,20 @@ final class ServingTest {
   }
 
   /// Speaks as much of OpenAI's protocol as a provider needs.
-  private static HttpServer server(List<String> bodies) throws IOException {
+  ///
+  /// @param maker what it says that it is
+  private static HttpServer server(List<String> bodies, String maker) throws IOException {
     HttpServer server =
         HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
     server.createContext("/health", x -> answer(x, "text/plain", "ok"));
     server.createContext(
-        "/v1/models", x -> answer(x, "application/json", "{\"data\":[{\"id\":\"upstream\"}]}"));
+        "/v1/models",
+        x ->
+            answer(
+                x,
+                "application/json",
+                "{\"data\":[{\"id\":\"upstream\",\"owned_by\":\"" + maker + "\"}]}"));
+    server.createContext("/props", x -> answer(x, "application/json", "{\"total_slots\":3}"));
     String chunk =
         """
         data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"upstream",\

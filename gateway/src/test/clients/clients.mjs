@@ -197,7 +197,7 @@ const parameters = {type: 'object', properties: {city: {type: 'string'}}, requir
     assert.equal(answer.incomplete_details.reason, 'max_output_tokens');
   });
   await check('responses: what is not offered is refused', async () => {
-    const image = {role: 'user', content: [{type: 'input_image', image_url: 'data:image/png;base64,AA==', detail: 'auto'}]};
+    const image = {role: 'user', content: [{type: 'input_image', file_id: 'file_1', detail: 'auto'}]};
     for (const more of [{previous_response_id: 'resp_1'}, {background: true}, {tools: [{type: 'web_search'}]}, {input: [image]}]) {
       const e = await failure(() => ask(more));
       assert.ok(e instanceof OpenAI.BadRequestError && e.param, String(e));

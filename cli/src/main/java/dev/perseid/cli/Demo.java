@@ -160,7 +160,7 @@ final class Demo {
   }
 
   /// What the models are asked with, and why if it is not the official client.
-  private DemoClient asked(Path sources) throws IOException, InterruptedException {
+  private DemoClient asked(Path sources) throws InterruptedException {
     String path = Optional.ofNullable(System.getenv("PATH")).orElse("");
     return switch (OfficialClient.find(sources, kept, path, this::say)) {
       case OfficialClient.Found.Ready(OfficialClient client) -> {

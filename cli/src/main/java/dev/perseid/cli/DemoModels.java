@@ -57,7 +57,7 @@ final class DemoModels {
 
   /// Finds what models are asked with.
   interface Clients {
-    DemoClient find() throws IOException, InterruptedException;
+    DemoClient find() throws InterruptedException;
   }
 
   /// What came of it.

@@ -7,8 +7,7 @@ import dev.perseid.core.Hash;
 import java.io.File;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.DirectoryNotEmptyException;
-import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -58,6 +57,15 @@ final class OfficialClient implements DemoClient {
   /// @param path where programs are looked for, as in `PATH`
   /// @param notice hears that something is fetched
   static Found find(Path sources, Path kept, String path, Consumer<String> notice)
+      throws InterruptedException {
+    try {
+      return look(sources, kept, path, notice);
+    } catch (IOException e) {
+      return new Found.Missing("it cannot be kept or started here: " + e);
+    }
+  }
+
+  private static Found look(Path sources, Path kept, String path, Consumer<String> notice)
       throws IOException, InterruptedException {
     Optional<Path> node = program("node", path);
     if (node.isEmpty()) {
@@ -158,10 +166,14 @@ final class OfficialClient implements DemoClient {
           return Optional.of("npm could not fetch it: " + wrong.get());
         }
       }
-      Files.move(fresh, folder, StandardCopyOption.ATOMIC_MOVE);
+      try {
+        Files.move(fresh, folder, StandardCopyOption.ATOMIC_MOVE);
+      } catch (FileSystemException e) {
+        if (!Files.isRegularFile(folder.resolve(SCRIPT))) {
+          throw e; // else another demo was faster
+        }
+      }
       return Optional.empty();
-    } catch (FileAlreadyExistsException | DirectoryNotEmptyException e) {
-      return Optional.empty(); // another demo was faster
     } finally {
       remove(fresh);
     }

@@ -20,33 +20,32 @@ final class ServingOptions {
     DataPolicy policy = policy(o.policy);
     List<ServedModel> models = new ArrayList<>();
     for (String text : o.serve) {
-      ServedModel plain;
       try {
-        plain = ServedModel.parse(text);
+        ServedModel plain = ServedModel.parse(text);
+        ServedModel.Source source = plain.source();
+        if (source instanceof ServedModel.Source.Server server) {
+          source =
+              new ServedModel.Source.Server(
+                  server.url(),
+                  server.upstream(),
+                  Optional.ofNullable(o.serverKey),
+                  o.directCalls,
+                  honours(o.serverHonours));
+        }
+        models.add(
+            new ServedModel(
+                plain.model(),
+                source,
+                price,
+                number(o.parallel),
+                number(o.contextTokens),
+                number(o.threads),
+                policy,
+                Optional.empty(),
+                !o.notSealed));
       } catch (IllegalArgumentException e) {
-        throw new BadInput("--serve: " + e.getMessage());
+        throw new BadInput("--serve " + text + ": " + e.getMessage());
       }
-      ServedModel.Source source = plain.source();
-      if (source instanceof ServedModel.Source.Server server) {
-        source =
-            new ServedModel.Source.Server(
-                server.url(),
-                server.upstream(),
-                Optional.ofNullable(o.serverKey),
-                o.directCalls,
-                honours(o.serverHonours));
-      }
-      models.add(
-          new ServedModel(
-              plain.model(),
-              source,
-              price,
-              number(o.parallel),
-              number(o.contextTokens),
-              number(o.threads),
-              policy,
-              Optional.empty(),
-              !o.notSealed));
     }
     return models;
   }

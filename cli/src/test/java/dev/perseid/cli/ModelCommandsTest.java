@@ -212,6 +212,9 @@ class ModelCommandsTest {
     assertThat(perseid("model", "publish", here.resolve("nowhere").toString()).err)
         .contains("nowhere");
     assertThat(perseid("gateway", "--port", "70000").err).contains("--port");
+    Ran odd = perseid("provider", "--serve", "me/x=http://a/v1", "--server-honours", "top_p,top p");
+    assertThat(odd.exit).isEqualTo(Exit.USAGE);
+    assertThat(odd.err).contains("honours is 'top p'");
   }
 
   @Test

@@ -215,6 +215,34 @@ class OfficialClientTest {
   }
 
   @Test
+  void whoIsSecondTakesWhatTheFirstFetched() throws Exception {
+    Path kept = folder.resolve("kept");
+    Path bin = program("node", "echo '{\"client\":\"c\",\"version\":\"1\",\"node\":\"v2\"}'");
+    program("npm", "exit 0");
+    String path = bin + ":/bin";
+    assertThat(find(kept, path)).isInstanceOf(OfficialClient.Found.Ready.class);
+    Path fetched;
+    try (Stream<Path> files = Files.list(kept)) {
+      fetched = files.findFirst().orElseThrow();
+    }
+    Path other = Files.move(fetched, folder.resolve("other"));
+    // While this one fetches, another one ends.
+    program("npm", "cp -r " + other + " " + fetched);
+    assertThat(find(kept, path)).isInstanceOf(OfficialClient.Found.Ready.class);
+    try (Stream<Path> files = Files.list(kept)) {
+      assertThat(files).containsExactly(fetched);
+    }
+  }
+
+  @Test
+  void whereNothingCanBeKeptItIsMissing() throws Exception {
+    Path file = Files.writeString(folder.resolve("file"), "no folder");
+    Path bin = program("node", "exit 0");
+    program("npm", "exit 0");
+    assertThat(missing(file.resolve("kept"), bin + ":/bin")).contains("cannot be kept or started");
+  }
+
+  @Test
   void aProgramThatDoesNotEndIsKilledWithWhatItStarted() throws Exception {
     // Its child holds the pipe open: as long as that lives, there is no end to read.
     Path bin = program("slow", "sleep 600 & echo begun; wait");

@@ -40,9 +40,11 @@ class ResponsesDialectTest {
   }
 
   private List<JsonNode> stream(Gateway of, String model) throws Exception {
-    HttpResponse<String> r =
-        Client.post(
-            of, "/v1/responses", "{\"model\":\"" + model + "\",\"input\":\"hi\",\"stream\":true}");
+    return events(of, "{\"model\":\"" + model + "\",\"input\":\"hi\",\"stream\":true}");
+  }
+
+  private static List<JsonNode> events(Gateway of, String body) throws Exception {
+    HttpResponse<String> r = Client.post(of, "/v1/responses", body);
     assertThat(r.statusCode()).as(r.body()).isEqualTo(200);
     List<String> texts = Client.events(r.body());
     assertThat(texts.getLast()).isEqualTo("[DONE]");
@@ -112,12 +114,7 @@ class ResponsesDialectTest {
                     + "{'type':'file','file':{'filename':'b.pdf','file_data':'data:application/pdf;base64,AA=='}}]}]"));
   }
 
-  @Test
-  void aResponseHasEveryFieldThatTheSpecificationRequires() throws Exception {
-    JsonNode answer =
-        ask(
-            200,
-            "{'model':'m','input':'hi','metadata':{'a':'b'},'max_output_tokens':9,'store':true}");
+  private static void isWhole(JsonNode response) {
     for (String field :
         ("id object created_at completed_at status incomplete_details model previous_response_id"
                 + " instructions output error tools tool_choice truncation parallel_tool_calls text"
@@ -125,8 +122,54 @@ class ResponsesDialectTest {
                 + " usage max_output_tokens max_tool_calls store background service_tier metadata"
                 + " safety_identifier prompt_cache_key")
             .split(" ")) {
-      assertThat(answer.has(field)).as(field).isTrue();
+      assertThat(response.has(field)).as(field).isTrue();
     }
+  }
+
+  /// The cases of Open Responses' own test suite that need nothing kept, whole and streamed.
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      textBlock =
+          """
+          [{'type':'message','role':'user','content':'Say hello in three words.'}]                                                                     | message
+          [{'type':'message','role':'system','content':'You are a pirate.'},{'type':'message','role':'user','content':'Hello.'}]                      | message
+          [{'type':'message','role':'user','content':'Weather?'}],'tools':[{'type':'function','name':'get_weather','parameters':{'type':'object'}}]  | function_call
+          [{'type':'message','role':'user','content':[{'type':'input_text','text':'What is it?'},{'type':'input_image','image_url':'data:x'}]}]      | message
+          [{'type':'message','role':'user','content':[{'type':'input_file','filename':'a.pdf','file_data':'data:x'}]}]                              | message
+          [{'role':'user','content':'I am Alice.'},{'role':'assistant','content':'Hello Alice!'},{'role':'user','content':'Who am I?'}]              | message
+          """)
+  void theCasesOfOpenResponses(String input, String type) throws Exception {
+    String body = "{'model':'m','input':" + input;
+    JsonNode whole = ask(200, body + "}");
+    isWhole(whole);
+    assertThat(whole.path("status").textValue()).isEqualTo("completed");
+    assertThat(whole.path("output").get(0).path("type").textValue()).isEqualTo(type);
+    List<JsonNode> events = events(gateway, (body + ",'stream':true}").replace('\'', '"'));
+    assertThat(types(events))
+        .startsWith("response.created", "response.in_progress", "response.output_item.added")
+        .contains(
+            type.equals("message")
+                ? "response.output_text.delta"
+                : "response.function_call_arguments.delta",
+            type.equals("message")
+                ? "response.output_text.done"
+                : "response.function_call_arguments.done")
+        .endsWith("response.output_item.done", "response.completed");
+    assertThat(events.get(2).path("item").path("type").textValue()).isEqualTo(type);
+    JsonNode last = events.getLast().path("response");
+    isWhole(last);
+    assertThat(last.path("output").get(0).path("type").textValue()).isEqualTo(type);
+  }
+
+  @Test
+  void aResponseHasEveryFieldThatTheSpecificationRequires() throws Exception {
+    JsonNode answer =
+        ask(
+            200,
+            "{'model':'m','input':'hi','metadata':{'a':'b'},'max_output_tokens':9,'store':true}");
+    isWhole(answer);
     assertThat(answer.path("store").booleanValue()).isFalse();
     assertThat(answer.path("metadata")).isEqualTo(json("{'a':'b'}"));
     assertThat(answer.path("max_output_tokens").intValue()).isEqualTo(9);

@@ -135,12 +135,17 @@ class ExchangeTest {
                 new InputStreamReader(socket.getInputStream(), StandardCharsets.UTF_8));
         // A comment comes every 100 ms; patience ends after 200.
         long from = 0;
+        long fromNs = 0;
         for (int comments = 0; comments < 15; ) {
           if (lines.readLine().startsWith(": ") && ++comments == 5) {
             from = rounds.get();
+            fromNs = System.nanoTime();
           }
         }
-        assertThat(rounds.get() - from).isLessThan(300);
+        // The gateway's own clock needs some 300 a second; a timer that rings each millisecond a
+        // thousand more. The time is part of it because a busy machine is late with its comments.
+        long ms = (System.nanoTime() - fromNs) / 1_000_000;
+        assertThat(rounds.get() - from).isLessThan(100 + ms * 7 / 10);
       }
     } finally {
       gateway.close();

@@ -1,6 +1,5 @@
 package dev.perseid.bench;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.perseid.core.Hash;
@@ -13,15 +12,13 @@ import dev.perseid.inference.LanguageModel;
 import dev.perseid.inference.ModelFileException;
 import dev.perseid.inference.Request;
 import dev.perseid.node.PoolFailure;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.net.URI;
-import java.net.http.HttpClient;
-import java.net.http.HttpRequest;
-import java.net.http.HttpResponse;
+import java.net.InetAddress;
+import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -30,7 +27,8 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.Stream;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /// What a marketplace costs a language model: tokens a second of the engine called directly in this
 /// process, and of the same file served by a provider and asked for over HTTP through a pool's
@@ -41,7 +39,9 @@ final class TokenRate {
   private static final int ROUND_MS = 8_000;
   private static final int WARM_MS = 60_000;
   private static final int START_S = 60;
-  private static final int ANSWER_S = 120;
+  private static final int ANSWER_MS = 120_000;
+  private static final int TAIL_CHARS = 2_000;
+  private static final Pattern USAGE = Pattern.compile("\"completion_tokens\":([0-9]+)");
   private static final long KV_BYTES = 256L << 20;
   private static final int PARALLEL = 8;
   private static final int SPECIAL_TOKENS = 3;
@@ -108,8 +108,7 @@ final class TokenRate {
       throws IOException, PoolFailure, InterruptedException {
     Files.createDirectories(folder);
     try (LanguageModel model = load(threads);
-        Fleet fleet = Fleet.start(folder, poolFlags, List.of("--gateway-port", "0"));
-        HttpClient http = HttpClient.newHttpClient()) {
+        Fleet fleet = Fleet.start(folder, poolFlags, List.of("--gateway-port", "0"))) {
       vocabulary = model.vocabulary();
       fleet.command(
           "author", List.of("model", "publish", setting.folder().toString(), "--pool", "POOL"));
@@ -127,9 +126,9 @@ final class TokenRate {
       String key =
           "sk-perseid-" + Hash.sha256(folder.toString().getBytes(StandardCharsets.UTF_8)).hex();
       fleet.client().makeKey("bench", Hash.sha256(key.getBytes(StandardCharsets.UTF_8)));
-      URI uri = URI.create("http://127.0.0.1:" + fleet.gatewayPort() + "/v1/chat/completions");
+      int port = fleet.gatewayPort();
       Speaker directly = body -> directly(model, body);
-      Speaker through = body -> through(http, uri, key, body);
+      Speaker through = body -> through(port, key, body);
       awaitFirst(through);
       int most = setting.streams().stream().mapToInt(s -> s).max().orElse(1);
       speak(directly, most, WARM_MS);
@@ -266,34 +265,33 @@ final class TokenRate {
     }
   }
 
-  private static long through(HttpClient http, URI uri, String key, byte[] body)
-      throws IOException, InterruptedException {
-    HttpRequest request =
-        HttpRequest.newBuilder(uri)
-            .timeout(Duration.ofSeconds(ANSWER_S))
-            .header("Authorization", "Bearer " + key)
-            .header("Content-Type", "application/json")
-            .POST(HttpRequest.BodyPublishers.ofByteArray(body))
-            .build();
-    HttpResponse<Stream<String>> response = http.send(request, HttpResponse.BodyHandlers.ofLines());
-    String usage = "";
-    String last = "";
-    try (Stream<String> lines = response.body()) {
-      for (String line : (Iterable<String>) lines::iterator) {
-        if (!line.isEmpty()) {
-          usage = line.equals("data: [DONE]") ? last : usage;
-          last = line;
-        }
-      }
+  /// Over a connection of its own, read with as little work as can be: what the client costs is
+  /// taken from the same processors.
+  private static long through(int port, String key, byte[] body) throws IOException {
+    ByteArrayOutputStream all = new ByteArrayOutputStream(1 << 16);
+    try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), port)) {
+      socket.setTcpNoDelay(true);
+      socket.setSoTimeout(ANSWER_MS);
+      ByteArrayOutputStream request = new ByteArrayOutputStream();
+      request.writeBytes(
+          ("POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+                  + "Content-Type: application/json\r\nAuthorization: Bearer "
+                  + key
+                  + "\r\nContent-Length: "
+                  + body.length
+                  + "\r\n\r\n")
+              .getBytes(StandardCharsets.US_ASCII));
+      request.writeBytes(body);
+      socket.getOutputStream().write(request.toByteArray());
+      socket.getInputStream().transferTo(all);
     }
-    if (response.statusCode() != 200 || !usage.startsWith("data: ")) {
-      throw new IOException("status " + response.statusCode() + ": " + last);
+    String answer = all.toString(StandardCharsets.UTF_8);
+    Matcher usage = USAGE.matcher(answer.substring(Math.max(0, answer.length() - TAIL_CHARS)));
+    if (!answer.startsWith("HTTP/1.1 200") || !answer.contains("data: [DONE]") || !usage.find()) {
+      throw new IOException(
+          "not a whole answer: " + answer.substring(0, Math.min(answer.length(), TAIL_CHARS)));
     }
-    JsonNode tokens = JSON.readTree(usage.substring(6)).at("/usage/completion_tokens");
-    if (!tokens.isIntegralNumber()) {
-      throw new IOException("a stream ended without its usage: " + usage);
-    }
-    return whole(tokens.asLong());
+    return whole(Long.parseLong(usage.group(1)));
   }
 
   /// Each answer has all its tokens. Those that are billed are counted in the text, in which two

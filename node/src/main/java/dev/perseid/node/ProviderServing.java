@@ -140,6 +140,15 @@ final class ProviderServing implements AutoCloseable {
           wake();
           setting.changed().run();
         }
+
+        @Override
+        public void later(Runnable work, long delayNs) {
+          try {
+            var _ = clock.schedule(work, delayNs, TimeUnit.NANOSECONDS);
+          } catch (RejectedExecutionException e) {
+            // It stops: what is left is told when the stream ends.
+          }
+        }
       };
 
   ProviderServing(Setting setting, BackendMaker maker) {

@@ -28,8 +28,11 @@ final class ServedOrder implements Answer {
     /// Whether too much waits already, of all orders together.
     boolean full();
 
-    /// Everything that was sent may go now.
+    /// Everything that was sent goes now.
     void flush();
+
+    /// Everything that was sent goes now, or a moment later together with what follows.
+    void flushSoon();
   }
 
   private enum State {
@@ -242,7 +245,7 @@ final class ServedOrder implements Answer {
         full = !send(json, !request.stream());
       }
     }
-    out.flush();
+    out.flushSoon();
     if (full) {
       stop();
     }

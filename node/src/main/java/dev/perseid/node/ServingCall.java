@@ -48,6 +48,9 @@ final class ServingCall
 
     /// Orders may have ended.
     void changed();
+
+    /// Runs something short on a thread of its own.
+    void later(Runnable work, long delayNs);
   }
 
   private record Waiting(ServedOrder order, Proto.AnswerPart part, int bytes) {}
@@ -60,6 +63,7 @@ final class ServingCall
   private final ConcurrentLinkedQueue<Waiting> parts = new ConcurrentLinkedQueue<>();
   private final AtomicLong waitingBytes = new AtomicLong();
   private final AtomicInteger turns = new AtomicInteger();
+  private final AtomicBoolean comesSoon = new AtomicBoolean();
   private final AtomicBoolean over = new AtomicBoolean();
   private final CompletableFuture<Boolean> welcomed = new CompletableFuture<>();
   private final CompletableFuture<String> ended = new CompletableFuture<>();
@@ -68,6 +72,8 @@ final class ServingCall
 
   /// Of whoever empties the queue.
   private boolean completed;
+
+  private volatile long flushedNs = System.nanoTime() - ServingLimits.TOGETHER_NS;
 
   private volatile @Nullable ClientCallStreamObserver<Proto.FromServing> out;
 
@@ -151,11 +157,30 @@ final class ServingCall
     if (turns.getAndIncrement() != 0) {
       return; // whoever is at it goes round once more
     }
+    flushedNs = System.nanoTime();
     int missed = 1;
     do {
       drain();
       missed = turns.addAndGet(-missed);
     } while (missed != 0);
+  }
+
+  /// A message for each token would cost the thread that computes them, the network and the pool
+  /// more than the token did: those of [ServingLimits#TOGETHER_NS] go together. The first after a
+  /// pause goes at once.
+  @Override
+  public void flushSoon() {
+    long sinceNs = System.nanoTime() - flushedNs;
+    if (sinceNs >= ServingLimits.TOGETHER_NS) {
+      flush();
+    } else if (comesSoon.compareAndSet(false, true)) {
+      host.later(
+          () -> {
+            comesSoon.set(false);
+            flush();
+          },
+          ServingLimits.TOGETHER_NS - sinceNs);
+    }
   }
 
   private void drain() {

@@ -29,6 +29,9 @@ public final class ServingLimits {
   /// Parts that go in one message,
   public static final int MESSAGE_PARTS = 512;
 
+  /// Parts of answers that come within this time go to the pool together.
+  public static final long TOGETHER_NS = 1_000_000;
+
   /// and their bytes, beyond the first.
   public static final int MESSAGE_BYTES = 256 << 10;
 

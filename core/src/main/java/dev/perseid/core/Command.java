@@ -92,6 +92,16 @@ public sealed interface Command {
   /// An account, or the operator, revokes an API key.
   record RevokeApiKey(Hash keyHash, Address by, boolean operator) implements Command {}
 
+  /// An audit of an answer was weighed.
+  record RecordAudit(AuditNote note) implements Command {}
+
+  /// Moves credits from the pool's own account to one out of which its audits ask like a consumer:
+  /// as much of `most` as there is, but at least `least`.
+  record FundAudits(Address account, long least, long most) implements Command {}
+
+  /// Moves what is left on such an account back.
+  record CloseAudits(Address account) implements Command {}
+
   /// Make at most `max` assignments, expire what is overdue.
   ///
   /// @param expire whether leases may expire. A host that was down says no until its providers have

@@ -14,6 +14,7 @@ final class Decision {
   private final List<Event> events;
   private final List<Effect> effects;
   private final ModelDecision models;
+  private final AuditDecision audits;
 
   Decision(State state, long nowUs, List<Event> events, List<Effect> effects) {
     this.state = state;
@@ -21,6 +22,7 @@ final class Decision {
     this.events = events;
     this.effects = effects;
     this.models = new ModelDecision(state, this, nowUs);
+    this.audits = new AuditDecision(state, this, nowUs);
   }
 
   void execute(Command command) {
@@ -48,6 +50,9 @@ final class Decision {
       case Command.RecordInferences c -> models.record(c);
       case Command.MakeApiKey c -> models.makeKey(c);
       case Command.RevokeApiKey c -> models.revokeKey(c);
+      case Command.RecordAudit c -> audits.record(c);
+      case Command.FundAudits c -> audits.fund(c);
+      case Command.CloseAudits c -> audits.close(c);
     }
   }
 

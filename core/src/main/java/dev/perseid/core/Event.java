@@ -77,6 +77,15 @@ public sealed interface Event {
   /// An API key stands for nobody any more.
   record ApiKeyRevoked(Hash keyHash, long atUs) implements Event {}
 
+  /// An answer was audited: this is known of its provider from now on, on this reader's word.
+  record Audited(AuditNote note, long atUs) implements Event {}
+
+  /// Credits were moved from the pool's own account to one out of which its audits are paid.
+  record AuditsFunded(Address account, long amount, long atUs) implements Event {}
+
+  /// What was left on such an account moved back; it pays for no audits any more.
+  record AuditsClosed(Address account, long amount, long atUs) implements Event {}
+
   /// A command was refused.
   ///
   /// @param what the command's name

@@ -28,6 +28,9 @@ public final class EventCodec {
   private static final int INFERENCE_RECORDED = 17;
   private static final int API_KEY_MADE = 18;
   private static final int API_KEY_REVOKED = 19;
+  private static final int AUDITED = 20;
+  private static final int AUDITS_FUNDED = 21;
+  private static final int AUDITS_CLOSED = 22;
 
   // A value's code is its place in these lists, for ever.
   private static final List<Event.Next> NEXT =
@@ -205,6 +208,23 @@ public final class EventCodec {
         out.hash(e.keyHash());
         out.number(e.atUs());
       }
+      case Event.Audited e -> {
+        out.octet(AUDITED);
+        Conducts.write(out, e.note());
+        out.number(e.atUs());
+      }
+      case Event.AuditsFunded e -> {
+        out.octet(AUDITS_FUNDED);
+        out.sharedAddress(e.account());
+        out.number(e.amount());
+        out.number(e.atUs());
+      }
+      case Event.AuditsClosed e -> {
+        out.octet(AUDITS_CLOSED);
+        out.sharedAddress(e.account());
+        out.number(e.amount());
+        out.number(e.atUs());
+      }
     }
   }
 
@@ -250,6 +270,9 @@ public final class EventCodec {
       case API_KEY_MADE ->
           new Event.ApiKeyMade(in.sharedAddress(), in.hash(), in.text(), in.number());
       case API_KEY_REVOKED -> new Event.ApiKeyRevoked(in.hash(), in.number());
+      case AUDITED -> new Event.Audited(Conducts.note(in), in.number());
+      case AUDITS_FUNDED -> new Event.AuditsFunded(in.sharedAddress(), in.number(), in.number());
+      case AUDITS_CLOSED -> new Event.AuditsClosed(in.sharedAddress(), in.number(), in.number());
       default -> throw in.malformed("no event has the tag " + tag);
     };
   }

@@ -197,5 +197,24 @@ public final class Limits {
   /// Characters of the id of a request to a model.
   public static final int REQUEST_ID_CHARS = 64;
 
+  /// Providers and models of which something is known by audits. The least recent are forgotten,
+  /// cheats are not.
+  public static final int CONDUCTS = 20_000;
+
+  /// Readers of one provider's answers of one model whose word is kept, the pool included.
+  public static final int AUDIT_READERS = 8;
+
+  /// Signs of one audit.
+  public static final int AUDIT_SIGNS = 16;
+
+  /// Characters of a sign's name.
+  public static final int AUDIT_SIGN_CHARS = 16;
+
+  /// Numbers of the sequential tests of one reader.
+  public static final int AUDIT_TESTS = 256;
+
+  /// Accounts out of which audits are paid, at once.
+  public static final int AUDIT_ACCOUNTS = 1_024;
+
   private Limits() {}
 }

@@ -262,6 +262,21 @@ public final class Pool {
         .toList();
   }
 
+  /// What is known by audits: the newest notes of each reader about each provider and model.
+  public List<AuditNote> audited() {
+    return state.conducts.all();
+  }
+
+  /// The same of one provider's serving of one model.
+  public List<AuditNote> audited(Address provider, Hash model) {
+    return state.conducts.of(provider, model);
+  }
+
+  /// The accounts out of which audits are paid, ordered.
+  public List<Address> auditAccounts() {
+    return List.copyOf(state.conducts.accounts);
+  }
+
   private static ApiKeyView view(ModelMarket.KeyRow row) {
     return new ApiKeyView(row.account(), row.keyHash(), row.name(), row.madeUs());
   }

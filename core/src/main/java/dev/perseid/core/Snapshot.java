@@ -13,7 +13,10 @@ import java.util.Map;
 /// lines of ready tasks, order of providers) is not written but made again. docs/formats.md has the
 /// layout.
 final class Snapshot {
-  private static final int VERSION = 2;
+  private static final int VERSION = 3;
+
+  /// Had nothing about audits.
+  private static final int WITHOUT_AUDITS = 2;
 
   /// Had nothing about models.
   private static final int WITHOUT_MODELS = 1;
@@ -100,6 +103,7 @@ final class Snapshot {
       out.flushFull();
     }
     state.market.write(out);
+    state.conducts.write(out);
     out.end();
   }
 
@@ -187,9 +191,9 @@ final class Snapshot {
 
   private static State read(In in) {
     int version = in.octet();
-    if (version != VERSION && version != WITHOUT_MODELS) {
+    if (version < WITHOUT_MODELS || version > VERSION) {
       throw in.malformed(
-          "a snapshot of version " + version + " is not known here (these are versions 1 and 2)");
+          "a snapshot of version " + version + " is not known here (these are versions 1 to 3)");
     }
     State state = new State(in.address());
     state.lastUs = in.number();
@@ -227,8 +231,11 @@ final class Snapshot {
     for (int i = 0; i < leases; i++) {
       readLease(in, state);
     }
-    if (version == VERSION) {
+    if (version >= WITHOUT_AUDITS) {
       state.market.read(in);
+    }
+    if (version == VERSION) {
+      state.conducts.read(in);
     }
     in.end();
     int i = 0;

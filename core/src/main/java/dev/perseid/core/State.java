@@ -57,6 +57,7 @@ final class State {
   final TreeMap<Group.Shape, NavigableSet<Group>> ready = new TreeMap<>();
 
   final ModelMarket market = new ModelMarket();
+  final Conducts conducts;
 
   long lastUs;
   long nextLease = 1;
@@ -72,6 +73,7 @@ final class State {
 
   State(Address self) {
     this.self = self;
+    this.conducts = new Conducts(self);
   }
 
   /// Applies one event; what the outside must do about it is appended to `effects`.
@@ -140,6 +142,20 @@ final class State {
       }
       case Event.ApiKeyRevoked e -> {
         market.removeKey(e.keyHash());
+        seen(e.atUs());
+      }
+      case Event.Audited e -> {
+        conducts.add(e.note());
+        seen(e.atUs());
+      }
+      case Event.AuditsFunded e -> {
+        ledger.move(ledger.of(self), ledger.of(e.account()), e.amount());
+        conducts.accounts.add(e.account());
+        seen(e.atUs());
+      }
+      case Event.AuditsClosed e -> {
+        ledger.move(ledger.of(e.account()), ledger.of(self), e.amount());
+        conducts.accounts.remove(e.account());
         seen(e.atUs());
       }
     }

@@ -96,6 +96,20 @@ final class Auditor {
           assertThat(tabs.remove(e.consumer())).as("what was on the tab").isEqualTo(e.amount());
       case Event.ApiKeyMade e -> assertThat(pool.apiKey(e.keyHash())).isPresent();
       case Event.ApiKeyRevoked e -> assertThat(pool.apiKey(e.keyHash())).isEmpty();
+      case Event.Audited e ->
+          assertThat(pool.audited(e.note().provider(), e.note().model())).contains(e.note());
+      case Event.AuditsFunded e -> {
+        assertThat(e.amount()).isPositive();
+        assertThat(pool.auditAccounts()).contains(e.account());
+        earned.merge(pool.self(), -e.amount(), Long::sum);
+        earned.merge(e.account(), e.amount(), Long::sum);
+      }
+      case Event.AuditsClosed e -> {
+        assertThat(pool.balance(e.account())).isZero();
+        earned.merge(e.account(), -e.amount(), Long::sum);
+        earned.merge(pool.self(), e.amount(), Long::sum);
+        assertThat(pool.auditAccounts()).doesNotContain(e.account());
+      }
     }
     tabs.forEach((who, amount) -> assertThat(pool.tab(who)).as("tab of %s", who).isEqualTo(amount));
     assertThat(pool.tabs()).containsExactlyInAnyOrderElementsOf(tabs.keySet());

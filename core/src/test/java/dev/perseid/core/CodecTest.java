@@ -212,6 +212,30 @@ class CodecTest {
         new Event.ApiKeyRevoked(Sample.hash(7), 9));
   }
 
+  private static List<Event> auditEvents() {
+    AuditNote note =
+        AuditNotesTest.note(
+            1, Sample.hash(1), Sample.POOL, Standing.CHEATING, 3, 0, -1, Long.MAX_VALUE);
+    return List.of(
+        new Event.AuditsFunded(new Address(9, 9, 9), 500, 1),
+        new Event.Audited(note, 2),
+        new Event.Audited(
+            new AuditNote(
+                note.provider(),
+                note.model(),
+                Sample.provider(2),
+                "req_x",
+                AuditKind.READ,
+                List.of(),
+                Standing.HONEST,
+                "",
+                1,
+                0,
+                List.of()),
+            3),
+        new Event.AuditsClosed(new Address(9, 9, 9), 499, 4));
+  }
+
   private static String hex(byte[] bytes) {
     return HexFormat.of().formatHex(bytes);
   }
@@ -233,6 +257,13 @@ class CodecTest {
     assertThat(hex(EventCodec.encode(modelEvents())))
         .isEqualTo(hex(golden("events-v1-models.hex")));
     assertThat(EventCodec.decode(golden("events-v1-models.hex"))).isEqualTo(modelEvents());
+  }
+
+  @Test
+  void eventsAboutAuditsKeepTheirBytes() {
+    assertThat(hex(EventCodec.encode(auditEvents())))
+        .isEqualTo(hex(golden("events-v1-audits.hex")));
+    assertThat(EventCodec.decode(golden("events-v1-audits.hex"))).isEqualTo(auditEvents());
   }
 
   @Test
@@ -269,6 +300,17 @@ class CodecTest {
     assertThat(restored(out.toByteArray()).digest()).isEqualTo(pool.digest());
   }
 
+  /// Bytes of the last release that recorded no audits.
+  @Test
+  void aSnapshotWithoutAuditsIsRead() throws IOException {
+    Pool pool = restored(golden("snapshot-v2.hex"));
+    assertThat(pool.models()).hasSize(1);
+    assertThat(pool.tab(Sample.ALICE)).isEqualTo(1_000);
+    assertThat(pool.sumOfAccounts()).isZero();
+    assertThat(pool.audited()).isEmpty();
+    assertThat(pool.auditAccounts()).isEmpty();
+  }
+
   @Test
   void jobsKeepTheirBytes() {
     assertThat(hex(JobCodec.encode(job()))).isEqualTo(hex(golden("job-v1.hex")));
@@ -280,6 +322,7 @@ class CodecTest {
   void everyCutIsNoticed() {
     everyCutIsNoticed(EventCodec.encode(events()));
     everyCutIsNoticed(EventCodec.encode(modelEvents()));
+    everyCutIsNoticed(EventCodec.encode(auditEvents()));
   }
 
   private static void everyCutIsNoticed(byte[] whole) {

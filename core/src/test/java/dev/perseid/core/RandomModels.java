@@ -1,7 +1,9 @@
 package dev.perseid.core;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 
 /// Random commands about models, good and bad.
@@ -11,6 +13,7 @@ final class RandomModels {
   private final Random random;
   private final int providers;
   private final List<Model> published = new ArrayList<>();
+  private final Map<String, Long> audited = new HashMap<>();
   private final List<SignedModelOffer> offers = new ArrayList<>();
   private long nextNumber = 1;
   private long nextMadeUs;
@@ -27,12 +30,15 @@ final class RandomModels {
       published.add(e.model());
     } else if (event instanceof Event.ModelsOffered e) {
       offers.addAll(e.offers());
+    } else if (event instanceof Event.Audited e) {
+      AuditNote n = e.note();
+      audited.put(n.provider().c() + " " + n.model() + " " + n.reader(), n.audits());
     }
   }
 
   Command command(long[] sessions) {
     int p = random.nextInt(providers);
-    return switch (random.nextInt(16)) {
+    return switch (random.nextInt(18)) {
       case 0, 1 -> publish();
       case 2 ->
           random.nextInt(6) == 0
@@ -45,8 +51,22 @@ final class RandomModels {
       case 10 ->
           new Command.RevokeApiKey(
               Sample.hash(random.nextInt(1 + keys)), account(), random.nextBoolean());
+      case 11 -> audit(p);
+      case 12 ->
+          random.nextBoolean()
+              ? new Command.FundAudits(account(), random.nextInt(40), random.nextInt(400))
+              : new Command.CloseAudits(account());
       default -> record();
     };
+  }
+
+  private Command audit(int p) {
+    Hash model = manifest();
+    Address reader = random.nextBoolean() ? Sample.POOL : Sample.provider(random.nextInt(4));
+    Standing standing = Standing.values()[random.nextInt(20) == 0 ? random.nextInt(4) : 0];
+    long audits = audited.getOrDefault(p + " " + model + " " + reader, 0L) + 1;
+    return new Command.RecordAudit(
+        AuditNotesTest.note(p, model, reader, standing, audits, random.nextLong()));
   }
 
   private Address account() {

@@ -1,5 +1,10 @@
 package dev.perseid.inference;
 
+import dev.perseid.core.AuditNote;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
 /// What one audit found: facts, no verdict. Immutable. [Suspicion] weighs it.
 public final class Evidence {
   /// Exponents by which the distribution may be bent: above 0 it is flatter than the model's
@@ -57,6 +62,38 @@ public final class Evidence {
     Evidence evidence() {
       return new Evidence(this);
     }
+  }
+
+  /// What there is of each sign, for the record: how many values, and their sum in millionths. Of
+  /// [Sign#TILT] it is the greatest logarithm of a likelihood ratio; of [Sign#COPY] logarithms too.
+  public List<AuditNote.Weighed> weighed() {
+    List<AuditNote.Weighed> all = new ArrayList<>();
+    add(all, Sign.MARGIN, margins);
+    if (tilted > 0) {
+      all.add(weighed(Sign.TILT, tilted, Arrays.stream(tilts).max().orElse(0)));
+    }
+    add(all, Sign.LOGPROB, logprobs);
+    add(all, Sign.COUNT, counts);
+    add(all, Sign.FINISH, finishes);
+    add(all, Sign.REPEAT, repeats);
+    if (copies.length > 0) {
+      all.add(weighed(Sign.COPY, copies.length, Arrays.stream(copies).sum()));
+    }
+    return all;
+  }
+
+  private static void add(List<AuditNote.Weighed> all, Sign sign, float[] values) {
+    double sum = 0;
+    for (float x : values) {
+      sum += x;
+    }
+    if (values.length > 0) {
+      all.add(weighed(sign, values.length, sum));
+    }
+  }
+
+  private static AuditNote.Weighed weighed(Sign sign, int values, double sum) {
+    return new AuditNote.Weighed(sign.word(), values, Math.round(sum * 1e6));
   }
 
   /// Tokens that were compared with the model.

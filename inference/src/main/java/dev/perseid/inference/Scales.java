@@ -1,5 +1,7 @@
 package dev.perseid.inference;
 
+import java.nio.LongBuffer;
+
 /// A sequential test of one sign: values between 0 and 1, whose mean is below `low` for the honest
 /// and above `high` for cheats. Immutable.
 ///
@@ -47,6 +49,37 @@ final class Scales {
   ///   lets honest ones be cleared with few values
   static Scales of(double low, double high, double zoom) {
     return new Scales(low, high, zoom, new double[STAKES], new double[CLEARING.length], 1, false);
+  }
+
+  /// Numbers that [#write] makes.
+  static final int NUMBERS = 2 + STAKES + CLEARING.length;
+
+  /// The same test, as it stood when [#write] made these numbers.
+  Scales as(LongBuffer in) {
+    int k = Math.toIntExact(in.get());
+    boolean over = in.get() != 0;
+    return new Scales(low, high, zoom, doubles(in, STAKES), doubles(in, CLEARING.length), k, over);
+  }
+
+  /// Appends all that changes, exactly.
+  void write(LongBuffer out) {
+    out.put(epoch).put(tipped ? 1 : 0);
+    write(guilt, out);
+    write(innocence, out);
+  }
+
+  static void write(double[] values, LongBuffer out) {
+    for (double x : values) {
+      out.put(Double.doubleToRawLongBits(x));
+    }
+  }
+
+  static double[] doubles(LongBuffer in, int count) {
+    double[] out = new double[count];
+    for (int i = 0; i < count; i++) {
+      out[i] = Double.longBitsToDouble(in.get());
+    }
+    return out;
   }
 
   /// Whether it has tipped against the provider; for good.

@@ -1,5 +1,7 @@
 package dev.perseid.inference;
 
+import java.util.Locale;
+
 /// What can betray a provider. Each is weighed for itself.
 public enum Sign {
   /// How far the tokens are from those that the model chooses with the same randomness.
@@ -15,5 +17,10 @@ public enum Sign {
   /// Whether the same request with the same seed gets the same answer.
   REPEAT,
   /// Whether requests with different randomness get the very same answer.
-  COPY
+  COPY;
+
+  /// Its name in records.
+  public String word() {
+    return name().toLowerCase(Locale.ROOT);
+  }
 }

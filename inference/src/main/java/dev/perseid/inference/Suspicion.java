@@ -1,12 +1,13 @@
 package dev.perseid.inference;
 
+import java.nio.LongBuffer;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
 /// What is held against one provider's serving of one model: sequential tests over all evidence so
-/// far. Immutable and pure; the evidence in the same order gives the same verdict, so it need not
-/// be stored.
+/// far. Immutable and pure. Its state can be written down and taken up again, exactly.
 ///
 /// An honest provider, one whose means stay below the [Baseline], is ever called a cheat with
 /// probability at most 1 in 10,000, however long it is audited and however often somebody looks.
@@ -14,6 +15,16 @@ import java.util.Optional;
 public final class Suspicion {
   private static final double ALPHA = AuditLimits.FALSE_ALARM / Sign.values().length;
   private static final double BETA = AuditLimits.FALSE_CLEARANCE;
+
+  /// How [#tests] are to be read.
+  private static final long FORM = 1;
+
+  // A sign's number is its place in this list, for ever.
+  private static final List<Sign> SIGNS =
+      List.of(
+          Sign.MARGIN, Sign.TILT, Sign.LOGPROB, Sign.COUNT, Sign.FINISH, Sign.REPEAT, Sign.COPY);
+
+  private static final int NUMBERS = 5 + 5 * Scales.NUMBERS + TiltScales.NUMBERS;
 
   private final Scales margin;
   private final TiltScales tilt;
@@ -65,6 +76,49 @@ public final class Suspicion {
         0,
         0,
         Optional.empty());
+  }
+
+  /// Takes it up again where [#tests] left it.
+  ///
+  /// @throws IllegalArgumentException if these are no such numbers
+  public static Suspicion of(Baseline baseline, List<Long> tests) {
+    if (tests.size() != NUMBERS || tests.getFirst() != FORM) {
+      throw new IllegalArgumentException(
+          "the tests of an audit have another form: " + tests.size() + " numbers");
+    }
+    LongBuffer in = LongBuffer.wrap(tests.stream().mapToLong(x -> x).toArray()).position(1);
+    Suspicion fresh = fresh(baseline);
+    long tokens = in.get();
+    long audits = in.get();
+    int sign = Math.toIntExact(in.get());
+    double copy = Double.longBitsToDouble(in.get());
+    Suspicion then =
+        new Suspicion(
+            fresh.margin.as(in),
+            TiltScales.of(in),
+            fresh.logprob.as(in),
+            fresh.count.as(in),
+            fresh.finish.as(in),
+            fresh.repeat.as(in),
+            copy,
+            tokens,
+            audits,
+            Optional.empty());
+    return sign == 0 ? then : then.caughtBy(SIGNS.get(sign - 1));
+  }
+
+  /// All that is known, as numbers: [#of] makes the very same of them.
+  public List<Long> tests() {
+    LongBuffer out = LongBuffer.allocate(NUMBERS);
+    long sign = caught.flatMap(Verdict::sign).map(s -> SIGNS.indexOf(s) + 1).orElse(0);
+    out.put(FORM).put(tokens).put(audits).put(sign).put(Double.doubleToRawLongBits(copy));
+    margin.write(out);
+    tilt.write(out);
+    logprob.write(out);
+    count.write(out);
+    finish.write(out);
+    repeat.write(out);
+    return Arrays.stream(out.array()).boxed().toList();
   }
 
   /// With the evidence of one more audit. Once a provider is caught, nothing changes any more.

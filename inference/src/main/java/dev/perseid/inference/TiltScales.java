@@ -1,5 +1,7 @@
 package dev.perseid.inference;
 
+import java.nio.LongBuffer;
+
 /// A sequential test of [Sign#TILT]: the likelihood of the tokens under distributions that are
 /// flatter or sharper than the model's, against their likelihood under the model's own. Like
 /// [Scales] in all else. Immutable.
@@ -18,6 +20,23 @@ final class TiltScales {
 
   static TiltScales fresh() {
     return new TiltScales(new double[Evidence.TILTS.length], 0, 1, false);
+  }
+
+  /// Numbers that [#write] makes.
+  static final int NUMBERS = 3 + Evidence.TILTS.length;
+
+  /// The test as it stood when [#write] made these numbers.
+  static TiltScales of(LongBuffer in) {
+    long n = in.get();
+    int k = Math.toIntExact(in.get());
+    boolean over = in.get() != 0;
+    return new TiltScales(Scales.doubles(in, Evidence.TILTS.length), n, k, over);
+  }
+
+  /// Appends its whole state, exactly.
+  void write(LongBuffer out) {
+    out.put(tokens).put(epoch).put(tipped ? 1 : 0);
+    Scales.write(logs, out);
   }
 
   boolean tipped() {

@@ -287,6 +287,18 @@ final class Auditor {
         time(e.atUs());
         models.keyRevoked(e);
       }
+      case Event.Audited e -> {
+        time(e.atUs());
+        models.audited(e.note());
+      }
+      case Event.AuditsFunded e -> {
+        time(e.atUs());
+        models.auditsFunded(e);
+      }
+      case Event.AuditsClosed e -> {
+        time(e.atUs());
+        models.auditsClosed(e);
+      }
       case Event.Refused e -> {
         time(e.atUs());
         refusals++;

@@ -1,6 +1,8 @@
 package dev.perseid.sim;
 
 import dev.perseid.core.Address;
+import dev.perseid.core.AuditKind;
+import dev.perseid.core.AuditNote;
 import dev.perseid.core.Blob;
 import dev.perseid.core.Command;
 import dev.perseid.core.DataPolicy;
@@ -15,6 +17,7 @@ import dev.perseid.core.Outcome;
 import dev.perseid.core.Rejection;
 import dev.perseid.core.Served;
 import dev.perseid.core.SignedModelOffer;
+import dev.perseid.core.Standing;
 import dev.perseid.core.TokenPrice;
 import dev.perseid.core.Usage;
 import dev.perseid.node.PoolLoop;
@@ -33,6 +36,7 @@ final class Bazaar {
   private static final long MOST_TOKENS = 3_000;
   private static final long MOST_PER_MILLION = 20_000_000;
   private static final int MOST_REQUESTS = 60;
+  private static final int MOST_AUDITS = 5;
   private static final int BILL_RECORDS = 8;
   private static final long TICK_US = 300_000;
   private static final long REOFFER_US = 5_000_000;
@@ -254,6 +258,11 @@ final class Bazaar {
           }
           published.add(m);
           mischief(m);
+          int audits = dice.below(MOST_AUDITS);
+          for (int i = 0; i < audits; i++) {
+            agenda.after(
+                dice.between(1_000_000, 1_000_000 + weather.stormUs()), "audit", i, () -> audit(m));
+          }
           return true;
         });
   }
@@ -286,6 +295,53 @@ final class Bazaar {
                       m.manifest(), asOperator ? operator : m.author(), asOperator),
                   this::isDone));
     }
+  }
+
+  /// A provider's serving of a model is audited, by the pool or another provider, and that is paid.
+  private void audit(Model m) {
+    Address provider = providers.get(dice.below(providers.size())).address();
+    Address other = providers.get(dice.below(providers.size())).address();
+    Address reader = dice.chance(5_000) || other.equals(provider) ? self : other;
+    Optional<AuditNote> before =
+        auditor.models().newest(new ModelBooks.Word(provider, m.manifest(), reader));
+    boolean caught = dice.chance(1_000);
+    AuditNote note =
+        new AuditNote(
+            provider,
+            m.manifest(),
+            reader,
+            "req_" + dice.below(1_000_000),
+            AuditKind.READ,
+            List.of(new AuditNote.Weighed("margin", 1 + dice.below(100), dice.below(100))),
+            caught ? Standing.CHEATING : Standing.UNDECIDED,
+            caught ? "margin" : "",
+            before.map(AuditNote::audits).orElse(0L) + 1,
+            before.map(AuditNote::tokens).orElse(0L) + dice.below(100),
+            List.of(dice.next(), dice.next()));
+    petitions.insist(
+        "audit",
+        0,
+        new Command.RecordAudit(note),
+        // Where the first answer got lost, or another audit came first, the second is too late.
+        reply ->
+            isDone(reply)
+                || code(reply) == Rejection.Code.STALE
+                || code(reply) == Rejection.Code.ENDED);
+    Address purse = seals.admit(dice.next());
+    petitions.insist(
+        "fund audits",
+        0,
+        new Command.FundAudits(purse, 1, 1 + dice.below(1_000)),
+        reply -> {
+          if (isDone(reply)) {
+            petitions.insist(
+                "close audits",
+                0,
+                new Command.CloseAudits(purse),
+                closed -> isDone(closed) || code(closed) == Rejection.Code.UNKNOWN);
+          }
+          return isDone(reply) || code(reply) == Rejection.Code.INSUFFICIENT_CREDITS;
+        });
   }
 
   private void refused(String what, Command c, Rejection.Code expected) {

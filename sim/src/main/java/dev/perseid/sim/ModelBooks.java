@@ -1,6 +1,7 @@
 package dev.perseid.sim;
 
 import dev.perseid.core.Address;
+import dev.perseid.core.AuditNote;
 import dev.perseid.core.Blob;
 import dev.perseid.core.Entry;
 import dev.perseid.core.Event;
@@ -14,9 +15,11 @@ import dev.perseid.core.ModelView;
 import dev.perseid.core.Outcome;
 import dev.perseid.core.Pool;
 import dev.perseid.core.SignedModelOffer;
+import dev.perseid.core.Standing;
 import dev.perseid.core.TokenPrice;
 import java.math.BigInteger;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -49,6 +52,8 @@ final class ModelBooks {
   private final Map<Address, Long> tabs = new TreeMap<>();
   private final Map<Hash, Address> keys = new TreeMap<>();
   private final Map<Long, ModelOrder> orders = new TreeMap<>();
+  private final Map<Word, AuditNote> words = new TreeMap<>();
+  private final Set<Address> purses = new TreeSet<>();
   private final Set<Long> recorded = new HashSet<>();
   private long paid;
   private long earned;
@@ -178,6 +183,52 @@ final class ModelBooks {
     if (keys.remove(e.keyHash()) == null) {
       throw new Violation("an API key was revoked that nobody has");
     }
+  }
+
+  /// What is known by audits of a provider's serving of a model, on one reader's word.
+  record Word(Address provider, Hash model, Address reader) implements Comparable<Word> {
+    private static final Comparator<Word> ORDER =
+        Comparator.comparing(Word::provider).thenComparing(Word::model).thenComparing(Word::reader);
+
+    @Override
+    public int compareTo(Word other) {
+      return ORDER.compare(this, other);
+    }
+  }
+
+  /// The newest note on that word, if there is one.
+  Optional<AuditNote> newest(Word word) {
+    return Optional.ofNullable(words.get(word));
+  }
+
+  void audited(AuditNote note) {
+    AuditNote before = words.put(new Word(note.provider(), note.model(), note.reader()), note);
+    if (note.audits() != (before == null ? 1 : before.audits() + 1)) {
+      throw new Violation("audit " + note.audits() + " of " + note.provider() + " is out of turn");
+    }
+    if (before != null && before.standing() == Standing.CHEATING) {
+      throw new Violation("provider " + note.provider() + " was caught and is weighed again");
+    }
+    if (note.reader().equals(note.provider()) || !models.containsKey(note.model())) {
+      throw new Violation("an audit of a provider by itself, or of a model that is not there");
+    }
+  }
+
+  void auditsFunded(Event.AuditsFunded e) {
+    accounts.move(self, -e.amount());
+    accounts.move(e.account(), e.amount());
+    if (e.amount() <= 0 || accounts.balance(self) < 0) {
+      throw new Violation("audits were funded with " + e.amount());
+    }
+    purses.add(e.account());
+  }
+
+  void auditsClosed(Event.AuditsClosed e) {
+    if (!purses.remove(e.account()) || accounts.balance(e.account()) != e.amount()) {
+      throw new Violation("the account of audits " + e.account() + " returned " + e.amount());
+    }
+    accounts.move(e.account(), -e.amount());
+    accounts.move(self, e.amount());
   }
 
   private void signed(String what, Hash digest, Hash said, Address by, String signature) {
@@ -353,6 +404,10 @@ final class ModelBooks {
       throw new Violation("the pool has tabs of others than its log says");
     }
     tabs.forEach((who, amount) -> Auditor.equal("the tab of " + who, pool.tab(who), amount));
+    if (!new HashSet<>(pool.audited()).equals(new HashSet<>(words.values()))
+        || !pool.auditAccounts().equals(List.copyOf(purses))) {
+      throw new Violation("the pool knows other things by audits than its log says");
+    }
     Auditor.equal("API keys", pool.apiKeys(null).size(), keys.size());
     keys.forEach((key, who) -> {
       if (!pool.apiKey(key).map(k -> k.account().equals(who)).orElse(false)) {

@@ -263,6 +263,9 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
             Event.InferenceRecorded _,
             Event.ApiKeyMade _,
             Event.ApiKeyRevoked _,
+            Event.Audited _,
+            Event.AuditsFunded _,
+            Event.AuditsClosed _,
             Event.Refused _ -> {}
       }
     }
@@ -314,7 +317,10 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
           Event.ProviderDraining _,
           Event.ModelWithdrawn _,
           Event.ApiKeyMade _,
-          Event.ApiKeyRevoked _ ->
+          Event.ApiKeyRevoked _,
+          Event.Audited _,
+          Event.AuditsFunded _,
+          Event.AuditsClosed _ ->
           event.getClass().getSimpleName();
     };
   }

@@ -150,6 +150,17 @@ final class ModelCommand implements Callable<Integer> {
     return BigDecimal.valueOf(permille, 1).stripTrailingZeros().toPlainString() + " %";
   }
 
+  private static String audits(Proto.AuditRates rates) {
+    return "read again: "
+        + percent(rates.getNewcomer())
+        + " of newcomers' answers, "
+        + percent(rates.getKnown())
+        + " of known providers'; asked again: "
+        + percent(rates.getRepeat())
+        + "; canaries: "
+        + percent(rates.getCanary());
+  }
+
   private static String author(Proto.Model m) {
     return Address.of(m.getAuthor().toByteArray()).toString();
   }
@@ -170,6 +181,15 @@ final class ModelCommand implements Callable<Integer> {
     json.writeNumberField("royalty_permille", m.getRoyaltyPermille());
     json.writeNumberField("published_us", listed.getPublishedUs());
     json.writeBooleanField("withdrawn", listed.getWithdrawn());
+    if (listed.hasAudits()) {
+      Proto.AuditRates rates = listed.getAudits();
+      json.writeObjectFieldStart("audits");
+      json.writeNumberField("newcomer_permille", rates.getNewcomer());
+      json.writeNumberField("known_permille", rates.getKnown());
+      json.writeNumberField("repeat_permille", rates.getRepeat());
+      json.writeNumberField("canary_permille", rates.getCanary());
+      json.writeEndObject();
+    }
     json.writeArrayFieldStart("offers");
     for (Proto.ListedOffer o : listed.getOffersList()) {
       write(json, o);
@@ -210,6 +230,7 @@ final class ModelCommand implements Callable<Integer> {
     }
     json.writeNumberField("failed_share", o.getFailedShare());
     json.writeNumberField("trust_permille", o.getTrustPermille());
+    json.writeStringField("standing", o.getStanding());
     json.writeEndObject();
   }
 
@@ -274,6 +295,7 @@ final class ModelCommand implements Callable<Integer> {
                   .row(
                       "context", m.getContextTokens() == 0 ? "-" : m.getContextTokens() + " tokens")
                   .row("licence", m.getLicence())
+                  .row("audits", listed.hasAudits() ? audits(listed.getAudits()) : "none")
                   .lines()
                   .stream()
                   .skip(1)
@@ -306,7 +328,8 @@ final class ModelCommand implements Callable<Integer> {
               ">first token",
               ">tokens/s",
               ">failed",
-              "keeps data");
+              "keeps data",
+              "audits say");
       for (Proto.ListedOffer o : listed.getOffersList()) {
         Proto.ModelOffer offer = o.getOffer();
         Proto.TokenPrice p = offer.getPrice();
@@ -330,6 +353,12 @@ final class ModelCommand implements Callable<Integer> {
               case "keeps-nothing" -> "no";
               case "keeps" -> "for a time";
               default -> "and uses it";
+            },
+            switch (o.getStanding()) {
+              case "honest" -> "honest";
+              case "accused" -> "accused by one";
+              case "cheating" -> "cheats: not asked";
+              default -> "-";
             });
       }
       return table;

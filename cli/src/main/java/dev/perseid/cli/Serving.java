@@ -2,6 +2,7 @@ package dev.perseid.cli;
 
 import dev.perseid.core.Address;
 import dev.perseid.core.Price;
+import dev.perseid.node.AuditTerms;
 import dev.perseid.node.MarketTerms;
 import dev.perseid.node.PoolClient;
 import dev.perseid.node.PoolConfig;
@@ -120,10 +121,37 @@ final class Serving {
             "A provider's own server that this pool may call itself; can be given several times.")
     List<String> direct = List.of();
 
+    @Option(
+        names = "--audit",
+        paramLabel = "RATES[@MODEL]",
+        description =
+            "How much is audited, in thousandths of the requests, of all models or of one, e.g."
+                + " newcomer=200,known=10,repeat=2,canary=2 (the default) or"
+                + " known=50@me/chat:1; can be given several times. Repeated requests and canaries"
+                + " are paid out of the pool's own account.")
+    List<String> audit = List.of();
+
+    private AuditTerms audits() throws BadInput {
+      AuditTerms audits = AuditTerms.USUAL;
+      // Those of all models first: those of one begin with them.
+      for (boolean ofOne : new boolean[] {false, true}) {
+        for (String rates : audit) {
+          if (rates.contains("@") == ofOne) {
+            try {
+              audits = audits.with(rates);
+            } catch (IllegalArgumentException e) {
+              throw new BadInput("--audit: " + e.getMessage());
+            }
+          }
+        }
+      }
+      return audits;
+    }
+
     MarketTerms terms() throws BadInput {
       try {
         MarketTerms terms =
-            new MarketTerms(Optional.empty(), feePermille, new LinkedHashSet<>(direct));
+            new MarketTerms(Optional.empty(), feePermille, new LinkedHashSet<>(direct), audits());
         if (gatewayPort.equals("off")) {
           return terms;
         }

@@ -15,7 +15,17 @@ public final class Audit {
   /// @param reference the model that was promised, of the promised quantisation
   /// @return what was found; tokens beyond the 4,096th are not looked at
   public static Evidence check(Transcript transcript, Logits reference) {
-    Evidence.Found found = claims(transcript);
+    return check(transcript, reference, claims(transcript));
+  }
+
+  /// What can be said without any model: whether the tokens that are claimed are there, and whether
+  /// the finish reason fits.
+  public static Evidence claimed(Transcript transcript) {
+    return claims(transcript).evidence();
+  }
+
+  /// @param found what was found before
+  static Evidence check(Transcript transcript, Logits reference, Evidence.Found found) {
     int n = Math.min(transcript.output().length, AuditLimits.TOKENS);
     int[] output = Arrays.copyOf(transcript.output(), known(transcript.output(), n, reference));
     if (output.length < n) {

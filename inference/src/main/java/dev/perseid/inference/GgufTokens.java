@@ -82,6 +82,11 @@ public final class GgufTokens implements Tokens {
     return all;
   }
 
+  /// The token that ends an answer, -1 if the model has none.
+  public int end() {
+    return tokenizer.end();
+  }
+
   Tokenizer tokenizer() {
     return tokenizer;
   }

@@ -97,11 +97,39 @@ public final class MarketLimits {
   /// Files of a model.
   public static final int MODEL_FILES = 1_024;
 
-  /// Answers that wait to be audited.
+  /// Answers that wait to be audited; questions of the pool's own that wait, and that are under
+  /// way.
   public static final int WAITING_AUDITS = 64;
 
-  /// Providers and models of which something is known by audits.
-  public static final int SUSPECTS = 100_000;
+  /// How long the audits' thread waits for something to do.
+  public static final long AUDIT_TICK_MS = 250;
+
+  /// A question of the pool's own comes at most this long after the request that it follows.
+  public static final long AUDIT_DELAY_MS = 30_000;
+
+  /// How long a provider may take to answer such a question.
+  public static final long AUDIT_ANSWER_NS = 300_000_000_000L;
+
+  /// The most tokens that such a question asks for.
+  public static final int AUDIT_ANSWER_TOKENS = 256;
+
+  /// Requests after which another account asks, at most.
+  public static final int AUDIT_ACCOUNT_REQUESTS = 16;
+
+  /// Bytes of another provider's reading of an answer.
+  public static final long AUDIT_READING_BYTES = 16L << 20;
+
+  /// Models with rates of audits of their own.
+  public static final int AUDITED_MODELS = 10_000;
+
+  /// Tokens of a canary's known continuation.
+  public static final int CANARY_TOKENS = 32;
+
+  /// Canaries that are kept for one model.
+  public static final int CANARIES = 64;
+
+  /// Models for which canaries are kept.
+  public static final int CANARY_MODELS = 64;
 
   /// Models that are kept loaded to audit with.
   public static final int AUDIT_MODELS = 2;

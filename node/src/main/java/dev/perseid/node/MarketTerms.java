@@ -11,9 +11,16 @@ import java.util.Set;
 /// @param direct `host:port` of providers' own servers that this pool may call itself; all others
 ///   are reached through their providers only, since a pool that called what anybody names could be
 ///   made to call into its operator's own network
-public record MarketTerms(Optional<GatewayAt> gateway, int poolPermille, Set<String> direct) {
+/// @param audits how much it audits
+public record MarketTerms(
+    Optional<GatewayAt> gateway, int poolPermille, Set<String> direct, AuditTerms audits) {
   /// No gateway, no share, no direct calls.
   public static final MarketTerms NONE = new MarketTerms(Optional.empty(), 0, Set.of());
+
+  /// With the usual audits.
+  public MarketTerms(Optional<GatewayAt> gateway, int poolPermille, Set<String> direct) {
+    this(gateway, poolPermille, direct, AuditTerms.USUAL);
+  }
 
   /// Where a gateway listens.
   ///
@@ -37,6 +44,11 @@ public record MarketTerms(Optional<GatewayAt> gateway, int poolPermille, Set<Str
 
   /// The same with a gateway.
   public MarketTerms withGateway(String host, int port) {
-    return new MarketTerms(Optional.of(new GatewayAt(host, port)), poolPermille, direct);
+    return new MarketTerms(Optional.of(new GatewayAt(host, port)), poolPermille, direct, audits);
+  }
+
+  /// The same with other audits.
+  public MarketTerms withAudits(AuditTerms newAudits) {
+    return new MarketTerms(gateway, poolPermille, direct, newAudits);
   }
 }

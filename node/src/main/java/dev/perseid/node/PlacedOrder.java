@@ -64,9 +64,9 @@ final class PlacedOrder implements Answer {
   final Desk desk;
   final Request request;
   final boolean sealed;
+  final long maxTokens;
   private final Address pool;
   private final Market.Receiver receiver;
-  private final long maxTokens;
   private final long mostPrompt;
   private final long mostRows;
   private final Optional<Tokens> tokens;

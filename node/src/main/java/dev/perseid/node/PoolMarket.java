@@ -17,8 +17,10 @@ import dev.perseid.core.Pool;
 import dev.perseid.core.ProviderView;
 import dev.perseid.core.Served;
 import dev.perseid.core.SignedModelOffer;
+import dev.perseid.core.Standing;
 import dev.perseid.gateway.Market;
 import dev.perseid.inference.Api;
+import dev.perseid.inference.AuditPolicy;
 import dev.perseid.inference.Backend;
 import dev.perseid.inference.Claim;
 import dev.perseid.inference.Failure;
@@ -60,6 +62,10 @@ final class PoolMarket implements Market, Closeable {
     /// Empty if this pool does not call that endpoint.
     Optional<Backend> open(ModelOffer offer);
   }
+
+  /// How the body of a request begins that can be audited: the provider names the tokens of its
+  /// answer, as vLLM's servers do.
+  static final String NAMED = "{\"return_token_ids\":true,";
 
   private static final int NO_SUSPICION = 1_000;
 
@@ -139,6 +145,7 @@ final class PoolMarket implements Market, Closeable {
     for (Address owner : mill.ask(Pool::tabs)) {
       mill.command(new Command.EmptyTab(owner));
     }
+    audits.start(this, mill);
     refreshKeys();
     refresh();
     thread.start();
@@ -281,10 +288,20 @@ final class PoolMarket implements Market, Closeable {
   }
 
   private int trust(Desk desk) {
-    return switch (audits.verdict(desk.offer().provider(), desk.offer().model()).decision()) {
-      case HONEST, UNDECIDED -> NO_SUSPICION;
+    return switch (standing(desk.offer())) {
+      case HONEST, UNDECIDED, ACCUSED -> NO_SUSPICION;
       case CHEATING -> 0;
     };
+  }
+
+  /// What audits say of a provider's serving under an offer.
+  Standing standing(ModelOffer offer) {
+    return audits.standing(offer.provider(), offer.model());
+  }
+
+  /// How much answers of a model are audited; empty if they cannot be.
+  Optional<AuditPolicy> audited(Model model) {
+    return model.format().equals("gguf") ? Optional.of(audits.policy(model)) : Optional.empty();
   }
 
   /// What the core listed at the last look.
@@ -425,10 +442,7 @@ final class PoolMarket implements Market, Closeable {
       return () -> {};
     }
     long mostRows = sealed ? body.length : Rows.of(request.api(), body);
-    long hold =
-        Math.max(
-            offer.price().charge(mostPrompt, 0, Math.max(0, maxTokens), mostRows),
-            offer.price().charge(mostPrompt, mostPrompt, Math.max(0, maxTokens), mostRows));
+    long hold = mostCharge(offer, mostPrompt, maxTokens, mostRows);
     long us = nowUs();
     ModelOrder order =
         new ModelOrder(
@@ -464,6 +478,18 @@ final class PoolMarket implements Market, Closeable {
           receiver.failed(new Failure(Failure.Kind.UNPAID, why), new Bill(0, 0, 0, 0, 0));
         });
     return placed::cancel;
+  }
+
+  /// The most that a plain request to a language model may cost.
+  long mostCharge(ModelOffer offer, Request request, long maxTokens) {
+    return mostCharge(offer, mostPrompt(request, tokens(request.model())), maxTokens, 0);
+  }
+
+  private static long mostCharge(ModelOffer offer, long prompt, long maxTokens, long rows) {
+    long most = Math.max(0, maxTokens);
+    return Math.max(
+        offer.price().charge(prompt, 0, most, rows),
+        offer.price().charge(prompt, prompt, most, rows));
   }
 
   /// What the prompt can be billed as, at most: a token has at least one byte.
@@ -520,7 +546,8 @@ final class PoolMarket implements Market, Closeable {
 
   /// Asks the provider to name the tokens of its answer, as vLLM's `return_token_ids` does, and to
   /// draw them with a seed that nobody could foresee, unless the consumer chose one: of all chats,
-  /// so that those that will be audited look like the others.
+  /// so that those that will be audited look like the others. One that was asked so before stays as
+  /// it is: a repeated request must not look like one.
   private byte[] auditable(byte[] body) {
     int brace = 0;
     while (brace < body.length && body[brace] != '{') {
@@ -530,8 +557,11 @@ final class PoolMarket implements Market, Closeable {
       return body;
     }
     String text = new String(body, StandardCharsets.ISO_8859_1);
+    if (text.startsWith(NAMED)) {
+      return body;
+    }
     String more =
-        "\"return_token_ids\":true,"
+        NAMED.substring(1)
             + (text.contains("\"seed\"") ? "" : "\"seed\":" + (random.nextLong() >>> 11) + ",");
     byte[] front = more.getBytes(StandardCharsets.US_ASCII);
     byte[] named = new byte[body.length + front.length];
@@ -551,7 +581,7 @@ final class PoolMarket implements Market, Closeable {
     if (served.outcome() == Outcome.DONE && auditable(placed.request, desk, placed.sealed)) {
       audits.answered(
           new PoolAudits.Answered(
-              desk.model(), desk.offer(), placed.request, placed.parts(), claim));
+              desk.model(), desk.offer(), placed.request, placed.parts(), claim, placed.maxTokens));
     }
 
     over(placed.desk);

@@ -9,7 +9,9 @@ import dev.perseid.core.Model;
 import dev.perseid.core.ModelView;
 import dev.perseid.core.Pool;
 import dev.perseid.core.Rejection;
+import dev.perseid.core.Standing;
 import dev.perseid.gateway.Market;
+import dev.perseid.inference.AuditPolicy;
 import dev.perseid.inference.Manifest;
 import dev.perseid.settle.Digests;
 import dev.perseid.settle.Key;
@@ -22,6 +24,7 @@ import io.grpc.Context;
 import io.grpc.stub.StreamObserver;
 import java.io.IOException;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
@@ -235,10 +238,12 @@ final class PoolModels extends ModelsGrpc.ModelsImplBase {
           .map(InferenceParts::write)
           .filter(t -> t.getSerializedSize() <= MarketLimits.LISTED_SIGNATURE_BYTES)
           .ifPresent(model::setTensors);
+      market.audited(view.model()).ifPresent(rates -> model.setAudits(rates(rates)));
       for (Market.Listing l : listings.getOrDefault(view.model().manifest(), List.of())) {
         String signature = listed.signatures().get(l.offerHash());
         if (signature != null) {
-          model.addOffers(offer(l, signature, listed));
+          model.addOffers(
+              offer(l, signature, listed).setStanding(word(market.standing(l.offer()))));
         }
       }
       part.addModels(model);
@@ -246,7 +251,20 @@ final class PoolModels extends ModelsGrpc.ModelsImplBase {
     return part.build();
   }
 
-  private static Proto.ListedOffer offer(
+  private static Proto.AuditRates rates(AuditPolicy policy) {
+    return Proto.AuditRates.newBuilder()
+        .setNewcomer(policy.newcomer())
+        .setKnown(policy.known())
+        .setRepeat(policy.repeat())
+        .setCanary(policy.canary())
+        .build();
+  }
+
+  private static String word(Standing standing) {
+    return standing.name().toLowerCase(Locale.ROOT);
+  }
+
+  private static Proto.ListedOffer.Builder offer(
       Market.Listing l, String signature, PoolMarket.Listed listed) {
     Market.Live live = l.live();
     Proto.ListedOffer.Builder offer =
@@ -265,7 +283,7 @@ final class PoolModels extends ModelsGrpc.ModelsImplBase {
     live.microjoulesPerToken().ifPresent(offer::setMicrojoulesPerToken);
     live.honours()
         .ifPresent(names -> offer.setHonours(Proto.Honoured.newBuilder().addAllParameters(names)));
-    return offer.build();
+    return offer;
   }
 
   @Override

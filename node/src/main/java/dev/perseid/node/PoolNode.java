@@ -5,7 +5,6 @@ import dev.perseid.core.Hash;
 import dev.perseid.core.ModelOffer;
 import dev.perseid.gateway.Gateway;
 import dev.perseid.gateway.Market;
-import dev.perseid.inference.AuditPolicy;
 import dev.perseid.inference.Backend;
 import dev.perseid.inference.HttpBackend;
 import dev.perseid.inference.HttpSettings;
@@ -56,6 +55,12 @@ public final class PoolNode implements Closeable {
   }
 
   static PoolNode start(PoolConfig config, InstantSource clock) throws IOException {
+    return start(config, clock, MarketLimits.AUDIT_MODEL_BYTES);
+  }
+
+  /// @param auditBytes the largest file of weights that the pool loads to audit with
+  static PoolNode start(PoolConfig config, InstantSource clock, long auditBytes)
+      throws IOException {
     Deque<Closeable> opened = new ArrayDeque<>();
     try {
       BlobStore blobs = BlobStore.open(config.dir().resolve("blobs"), config.blobBytes());
@@ -81,7 +86,8 @@ public final class PoolNode implements Closeable {
               clock,
               new SettleDigests(),
               new TokenShelf(new StoredTokens(blobs)),
-              new PoolAudits(blobs, AuditPolicy.USUAL, secret()),
+              new PoolAudits(
+                  config.key().address(), blobs, config.terms().audits(), secret(), auditBytes),
               new DirectServers(config.terms().direct(), (at, offer) -> direct(at, offer, loops)));
       opened.push(market);
       boolean encrypted = !Channels.isLoopback(config.host()) || config.tls().isPresent();

@@ -433,7 +433,8 @@ final class PoolAudits implements Closeable {
       List<Market.Listing> may = new ArrayList<>();
       Set<Address> accusers = new HashSet<>();
       Map<Address, Long> audits = new LinkedHashMap<>();
-      known.notes(suspect)
+      known
+          .notes(suspect)
           .forEach(n -> {
             audits.put(n.reader(), n.audits());
             if (n.standing() == Standing.CHEATING) {

@@ -59,6 +59,29 @@ final class SuspicionTest {
   }
 
   @Test
+  void itIsTakenUpExactlyWhereItWasLeft() {
+    Suspicion whole = Suspicion.fresh(Baseline.USUAL);
+    Suspicion written = whole;
+    DreamModel cheat = new DreamModel(11, 4, 0.2, 1_000);
+    for (int i = 0; i < 60; i++) {
+      Evidence e = i % 3 == 0 ? own(HONEST, i, 1) : shared(i < 40 ? HONEST : cheat, i, 1, 1);
+      whole = whole.with(e).with(Audit.repeat(new int[] {1, 2, i}, new int[] {1, 2, 7}));
+      written =
+          Suspicion.of(Baseline.USUAL, written.tests())
+              .with(e)
+              .with(Audit.repeat(new int[] {1, 2, i}, new int[] {1, 2, 7}));
+      assertThat(written.tests()).isEqualTo(whole.tests());
+      assertThat(written.verdict()).isEqualTo(whole.verdict());
+    }
+    assertThat(whole.verdict().decision()).isEqualTo(Verdict.Decision.CHEATING);
+    Verdict again = Suspicion.of(Baseline.USUAL, whole.tests()).verdict();
+    assertThat(again).isEqualTo(whole.verdict());
+    assertThatThrownBy(() -> Suspicion.of(Baseline.USUAL, List.of(1L, 2L)))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("another form");
+  }
+
+  @Test
   void aProviderThatTurnsIsStillCaught() {
     Suspicion s = Suspicion.fresh(Baseline.USUAL);
     for (int i = 0; i < 150; i++) {

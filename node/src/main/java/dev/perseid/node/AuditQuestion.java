@@ -73,7 +73,7 @@ final class AuditQuestion {
   /// consumer chose the seed.
   static Optional<byte[]> unseeded(byte[] body) {
     byte[] mark = (PoolMarket.NAMED + "\"seed\":").getBytes(UTF_8);
-    if (body.length <= mark.length
+    if (body.length <= mark.length + 1
         || Arrays.mismatch(body, 0, mark.length, mark, 0, mark.length) >= 0) {
       return Optional.empty();
     }

@@ -114,6 +114,20 @@ class ModelCommandsTest {
   }
 
   @Test
+  void aModelsAuditsAreShownAndWrongRatesRefused() throws Exception {
+    assertThat(good("model", "show", "perseid/tiny-chat").out)
+        .contains("read again: 20 % of newcomers' answers, 1 % of known providers'")
+        .contains("asked again: 0.2 %; canaries: 0.2 %")
+        .contains("audits say");
+    JsonNode shown = good("model", "show", "perseid/tiny-chat", "--json").json();
+    assertThat(shown.path("audits").path("newcomer_permille").asInt()).isEqualTo(200);
+    assertThat(shown.path("offers").path(0).path("standing").asText()).isIn("undecided", "honest");
+    Ran wrong = bare("pool", "--audit", "canaries=3@me/chat");
+    assertThat(wrong.exit).isNotZero();
+    assertThat(wrong.err).contains("--audit: there is no rate 'canaries'");
+  }
+
+  @Test
   void aQuestionIsAnsweredAndProved() throws Exception {
     String[] question = {
       "ask", "perseid/tiny-chat", "What is the capital of Norway?", "--temperature", "0"

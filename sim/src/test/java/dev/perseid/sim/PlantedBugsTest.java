@@ -355,6 +355,41 @@ final class PlantedBugsTest {
   }
 
   @Test
+  void anAuditThatTheLogForgets() {
+    caught(
+        "out of turn",
+        () ->
+            new Rewritten() {
+              private boolean forgotten;
+
+              @Override
+              void rewrite(Event event, List<Event> out) {
+                if (event instanceof Event.Audited && !forgotten) {
+                  forgotten = true;
+                } else {
+                  out.add(event);
+                }
+              }
+            });
+  }
+
+  @Test
+  void auditsThatReturnTooMuch() {
+    caught(
+        "the account of audits",
+        () ->
+            new Rewritten() {
+              @Override
+              void rewrite(Event event, List<Event> out) {
+                out.add(
+                    event instanceof Event.AuditsClosed e
+                        ? new Event.AuditsClosed(e.account(), e.amount() + 1, e.atUs())
+                        : event);
+              }
+            });
+  }
+
+  @Test
   void offersThatTheLogForgets() {
     caught(
         "offers other models",

@@ -357,7 +357,7 @@ final class PlantedBugsTest {
   @Test
   void anAuditThatTheLogForgets() {
     caught(
-        "out of turn",
+        "other things by audits",
         () ->
             new Rewritten() {
               private boolean forgotten;

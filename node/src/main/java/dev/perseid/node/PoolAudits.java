@@ -3,6 +3,7 @@ package dev.perseid.node;
 import dev.perseid.core.Address;
 import dev.perseid.core.AuditKind;
 import dev.perseid.core.Hash;
+import dev.perseid.core.Limits;
 import dev.perseid.core.Model;
 import dev.perseid.core.ModelOffer;
 import dev.perseid.core.Standing;
@@ -49,9 +50,11 @@ import org.jspecify.annotations.Nullable;
 final class PoolAudits implements Closeable {
   /// An answered request.
   ///
+  /// @param consumer who pays
   /// @param parts of the answer, as they came; not changed any more
   /// @param maxTokens the most of the answer that could be billed
   record Answered(
+      Address consumer,
       Model model,
       ModelOffer offer,
       Request request,
@@ -111,11 +114,13 @@ final class PoolAudits implements Closeable {
   /// An errand that is under way.
   private static final class UnderWay {
     final Errand errand;
+    final Address payer;
     final long sinceNs = System.nanoTime();
     volatile @Nullable Runnable cancel;
 
-    UnderWay(Errand errand) {
+    UnderWay(Errand errand, Address payer) {
       this.errand = errand;
+      this.payer = payer;
     }
   }
 
@@ -181,9 +186,13 @@ final class PoolAudits implements Closeable {
   /// A chat was answered to its end. Never blocks; when more is answered than can be read, the rest
   /// are as good a sample.
   void answered(Answered a) {
-    UnderWay mine = underWay.remove(a.request.id());
-    if (mine != null) {
-      boolean _ = work.offer(new Work.Heard(mine.errand, a));
+    UnderWay mine = underWay.get(a.request.id());
+    // Ids are the consumers' to choose, and one who knows that of an errand must not answer for it;
+    // but nobody else can pay out of the account of an audit.
+    if (mine != null && mine.payer.equals(a.consumer)) {
+      if (underWay.remove(a.request.id(), mine)) {
+        boolean _ = work.offer(new Work.Heard(mine.errand, a));
+      }
       return;
     }
     AuditPolicy policy = terms.of(a.model);
@@ -443,7 +452,9 @@ final class PoolAudits implements Closeable {
           });
       for (Market.Listing l : listings(model)) {
         Address who = l.offer().provider();
+        boolean room = audits.containsKey(who) || audits.size() < Limits.AUDIT_READERS;
         if (!who.equals(suspect.provider())
+            && room
             && !accusers.contains(who)
             && l.live().reachable()
             && canAudit(l.model(), l.offer())
@@ -487,10 +498,11 @@ final class PoolAudits implements Closeable {
       if (payer.isEmpty()) {
         return false;
       }
-      UnderWay mine = new UnderWay(errand);
+      UnderWay mine = new UnderWay(errand, payer.get());
       underWay.put(request.id(), mine);
       Market.Placed placed =
-          market.ask(payer.get(), l, request, mostTokens, false, new Ear(request, l, mostTokens));
+          market.ask(
+              payer.get(), l, request, mostTokens, false, new Ear(mine, request, l, mostTokens));
       if (placed instanceof Market.Placed.Running running) {
         mine.cancel = running.cancel();
         return true;
@@ -581,13 +593,15 @@ final class PoolAudits implements Closeable {
   /// Hears the end of an errand. Chats come through [#answered], which knows the claim; here is
   /// what does not come there.
   private final class Ear implements Market.Receiver {
+    private final UnderWay mine;
     private final Request request;
     private final Market.Listing listing;
     private final long mostTokens;
     private final List<byte[]> parts = new ArrayList<>();
     private long bytes;
 
-    Ear(Request request, Market.Listing listing, long mostTokens) {
+    Ear(UnderWay mine, Request request, Market.Listing listing, long mostTokens) {
+      this.mine = mine;
       this.request = request;
       this.listing = listing;
       this.mostTokens = mostTokens;
@@ -603,13 +617,13 @@ final class PoolAudits implements Closeable {
 
     @Override
     public void done(Market.Bill bill) {
-      UnderWay mine = underWay.remove(request.id());
-      if (mine != null) {
+      if (underWay.remove(request.id(), mine)) {
         boolean _ =
             work.offer(
                 new Work.Heard(
                     mine.errand,
                     new Answered(
+                        mine.payer,
                         listing.model(),
                         listing.offer(),
                         request,
@@ -621,7 +635,7 @@ final class PoolAudits implements Closeable {
 
     @Override
     public void failed(Failure failure, Market.Bill bill) {
-      underWay.remove(request.id());
+      underWay.remove(request.id(), mine);
     }
   }
 

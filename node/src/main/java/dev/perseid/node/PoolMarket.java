@@ -581,7 +581,13 @@ final class PoolMarket implements Market, Closeable {
     if (served.outcome() == Outcome.DONE && auditable(placed.request, desk, placed.sealed)) {
       audits.answered(
           new PoolAudits.Answered(
-              desk.model(), desk.offer(), placed.request, placed.parts(), claim, placed.maxTokens));
+              placed.order.consumer(),
+              desk.model(),
+              desk.offer(),
+              placed.request,
+              placed.parts(),
+              claim,
+              placed.maxTokens));
     }
 
     over(placed.desk);

@@ -139,7 +139,7 @@ final class AuditedServingTest {
   }
 
   /// A provider with some weights that changes some requests.
-  private void provider(Key key, Path weights, UnaryOperator<String> changed) throws Exception {
+  private void provider(Key key, Path weights, UnaryOperator<Request> changed) throws Exception {
     LanguageModel engine =
         LanguageModel.load(weights, new LanguageModel.Options(1, 32L << 20, 2, 8, 512));
     ProviderNode node =
@@ -158,11 +158,10 @@ final class AuditedServingTest {
     Until.holds(() -> listing(key.address()).isPresent());
   }
 
-  private record Changing(LanguageModel engine, UnaryOperator<String> changed) implements Backend {
+  private record Changing(LanguageModel engine, UnaryOperator<Request> changed) implements Backend {
     @Override
     public Runnable ask(Request r, Answer answer) {
-      byte[] body = changed.apply(new String(r.body(), UTF_8)).getBytes(UTF_8);
-      return engine.ask(new Request(r.id(), r.api(), r.model(), body, r.stream()), answer);
+      return engine.ask(changed.apply(r), answer);
     }
 
     @Override
@@ -229,6 +228,10 @@ final class AuditedServingTest {
 
   /// A consumer's chat with a provider, to its end.
   private void chat(Key provider, boolean stream) throws Exception {
+    chat(provider, stream, "req_user" + requests);
+  }
+
+  private void chat(Key provider, boolean stream, String id) throws Exception {
     int n = requests++;
     String body =
         "{\"model\":\"me/tiny\",\"stream\":"
@@ -243,8 +246,7 @@ final class AuditedServingTest {
             .ask(
                 new Market.Caller(consumerKey.address(), "k"),
                 listing(provider.address()).orElseThrow(),
-                new Request(
-                    "req_user" + n, Api.CHAT, model.manifest(), body.getBytes(UTF_8), stream),
+                new Request(id, Api.CHAT, model.manifest(), body.getBytes(UTF_8), stream),
                 24,
                 new Market.Receiver() {
                   @Override
@@ -330,8 +332,8 @@ final class AuditedServingTest {
   void aCheatIsFoundByCanariesGetsNothingMoreAndIsKnownAfterTheProcessWasKilled() throws Exception {
     open("newcomer=0,known=0,repeat=0,canary=1000", MarketLimits.AUDIT_MODEL_BYTES);
     grant(1_000_000_000);
-    provider(cheatKey, forged(), body -> body);
-    provider(honestKey, TINY_CHAT, body -> body);
+    provider(cheatKey, forged(), request -> request);
+    provider(honestKey, TINY_CHAT, request -> request);
     for (int i = 0; i < 12; i++) {
       long before = audits(honestKey);
       chat(honestKey, i % 2 == 0);
@@ -373,8 +375,8 @@ final class AuditedServingTest {
     assertThat(notes(cheatKey)).isEqualTo(known);
     assertThat(state(Pool::auditAccounts)).isEmpty();
     assertThat((long) state(Pool::sumOfAccounts)).isZero();
-    provider(cheatKey, forged(), body -> body);
-    provider(honestKey, TINY_CHAT, body -> body);
+    provider(cheatKey, forged(), request -> request);
+    provider(honestKey, TINY_CHAT, request -> request);
     assertThat(listing(cheatKey.address()).orElseThrow().live().trust()).isZero();
     for (int i = 0; i < 8; i++) {
       assertThat(servedBy()).isEqualTo(honestKey.address().toString());
@@ -390,8 +392,14 @@ final class AuditedServingTest {
     provider(
         cheatKey,
         TINY_CHAT,
-        body -> body.replaceFirst("\"seed\":-?[0-9]+", "\"seed\":" + dice.incrementAndGet()));
-    provider(honestKey, TINY_CHAT, body -> body);
+        request -> {
+          String body =
+              new String(request.body(), UTF_8)
+                  .replaceFirst("\"seed\":-?[0-9]+", "\"seed\":" + dice.incrementAndGet());
+          return new Request(
+              request.id(), request.api(), request.model(), body.getBytes(UTF_8), request.stream());
+        });
+    provider(honestKey, TINY_CHAT, request -> request);
     for (int i = 0; i < 8; i++) {
       long before = audits(honestKey);
       chat(honestKey, i % 2 == 0);
@@ -409,8 +417,8 @@ final class AuditedServingTest {
     open("newcomer=1000,known=1000,repeat=0,canary=0", 0);
     grant(1_000_000_000);
     Key third = Key.generate();
-    provider(cheatKey, forged(), body -> body);
-    provider(honestKey, TINY_CHAT, body -> body);
+    provider(cheatKey, forged(), request -> request);
+    provider(honestKey, TINY_CHAT, request -> request);
     for (int i = 0; i < MOST_REQUESTS && standing(cheatKey) != Standing.ACCUSED; i++) {
       long before = audits(cheatKey);
       chat(cheatKey, i % 2 == 0);
@@ -419,7 +427,7 @@ final class AuditedServingTest {
     }
     assertThat(standing(cheatKey)).isEqualTo(Standing.ACCUSED);
     assertThat(listing(cheatKey.address()).orElseThrow().live().trust()).isEqualTo(1_000);
-    provider(third, TINY_CHAT, body -> body);
+    provider(third, TINY_CHAT, request -> request);
     chatUntilCaught(cheatKey);
     assertThat(notes(cheatKey).stream().filter(n -> n.standing() == Standing.CHEATING))
         .extracting(AuditNote::reader)
@@ -437,7 +445,7 @@ final class AuditedServingTest {
   @Test
   void aPoolWithoutCreditsAsksNothing() throws Exception {
     open("newcomer=0,known=0,repeat=0,canary=1000", MarketLimits.AUDIT_MODEL_BYTES);
-    provider(honestKey, TINY_CHAT, body -> body);
+    provider(honestKey, TINY_CHAT, request -> request);
     for (int i = 0; i < 3; i++) {
       chat(honestKey, true);
     }
@@ -446,5 +454,35 @@ final class AuditedServingTest {
     grant(1_000_000_000);
     chat(honestKey, true);
     Until.holds(() -> audits(honestKey) > 0);
+  }
+
+  @Test
+  void whoKnowsTheNameOfAnAuditCannotAnswerForIt() throws Exception {
+    open("newcomer=0,known=0,repeat=0,canary=1000", MarketLimits.AUDIT_MODEL_BYTES);
+    grant(1_000_000_000);
+    CompletableFuture<String> seen = new CompletableFuture<>();
+    CompletableFuture<Boolean> goOn = new CompletableFuture<>();
+    provider(
+        honestKey,
+        TINY_CHAT,
+        request -> {
+          if (!request.id().startsWith("req_user") && seen.complete(request.id())) {
+            assertThat(goOn.orTimeout(60, TimeUnit.SECONDS).join()).isTrue();
+          }
+          return request;
+        });
+    provider(cheatKey, TINY_CHAT, request -> request);
+    chat(honestKey, true);
+    // The canary waits at its provider. A consumer gives its own request the same name.
+    String canary = seen.get(60, TimeUnit.SECONDS);
+    chat(cheatKey, true, canary);
+    Until.holds(() -> audits(cheatKey) > 0);
+    assertThat(notes(cheatKey).getFirst().requestId()).isNotEqualTo(canary);
+    assertThat(audits(honestKey)).isZero();
+    goOn.complete(true);
+    Until.holds(() -> audits(honestKey) > 0);
+    assertThat(notes(honestKey).getFirst().requestId()).isEqualTo(canary);
+    assertThat(standing(honestKey)).isNotEqualTo(Standing.CHEATING);
+    assertThat(standing(cheatKey)).isNotEqualTo(Standing.CHEATING);
   }
 }

@@ -89,6 +89,19 @@ final class EchoReadingTest {
   }
 
   @Test
+  void anAnswerThatTheModelEndsIsReadToItsEnd() throws Exception {
+    Transcript ended = answered("\"seed\":7,\"max_tokens\":300");
+    assertThat(ended.said().finish()).isEqualTo(Transcript.Finish.STOP);
+    assertThat(evidence(ended, read(ended)).orElseThrow().meanMargin()).isZero();
+    // Of the other tokens that could have ended it the reader says nothing.
+    Transcript lie = changed(ended);
+    Evidence odd = evidence(lie, read(lie)).orElseThrow();
+    assertThat(odd.meanMargin()).isBetween(0.05, 2.0);
+    Suspicion s = Suspicion.fresh(Baseline.USUAL).with(odd).with(odd);
+    assertThat(s.verdict().sign()).contains(Sign.MARGIN);
+  }
+
+  @Test
   void whatIsNoReadingSaysNothing() throws Exception {
     Transcript t = answered("\"seed\":7,\"max_tokens\":20");
     JsonNode good = read(t);

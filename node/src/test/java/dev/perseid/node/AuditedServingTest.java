@@ -425,7 +425,7 @@ final class AuditedServingTest {
       // The claims of the consumer's answer and of the pool's question, and the other's reading.
       Until.holds(() -> audits(cheatKey) >= before + 3);
     }
-    assertThat(standing(cheatKey)).isEqualTo(Standing.ACCUSED);
+    assertThat(standing(cheatKey)).as("%s", notes(cheatKey)).isEqualTo(Standing.ACCUSED);
     assertThat(listing(cheatKey.address()).orElseThrow().live().trust()).isEqualTo(1_000);
     provider(third, TINY_CHAT, request -> request);
     chatUntilCaught(cheatKey);

@@ -1,9 +1,12 @@
 package dev.perseid.inference;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.ByteArrayOutputStream;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -140,6 +143,18 @@ final class Paper {
           finish("length");
         }
       }
+    }
+
+    /// Tokens of it that are claimed: those that were drawn, but no more than its text has and its
+    /// end. Who sets odds of tokens can have a word drawn letter by letter; whoever pays counts the
+    /// tokens in the text, and would dispute the rest.
+    int claimed() {
+      ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+      for (int token : written.toArray()) {
+        bytes.writeBytes(tokenizer.bytes(token));
+      }
+      int counted = tokenizer.encode(bytes.toString(UTF_8), false, false).length;
+      return Math.min(written.size(), counted + 1);
     }
 
     private boolean allowed(JsonGrammar.State state, int token) {
@@ -423,7 +438,7 @@ final class Paper {
     long written = 0;
     int last = -1;
     for (Choice choice : choices) {
-      written += choice.written.size();
+      written += choice.claimed();
       if (choice.promptIndex != last) {
         last = choice.promptIndex;
         prompt += choice.promptLength;

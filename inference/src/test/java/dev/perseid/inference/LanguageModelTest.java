@@ -68,6 +68,22 @@ class LanguageModelTest {
     assertThat(stream.claim().completionTokens()).isEqualTo(whole.claim().completionTokens());
   }
 
+  /// Odds of tokens can have words drawn letter by letter: what is paid is what a text has.
+  @Test
+  void noMoreIsClaimedThanTheTextHas() throws Exception {
+    // Nothing but "a" and "n", though "an" is a token.
+    Ear ear =
+        chat(
+            "Tell me a story.",
+            "\"seed\":1,\"temperature\":2,\"max_tokens\":60,\"logprobs\":true,"
+                + "\"logit_bias\":{\"97\":100,\"110\":100}");
+    int drawn = ear.parts.getFirst().path("choices").get(0).path("logprobs").path("content").size();
+    assertThat(drawn).isEqualTo(60);
+    assertThat(ear.claim().completionTokens())
+        .isEqualTo(model.tokens().count(ear.text(0)) + 1)
+        .isLessThan(drawn);
+  }
+
   @Test
   void anAnswerIsTheSameAloneAndInACrowd() throws Exception {
     Map<Integer, String> alone = new HashMap<>();

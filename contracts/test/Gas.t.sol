@@ -215,7 +215,7 @@ contract GasTest is Market {
     Court.Statement memory a = head(POOL_KEY, leaves);
     Court.Statement memory b = head(POOL_KEY, others);
     court.verify(a, where(leaves, 5));
-    vm.snapshotGasLastCall("court", "verify_receipt_of_1024");
+    vm.snapshotGasLastCall("court", "verify_receipt_of_1024_within_a_call");
     vm.deal(provider, 1 ether);
     Court.Inclusion memory fifth = where(leaves, 5);
     vm.prank(provider);

@@ -69,10 +69,14 @@ contract Collateral is ReentrancyGuardTransient {
   mapping(bytes32 verdict => bool) private _slashed;
 
   event Bonded(address indexed identity, address indexed arbiter, uint256 indexed asset, uint256 amount);
-  event Leaving(address indexed identity, address indexed arbiter, uint256 indexed asset, uint256 amount, uint64 freeAt);
+  event Leaving(
+    address indexed identity, address indexed arbiter, uint256 indexed asset, uint256 amount, uint64 freeAt
+  );
   event Stayed(address indexed identity, address indexed arbiter, uint256 indexed asset, uint256 amount);
   event Withdrawn(address indexed identity, address indexed arbiter, uint256 indexed asset, address to, uint256 amount);
-  event Slashed(address indexed identity, address indexed arbiter, bytes32 indexed evidence, uint256 asset, uint256 amount);
+  event Slashed(
+    address indexed identity, address indexed arbiter, bytes32 indexed evidence, uint256 asset, uint256 amount
+  );
   event Collected(address indexed account, uint256 indexed asset, uint256 amount);
 
   error BadAsset(uint256 asset);

@@ -91,7 +91,9 @@ contract Court is IHolds, ReentrancyGuardTransient {
   mapping(address account => uint256) private _balances;
 
   event Convicted(address indexed identity, bytes32 indexed evidence, uint256 permille, address reporter);
-  event Challenged(address indexed identity, bytes32 indexed evidence, address log, uint64 index, bytes32 leaf, uint64 deadline);
+  event Challenged(
+    address indexed identity, bytes32 indexed evidence, address log, uint64 index, bytes32 leaf, uint64 deadline
+  );
   event Answered(address indexed identity, bytes32 indexed evidence, address by);
 
   /// @notice Nobody answers for this key, or not any more.
@@ -152,12 +154,11 @@ contract Court is IHolds, ReentrancyGuardTransient {
   /// charge"): it costs more than the price, or something although it must cost nothing, or is divided otherwise.
   /// @param entry the canonical bytes of the leaf; `where.leaf` must be their hash.
   /// @param offer the offer whose digest stands in the entry.
-  function wrongBill(
-    Statement calldata head,
-    Inclusion calldata where,
-    bytes calldata entry,
-    ModelOffer calldata offer
-  ) external nonReentrant returns (bytes32 evidence) {
+  function wrongBill(Statement calldata head, Inclusion calldata where, bytes calldata entry, ModelOffer calldata offer)
+    external
+    nonReentrant
+    returns (bytes32 evidence)
+  {
     address identity = _spoken(head);
     if (RecordTree.leafHash(entry) != where.leaf) revert NotIncluded(where.index);
     _included(head, where);
@@ -172,7 +173,12 @@ contract Court is IHolds, ReentrancyGuardTransient {
 
   /// @notice Asks a pool to show that an entry which it countersigned is in a root that it commits.
   /// @param receipt the statement in a receipt, and where the entry stands in its tree.
-  function challenge(Statement calldata receipt, Inclusion calldata where) external payable nonReentrant returns (bytes32 evidence) {
+  function challenge(Statement calldata receipt, Inclusion calldata where)
+    external
+    payable
+    nonReentrant
+    returns (bytes32 evidence)
+  {
     if (msg.value != challengeDeposit) revert WrongDeposit(challengeDeposit);
     address identity = _spoken(receipt);
     _included(receipt, where);
@@ -307,8 +313,7 @@ contract Court is IHolds, ReentrancyGuardTransient {
     if (b.cachedTokens > b.promptTokens) return false;
     bool costs = b.attested && (b.outcome == DONE || (b.outcome == CANCELLED && b.completionTokens > 0));
     uint256 most = costs ? _price(b, o) : 0;
-    return b.provider == o.provider && b.charge <= most
-      && b.toAuthor == uint256(b.charge) * o.royaltyPermille / 1000
+    return b.provider == o.provider && b.charge <= most && b.toAuthor == uint256(b.charge) * o.royaltyPermille / 1000
       && b.toPool == uint256(b.charge) * o.poolPermille / 1000;
   }
 

@@ -165,14 +165,7 @@ contract Escrow is EIP712, ReentrancyGuardTransient {
     _checkPool(pool);
     bytes32 nonce = keccak256(abi.encode(pool, salt));
     uint256 before = token.balanceOf(address(this));
-    if (signature.length == 65) {
-      (uint8 v, bytes32 r, bytes32 s) = ECDSA.parseCalldata(signature);
-      IERC3009(address(token))
-        .receiveWithAuthorization(consumer, address(this), amount, validAfter, validBefore, nonce, v, r, s);
-    } else {
-      IERC3009Bytes(address(token))
-        .receiveWithAuthorization(consumer, address(this), amount, validAfter, validBefore, nonce, signature);
-    }
+    _receive(consumer, amount, validAfter, validBefore, nonce, signature);
     _fund(pool, consumer, consumer, before);
   }
 
@@ -235,13 +228,7 @@ contract Escrow is EIP712, ReentrancyGuardTransient {
     till.epoch = epoch;
     _commitments[pool][epoch % EPOCHS_KEPT] = hashOf(commitment);
     emit Settled(
-      pool,
-      epoch,
-      redeemed,
-      commitment.payoutRoot,
-      commitment.log,
-      commitment.recordsSize,
-      commitment.recordsRoot
+      pool, epoch, redeemed, commitment.payoutRoot, commitment.log, commitment.recordsSize, commitment.recordsRoot
     );
     _pay(pool, till, payouts);
   }
@@ -286,7 +273,9 @@ contract Escrow is EIP712, ReentrancyGuardTransient {
     Commitment calldata commitment,
     address to
   ) external nonReentrant {
-    if (msg.sender != payee && msg.sender != registry.controllerOfKey(payee)) revert NotThePayee(payee);
+    if (msg.sender != payee && msg.sender != registry.controllerOfKey(payee)) {
+      revert NotThePayee(payee);
+    }
     _claim(pool, epoch, payee, cumulative, proof, commitment, to);
   }
 
@@ -330,6 +319,33 @@ contract Escrow is EIP712, ReentrancyGuardTransient {
 
   function _checkPool(address pool) private view {
     if (!registry.isPool(pool)) revert PoolUnknown(pool);
+  }
+
+  /// @dev Has the token send the money. An account with code may have a key as well (EIP-7702), or sign with 65 bytes that
+  /// only its code understands: if the token does not take them for a key's, the code is asked.
+  function _receive(
+    address from,
+    uint256 amount,
+    uint256 validAfter,
+    uint256 validBefore,
+    bytes32 nonce,
+    bytes calldata signature
+  ) private {
+    if (signature.length == 65) {
+      (uint8 v, bytes32 r, bytes32 s) = ECDSA.parseCalldata(signature);
+      try IERC3009(address(token))
+        .receiveWithAuthorization(from, address(this), amount, validAfter, validBefore, nonce, v, r, s) {
+        return;
+      } catch (bytes memory why) {
+        if (from.code.length == 0) {
+          assembly ("memory-safe") {
+            revert(add(why, 32), mload(why))
+          }
+        }
+      }
+    }
+    IERC3009Bytes(address(token))
+      .receiveWithAuthorization(from, address(this), amount, validAfter, validBefore, nonce, signature);
   }
 
   /// @dev Money that the contract sends to itself would be in nobody's purse.

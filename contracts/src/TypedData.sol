@@ -45,9 +45,8 @@ struct ModelOffer {
 /// @dev Their domain has neither chain nor contract: they are signed for a pool's log, whatever pays for it. That is
 /// why none of them moves money here.
 library TypedData {
-  bytes32 internal constant DOMAIN = keccak256(
-    abi.encode(keccak256("EIP712Domain(string name,string version)"), keccak256("Perseid"), keccak256("1"))
-  );
+  bytes32 internal constant DOMAIN =
+    keccak256(abi.encode(keccak256("EIP712Domain(string name,string version)"), keccak256("Perseid"), keccak256("1")));
   bytes32 internal constant TREE_HEAD = keccak256("TreeHead(address pool,bytes32 root,uint64 size,uint64 timeUs)");
   bytes32 internal constant MODEL = keccak256(
     "Model(address author,string name,string version,bytes32 manifest,string task,string format,string quantisation,uint64 parameters,uint32 contextTokens,string licence,uint32 royaltyPermille,uint64 madeUs)"
@@ -86,9 +85,8 @@ library TypedData {
 
   /// @notice What a provider signs; the `offer` in each record made under it.
   function modelOffer(ModelOffer calldata o) internal pure returns (bytes32) {
-    bytes memory who = abi.encode(
-      MODEL_OFFER, o.provider, o.model, _text(o.region), _text(o.quantisation), _text(o.backend)
-    );
+    bytes memory who =
+      abi.encode(MODEL_OFFER, o.provider, o.model, _text(o.region), _text(o.quantisation), _text(o.backend));
     bytes memory prices = abi.encode(
       o.perMillionPrompt, o.perMillionCached, o.perMillionCompletion, o.perMillionRows, o.perMillionRequests
     );

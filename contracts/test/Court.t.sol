@@ -222,6 +222,32 @@ contract CourtTest is Market {
     same(slashed(), 0, "nothing");
   }
 
+  /// The key that signed is retired; the pool answers for its log all the same, by another key.
+  function test_aPoolAnswersForALogWhoseKeyIsRetired() public {
+    bytes32[] memory leaves = leavesOf(5, 1);
+    challenged(leaves, 2);
+    uint256 newKey = 0x12345;
+    bytes32 consent = keccak256(
+      abi.encodePacked(
+        "\x19\x01",
+        registry.domainSeparator(),
+        keccak256(abi.encode(registry.KEY_CONSENT(), pool, vm.addr(newKey), uint64(NOW)))
+      )
+    );
+    bytes memory agreed = long(newKey, consent);
+    address key = vm.addr(newKey);
+    vm.startPrank(pool);
+    registry.addKey(pool, key, uint64(NOW), agreed);
+    registry.retireKey(pool, pool);
+    vm.stopPrank();
+    bytes32 root = Trees.root(leaves);
+    Court.Inclusion memory place = where(leaves, 2);
+    vm.prank(key);
+    escrow.settle(pool, 1, "", none, 0, "", Escrow.Commitment(0, pool, 5, root));
+    court.answer(Court.Statement(pool, 5, root, 0, "", pool, 1, 0), place);
+    same(court.owedTo(address(this)), DEPOSIT, "answered");
+  }
+
   /// An entry that is at another place of the committed tree, or a root that is only signed, is no answer.
   function test_attack_answersThatAreNone() public {
     bytes32[] memory leaves = leavesOf(5, 1);

@@ -43,8 +43,7 @@ contract EscrowTest is Market {
       "ReceiveWithAuthorization(address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce)"
     );
     bytes32 nonce = keccak256(abi.encode(forPool, salt));
-    bytes32 structHash =
-      keccak256(abi.encode(typeHash, vm.addr(key), address(escrow), amount, 0, NOW + 60, nonce));
+    bytes32 structHash = keccak256(abi.encode(typeHash, vm.addr(key), address(escrow), amount, 0, NOW + 60, nonce));
     return long(key, keccak256(abi.encodePacked("\x19\x01", dollar.DOMAIN_SEPARATOR(), structHash)));
   }
 
@@ -94,13 +93,19 @@ contract EscrowTest is Market {
     BytesToken token = new BytesToken();
     Escrow other = new Escrow(token, registry);
     Wallet wallet = new Wallet(consumer);
-    token.mint(address(wallet), 50);
+    token.mint(address(wallet), 100);
+    // Its owner's key signs, with the 65 bytes that a key has.
+    bytes memory signature = long(CONSUMER_KEY, keccak256(abi.encode(pool, bytes32("salt"))));
+    other.depositWithAuthorization(pool, address(wallet), 50, 0, 1, "salt", signature);
+    same(other.purseOf(pool, address(wallet)).funded, 50, "65 bytes");
+    vm.expectRevert(bytes("signature"));
+    other.depositWithAuthorization(pool, address(wallet), 50, 0, 1, "other", signature);
     vm.expectRevert(bytes("signature"));
     other.depositWithAuthorization(pool, address(wallet), 50, 0, 1, "salt", "not 65 bytes");
-    Believer kind = new Believer();
-    token.mint(address(kind), 50);
-    other.depositWithAuthorization(pool, address(kind), 50, 0, 1, "salt", "yes");
-    same(other.purseOf(pool, address(kind)).funded, 50, "funded");
+    Believer believer = new Believer();
+    token.mint(address(believer), 50);
+    other.depositWithAuthorization(pool, address(believer), 50, 0, 1, "salt", "yes");
+    same(other.purseOf(pool, address(believer)).funded, 50, "another format");
   }
 
   // ---- redeeming
@@ -445,8 +450,7 @@ contract EscrowTest is Market {
 
   function test_moneyIsNotSentToTheEscrowItself() public {
     earn(100);
-    (Escrow.Commitment memory c, bytes32[] memory proof, bytes32[] memory b) =
-      dues(provider, 50, address(escrow), 50);
+    (Escrow.Commitment memory c, bytes32[] memory proof, bytes32[] memory b) = dues(provider, 50, address(escrow), 50);
     settle("", payout(address(escrow), 50), c);
     same(escrow.tillOf(pool).paid, 0, "not pushed");
     vm.expectRevert(abi.encodeWithSelector(Escrow.BadReceiver.selector, address(escrow)));
@@ -577,9 +581,7 @@ contract EscrowTest is Market {
     (Escrow.Commitment memory c, bytes32[] memory proof,) = dues(provider, 400, ANYBODY, 600);
     for (uint256 round = 0; round < 2; ++round) {
       token.list(provider, true, round == 1);
-      settle(
-        voucher(CONSUMER_KEY, pool, 1000), bytes.concat(payout(provider, 400), payout(ANYBODY, 600)), c
-      );
+      settle(voucher(CONSUMER_KEY, pool, 1000), bytes.concat(payout(provider, 400), payout(ANYBODY, 600)), c);
       same(token.balanceOf(ANYBODY), 600, "the other was paid");
       same(escrow.tillOf(pool).paid, 600, "the rest is in the till");
       same(escrow.paidTo(pool, provider), 0, "not paid");
@@ -635,7 +637,8 @@ contract EscrowTest is Market {
       settle("", payout(provider, uint96(10 + i)), c);
       yes(!token.entered(), "nobody entered");
       yes(
-        token.refusal() == ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector, "it was the guard that refused"
+        token.refusal() == ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector,
+        "it was the guard that refused"
       );
     }
     token.hook(address(0), "");

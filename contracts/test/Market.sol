@@ -62,11 +62,7 @@ library Trees {
   }
 
   /// Root and proof of a tree of sorted pairs; a node without a neighbour goes up as it is.
-  function payouts(bytes32[] memory leaves, uint256 index)
-    internal
-    pure
-    returns (bytes32 top, bytes32[] memory proof)
-  {
+  function payouts(bytes32[] memory leaves, uint256 index) internal pure returns (bytes32 top, bytes32[] memory proof) {
     bytes32[] memory row = leaves;
     bytes32[] memory found = new bytes32[](64);
     uint256 count = 0;
@@ -141,9 +137,8 @@ abstract contract Market is Forge {
 
   function voucherDigest(Escrow e, address who, address forPool, uint96 cumulative) internal view returns (bytes32) {
     bytes32 typeHash = keccak256("Voucher(address consumer,address pool,uint96 cumulative)");
-    return keccak256(
-      abi.encodePacked("\x19\x01", domainOf(e), keccak256(abi.encode(typeHash, who, forPool, cumulative)))
-    );
+    return
+      keccak256(abi.encodePacked("\x19\x01", domainOf(e), keccak256(abi.encode(typeHash, who, forPool, cumulative))));
   }
 
   /// Written out, not asked of the contract.
@@ -219,9 +214,7 @@ abstract contract Market is Forge {
   function commit(bytes32[] memory leaves) internal returns (Court.Statement memory s) {
     bytes32 root = Trees.root(leaves);
     settle("", "", Escrow.Commitment(bytes32(uint256(7)), pool, uint64(leaves.length), root));
-    s = Court.Statement(
-      pool, uint64(leaves.length), root, 0, "", pool, escrow.tillOf(pool).epoch, bytes32(uint256(7))
-    );
+    s = Court.Statement(pool, uint64(leaves.length), root, 0, "", pool, escrow.tillOf(pool).epoch, bytes32(uint256(7)));
   }
 
   function bond(uint256 amount) internal {

@@ -34,9 +34,7 @@ contract RegistryTest is Market {
       )
     );
     bytes32 typeHash = keccak256("KeyConsent(address identity,address key,uint64 deadline)");
-    return keccak256(
-      abi.encodePacked("\x19\x01", domain, keccak256(abi.encode(typeHash, identity, key, deadline)))
-    );
+    return keccak256(abi.encodePacked("\x19\x01", domain, keccak256(abi.encode(typeHash, identity, key, deadline))));
   }
 
   function addKey(uint256 key) private {

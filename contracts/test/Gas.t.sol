@@ -98,6 +98,17 @@ contract GasTest is Market {
     yes(gas / 100_000 <= 120, "at most 120 gas a task at 100,000 tasks");
   }
 
+  /// The largest batch that `docs/contracts.md` allows.
+  function test_settle_largest() public {
+    warmUp(1200, 200);
+    bytes memory v = vouchers(1200, 2e6);
+    bytes memory p = payouts(200, 2000);
+    Escrow.Commitment memory c = committed(9);
+    vm.prank(pool);
+    escrow.settle(pool, 9, v, none, 0, p, c);
+    yes(vm.snapshotGasLastCall("settle", "vouchers_1200_payouts_200") < TRANSACTION_GAS, "fits into a transaction");
+  }
+
   function test_settle_voucherAlone() public {
     warmUp(100, 0);
     bytes memory many = vouchers(100, 2e6);

@@ -275,6 +275,20 @@ contract CourtTest is Market {
     court.answer(late, right);
   }
 
+  /// An accomplice commits a root "of" the pool's log, with the entry in it.
+  function test_attack_anotherPoolAnswersForIt() public {
+    bytes32[] memory leaves = leavesOf(5, 1);
+    challenged(leaves, 2);
+    vm.prank(consumer);
+    registry.register(1, address(0), "", 0);
+    bytes32 root = Trees.root(leaves);
+    Court.Inclusion memory place = where(leaves, 2);
+    vm.prank(consumer);
+    escrow.settle(consumer, 1, "", none, 0, "", Escrow.Commitment(0, pool, 5, root));
+    vm.expectRevert(abi.encodeWithSelector(Court.NotCommitted.selector, uint64(1)));
+    court.answer(Court.Statement(pool, 5, root, 0, "", consumer, 1, 0), place);
+  }
+
   function test_attack_challengesThatAreNone() public {
     bytes32[] memory leaves = leavesOf(5, 1);
     Court.Statement memory receipt = head(POOL_KEY, leaves);

@@ -20,18 +20,33 @@ if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
 fi
 
 # npm's own note of what is installed has the time of the installation.
-if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+case "$(uname -m)" in
+  x86_64) processor=amd64 ;;
+  aarch64 | arm64) processor=arm64 ;;
+  *) processor="$(uname -m)" ;;
+esac
+platform="forge-$(uname -s | tr '[:upper:]' '[:lower:]')-$processor"
+forge="$PWD/node_modules/@foundry-rs/$platform/bin/forge"
+if [ ! -x "$forge" ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   say "installing forge, solc and OpenZeppelin's contracts from npm"
   npm ci --ignore-scripts --no-audit --no-fund >&2
+  if [ ! -x "$forge" ]; then
+    # Forge says that it wants Node 20, for a wrapper that is not used here; under Node 18 npm leaves it out unless it is
+    # asked for by name. Then it does not look at the hash in package-lock.json, so we do.
+    version="$(node -p 'require("./package.json").devDependencies["@foundry-rs/forge"]')"
+    npm install --no-save --ignore-scripts --no-audit --no-fund "@foundry-rs/$platform@$version" >&2 || true
+    hash() { node -p "require('./$1').packages['node_modules/@foundry-rs/$platform']?.integrity"; }
+    if [ "$(hash package-lock.json)" != "$(hash node_modules/.package-lock.json)" ]; then
+      rm -rf node_modules
+      say "what npm gave for @foundry-rs/$platform $version is not what package-lock.json names."
+      exit 2
+    fi
+  fi
+  if [ ! -x "$forge" ]; then
+    say "npm has no forge for this machine ($platform)."
+    exit 2
+  fi
   touch node_modules/.package-lock.json
-fi
-forge=
-for candidate in node_modules/@foundry-rs/forge-*/bin/forge; do
-  if [ -x "$candidate" ]; then forge="$PWD/$candidate"; fi
-done
-if [ -z "$forge" ]; then
-  say "npm has no forge for this machine ($(uname -s) $(uname -m))."
-  exit 2
 fi
 export FOUNDRY_DISABLE_NIGHTLY_WARNING=1
 

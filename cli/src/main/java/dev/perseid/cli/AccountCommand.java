@@ -49,7 +49,7 @@ final class AccountCommand implements Callable<Integer> {
                   + Amounts.credits(account.balance())
                   + " and "
                   + Amounts.credits(account.reserved())
-                  + " reserved for jobs");
+                  + " reserved for jobs and requests");
     }
     return Exit.OK;
   }

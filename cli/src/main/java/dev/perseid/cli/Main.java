@@ -1,6 +1,7 @@
 package dev.perseid.cli;
 
 import dev.perseid.node.PoolFailure;
+import dev.perseid.node.PoolStartException;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
@@ -123,6 +124,10 @@ public final class Main implements Runnable {
           case UNREACHABLE -> Exit.UNREACHABLE;
           case REFUSED -> Exit.REFUSED;
         };
+      }
+      case PoolStartException start -> {
+        screen.note("perseid: " + start.getMessage());
+        yield Exit.UNREACHABLE;
       }
       case IOException io -> {
         screen.note("perseid: " + io.getClass().getSimpleName() + ": " + io.getMessage());

@@ -1,8 +1,11 @@
 package dev.perseid.bench;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import dev.perseid.core.Address;
 import dev.perseid.core.Entry;
 import dev.perseid.core.ExecutionRecord;
+import dev.perseid.core.Hash;
 import dev.perseid.core.JobId;
 import dev.perseid.node.PoolClient;
 import dev.perseid.node.PoolFailure;
@@ -189,6 +192,13 @@ final class Fleet implements AutoCloseable {
       process.destroyForcibly();
       throw new IOException(name + ": " + Files.readString(log(name)));
     }
+  }
+
+  /// An API key of the consumer's account.
+  String apiKey() throws PoolFailure {
+    String key = "sk-perseid-" + Hash.sha256(target.toString().getBytes(UTF_8)).hex();
+    client.makeKey("bench", Hash.sha256(key.getBytes(UTF_8)));
+    return key;
   }
 
   /// The consumer's connection.

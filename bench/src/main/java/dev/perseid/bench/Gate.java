@@ -194,10 +194,7 @@ record Gate(
         serving.add("--direct-calls");
       }
       fleet.addProviders(1, 1, providerFlags, serving);
-      String key =
-          "sk-perseid-"
-              + Hash.sha256(fleet.target().toString().getBytes(StandardCharsets.UTF_8)).hex();
-      fleet.client().makeKey("bench", Hash.sha256(key.getBytes(StandardCharsets.UTF_8)));
+      String key = fleet.apiKey();
       return new Gate(
           direct ? "perseid" : "perseid, relayed",
           fleet.gatewayPort(),

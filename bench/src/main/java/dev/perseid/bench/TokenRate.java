@@ -123,9 +123,7 @@ final class TokenRate {
               Integer.toString(threads),
               "--parallel",
               Integer.toString(PARALLEL)));
-      String key =
-          "sk-perseid-" + Hash.sha256(folder.toString().getBytes(StandardCharsets.UTF_8)).hex();
-      fleet.client().makeKey("bench", Hash.sha256(key.getBytes(StandardCharsets.UTF_8)));
+      String key = fleet.apiKey();
       int port = fleet.gatewayPort();
       Speaker directly = body -> directly(model, body);
       Speaker through = body -> through(port, key, body);

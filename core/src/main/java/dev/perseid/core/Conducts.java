@@ -83,8 +83,9 @@ final class Conducts {
   }
 
   void write(Out out) throws IOException {
-    out.number(all().size());
-    for (AuditNote note : all()) {
+    List<AuditNote> all = all();
+    out.number(all.size());
+    for (AuditNote note : all) {
       write(out, note);
       out.flushFull();
     }

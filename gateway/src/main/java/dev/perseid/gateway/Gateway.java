@@ -32,7 +32,6 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
-import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -314,21 +313,7 @@ public final class Gateway implements AutoCloseable {
 
   /// A fresh name for a request.
   String name() {
-    SplittableRandom random = chance.get();
-    byte[] letters = new byte[28];
-    letters[0] = 'r';
-    letters[1] = 'e';
-    letters[2] = 'q';
-    letters[3] = '_';
-    long bits = 0;
-    for (int i = 4; i < letters.length; i++) {
-      if (i % 12 == 4) {
-        bits = random.nextLong();
-      }
-      letters[i] = (byte) "0123456789abcdefghjkmnpqrstvwxyz".charAt((int) (bits & 31));
-      bits >>>= 5;
-    }
-    return new String(letters, StandardCharsets.US_ASCII);
+    return RequestName.fresh(chance.get());
   }
 
   /// Milliseconds of a clock that never goes back.

@@ -41,12 +41,12 @@ public final class AuditDraw {
 
   /// What is done with this request.
   ///
-  /// @param verdict what is known of the provider that answered it
-  public Check check(String requestId, AuditPolicy policy, Verdict verdict) {
-    if (below(mille("read", requestId), policy.reading(verdict))) {
+  /// @param decision what is known of the provider that answered it
+  public Check check(String requestId, AuditPolicy policy, Verdict.Decision decision) {
+    if (below(mille("read", requestId), policy.reading(decision))) {
       return Check.READ;
     }
-    if (verdict.decision() != Verdict.Decision.CHEATING
+    if (decision != Verdict.Decision.CHEATING
         && below(mille("repeat", requestId), policy.repeat())) {
       return below(mille("same", requestId), 500) ? Check.REPEAT : Check.ANEW;
     }

@@ -33,8 +33,8 @@ public record AuditPolicy(int newcomer, int known, int repeat, int canary) {
 
   /// Per mille of a provider's answers that are read again, by what is known of it. None of a
   /// cheat: it gets no requests any more.
-  public int reading(Verdict verdict) {
-    return switch (verdict.decision()) {
+  public int reading(Verdict.Decision decision) {
+    return switch (decision) {
       case UNDECIDED -> newcomer;
       case HONEST -> known;
       case CHEATING -> 0;

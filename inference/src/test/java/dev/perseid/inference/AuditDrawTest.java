@@ -8,16 +8,11 @@ import java.util.EnumMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 
 final class AuditDrawTest {
   private static final AuditDraw DRAW = new AuditDraw(Hash.sha256(new byte[] {1}));
-
-  private static Verdict verdict(Verdict.Decision decision) {
-    return new Verdict(decision, Optional.empty(), 0, 0, "");
-  }
 
   @Test
   void ratesAreKeptAndDependOnWhatIsKnown() {
@@ -26,7 +21,7 @@ final class AuditDrawTest {
       Map<AuditDraw.Check, Integer> counts = new EnumMap<>(AuditDraw.Check.class);
       int canaries = 0;
       for (int i = 0; i < 20_000; i++) {
-        counts.merge(DRAW.check("req-" + i, policy, verdict(decision)), 1, Integer::sum);
+        counts.merge(DRAW.check("req-" + i, policy, decision), 1, Integer::sum);
         canaries += DRAW.canary("req-" + i, policy) ? 1 : 0;
       }
       int read = counts.getOrDefault(AuditDraw.Check.READ, 0);
@@ -52,7 +47,7 @@ final class AuditDrawTest {
     AuditDraw other = new AuditDraw(Hash.sha256(new byte[] {2}));
     int differs = 0;
     for (int i = 0; i < 500; i++) {
-      Verdict v = verdict(Verdict.Decision.UNDECIDED);
+      Verdict.Decision v = Verdict.Decision.UNDECIDED;
       AuditDraw.Check check = DRAW.check("r" + i, AuditPolicy.USUAL, v);
       assertThat(same.check("r" + i, AuditPolicy.USUAL, v)).isEqualTo(check);
       differs += other.check("r" + i, AuditPolicy.USUAL, v) == check ? 0 : 1;

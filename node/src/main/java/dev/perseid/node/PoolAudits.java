@@ -8,6 +8,7 @@ import dev.perseid.core.Model;
 import dev.perseid.core.ModelOffer;
 import dev.perseid.core.Standing;
 import dev.perseid.gateway.Market;
+import dev.perseid.gateway.RequestName;
 import dev.perseid.inference.Api;
 import dev.perseid.inference.Audit;
 import dev.perseid.inference.AuditDraw;
@@ -197,21 +198,19 @@ final class PoolAudits implements Closeable {
     }
     AuditPolicy policy = terms.of(a.model);
     Standing standing = standing(a.offer.provider(), a.offer.model());
-    AuditDraw.Check check = draw.check(a.request.id(), policy, verdict(standing));
+    AuditDraw.Check check = draw.check(a.request.id(), policy, decision(standing));
     boolean canary = standing != Standing.CHEATING && draw.canary(a.request.id(), policy);
     if (canary || check != AuditDraw.Check.NONE) {
       boolean _ = work.offer(new Work.Drawn(a, check, canary));
     }
   }
 
-  private static Verdict verdict(Standing standing) {
-    Verdict.Decision decision =
-        switch (standing) {
-          case UNDECIDED, ACCUSED -> Verdict.Decision.UNDECIDED;
-          case HONEST -> Verdict.Decision.HONEST;
-          case CHEATING -> Verdict.Decision.CHEATING;
-        };
-    return new Verdict(decision, Optional.empty(), 0, 0, "");
+  private static Verdict.Decision decision(Standing standing) {
+    return switch (standing) {
+      case UNDECIDED, ACCUSED -> Verdict.Decision.UNDECIDED;
+      case HONEST -> Verdict.Decision.HONEST;
+      case CHEATING -> Verdict.Decision.CHEATING;
+    };
   }
 
   private void run(AuditBook known, AuditPurse filled, PoolMarket asked) {
@@ -258,6 +257,10 @@ final class PoolAudits implements Closeable {
           .tokens(model.manifest())
           .filter(t -> t instanceof GgufTokens)
           .map(t -> (GgufTokens) t);
+    }
+
+    private Optional<Transcript> transcript(Answered a) {
+      return tokens(a.model).flatMap(t -> transcript(a, t));
     }
 
     private Optional<Transcript> transcript(Answered a, GgufTokens tokens) {
@@ -324,7 +327,7 @@ final class PoolAudits implements Closeable {
     /// Reads a consumer's answer with the pool's own weights. Where it has none, another provider
     /// must read; it does not get a consumer's words, but an answer to a question of the pool's.
     private void read(Answered a) throws PoolMill.Unavailable {
-      Optional<Transcript> found = tokens(a.model).flatMap(t -> transcript(a, t));
+      Optional<Transcript> found = transcript(a);
       if (found.isEmpty()) {
         return;
       }
@@ -343,7 +346,7 @@ final class PoolAudits implements Closeable {
     }
 
     private void again(Answered a, boolean anew) throws PoolMill.Unavailable {
-      Optional<Transcript> first = tokens(a.model).flatMap(t -> transcript(a, t));
+      Optional<Transcript> first = transcript(a);
       boolean greedy = first.map(t -> t.sampling().params().temperature() <= 0).orElse(false);
       boolean shared = first.map(t -> t.sampling().draw() instanceof Draw.Shared).orElse(false);
       if (first.isEmpty() || !(greedy || shared)) {
@@ -450,7 +453,7 @@ final class PoolAudits implements Closeable {
               accusers.add(n.reader());
             }
           });
-      for (Market.Listing l : listings(model)) {
+      for (Market.Listing l : listings(model.manifest())) {
         Address who = l.offer().provider();
         boolean room = audits.containsKey(who) || audits.size() < Limits.AUDIT_READERS;
         if (!who.equals(suspect.provider())
@@ -469,15 +472,15 @@ final class PoolAudits implements Closeable {
                   .thenComparing(Market.Listing::offerHash));
     }
 
-    private List<Market.Listing> listings(Model model) {
-      return market.catalog().listings().getOrDefault(model.manifest(), List.of());
+    private List<Market.Listing> listings(Hash model) {
+      return market.catalog().listings().getOrDefault(model, List.of());
     }
 
     /// Asks a provider as a consumer would, and pays.
     private boolean ask(Errand errand, Suspect whom, Request like, byte[] body, long mostTokens)
         throws PoolMill.Unavailable {
       Optional<Market.Listing> listing =
-          market.catalog().listings().getOrDefault(whom.model(), List.of()).stream()
+          listings(whom.model()).stream()
               .filter(l -> l.offer().provider().equals(whom.provider()) && l.live().reachable())
               .findFirst();
       boolean reading = errand instanceof Errand.Reading;
@@ -514,13 +517,13 @@ final class PoolAudits implements Closeable {
     private void heard(Errand errand, Answered a) throws PoolMill.Unavailable {
       switch (errand) {
         case Errand.Known(Expected expected) -> {
-          Optional<Transcript> said = tokens(a.model).flatMap(t -> transcript(a, t));
+          Optional<Transcript> said = transcript(a);
           if (said.isPresent()) {
             weigh(a, pool, AuditKind.CANARY, expected.canary.check(said.get().output()));
           }
         }
         case Errand.Again(Transcript first, Optional<Evidence> found) -> {
-          Optional<Transcript> said = tokens(a.model).flatMap(t -> transcript(a, t));
+          Optional<Transcript> said = transcript(a);
           if (said.isEmpty()) {
             return;
           }
@@ -639,13 +642,8 @@ final class PoolAudits implements Closeable {
     }
   }
 
-  /// A name like those that a gateway gives.
   private String name() {
-    StringBuilder name = new StringBuilder("req_");
-    for (int i = 0; i < 24; i++) {
-      name.append("0123456789abcdefghjkmnpqrstvwxyz".charAt(random.nextInt(32)));
-    }
-    return name.toString();
+    return RequestName.fresh(random);
   }
 
   @Override

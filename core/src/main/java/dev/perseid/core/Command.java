@@ -1,6 +1,7 @@
 package dev.perseid.core;
 
 import java.util.List;
+import java.util.Optional;
 
 /// What somebody asks of the pool. Who asks was authenticated before it came here; whether it may
 /// be done is decided here.
@@ -82,15 +83,48 @@ public sealed interface Command {
   /// @param digests EIP-712 digests of the records, in order
   /// @param signature the provider's signature of the batch; empty if it gave none, and then
   ///   nothing may be charged
+  /// @param keys for each record the API keys on which its charge counts: the one with which it was
+  ///   asked and those above it. Empty where that is so for none
   record RecordInferences(
-      Address provider, List<ExecutionRecord> records, List<Hash> digests, String signature)
-      implements Command {}
+      Address provider,
+      List<ExecutionRecord> records,
+      List<Hash> digests,
+      String signature,
+      List<List<Hash>> keys)
+      implements Command {
+    /// Requests that were asked with no API key.
+    public RecordInferences(
+        Address provider, List<ExecutionRecord> records, List<Hash> digests, String signature) {
+      this(provider, records, digests, signature, List.of());
+    }
+  }
 
-  /// An account makes an API key.
+  /// An account makes an API key for requests to models.
   record MakeApiKey(Address account, Hash keyHash, String name) implements Command {}
 
-  /// An account, or the operator, revokes an API key.
-  record RevokeApiKey(Hash keyHash, Address by, boolean operator) implements Command {}
+  /// An account, or one of its keys, makes an API key.
+  ///
+  /// @param within what whoever makes it may do itself
+  /// @param parent the key that makes it, if one does
+  record MakeScopedKey(
+      Address account,
+      Hash keyHash,
+      String name,
+      Rights rights,
+      Rights within,
+      Optional<Hash> parent)
+      implements Command {}
+
+  /// An account, or the operator, revokes an API key, and with it all that were made with it.
+  ///
+  /// @param with the key that asks for it, if one does: it may revoke itself and what it made
+  record RevokeApiKey(Hash keyHash, Address by, boolean operator, Optional<Hash> with)
+      implements Command {
+    /// Not asked for with a key.
+    public RevokeApiKey(Hash keyHash, Address by, boolean operator) {
+      this(keyHash, by, operator, Optional.empty());
+    }
+  }
 
   /// An audit of an answer was weighed.
   record RecordAudit(AuditNote note) implements Command {}

@@ -14,6 +14,7 @@ final class Decision {
   private final List<Event> events;
   private final List<Effect> effects;
   private final ModelDecision models;
+  final KeyDecision keys;
   private final AuditDecision audits;
 
   Decision(State state, long nowUs, List<Event> events, List<Effect> effects) {
@@ -22,6 +23,7 @@ final class Decision {
     this.events = events;
     this.effects = effects;
     this.models = new ModelDecision(state, this, nowUs);
+    this.keys = new KeyDecision(state, this, nowUs);
     this.audits = new AuditDecision(state, this, nowUs);
   }
 
@@ -48,8 +50,9 @@ final class Decision {
       case Command.FillTab c -> models.fill(c);
       case Command.EmptyTab c -> models.empty(c);
       case Command.RecordInferences c -> models.record(c);
-      case Command.MakeApiKey c -> models.makeKey(c);
-      case Command.RevokeApiKey c -> models.revokeKey(c);
+      case Command.MakeApiKey c -> keys.make(c);
+      case Command.MakeScopedKey c -> keys.make(c);
+      case Command.RevokeApiKey c -> keys.revoke(c);
       case Command.RecordAudit c -> audits.record(c);
       case Command.FundAudits c -> audits.fund(c);
       case Command.CloseAudits c -> audits.close(c);

@@ -1,6 +1,7 @@
 package dev.perseid.core;
 
 import java.util.List;
+import java.util.Optional;
 
 /// What happened. The log is a sequence of these, and the pool's state is their fold. A released
 /// event keeps its meaning for ever.
@@ -69,13 +70,24 @@ public sealed interface Event {
   /// provider, author and pool, as the record says.
   record InferenceRecorded(Entry entry) implements Event {}
 
-  /// An API key stands for an account from now on.
+  /// An API key stands for an account from now on, for requests to models ([Rights#INFERENCE]).
   ///
   /// @param keyHash SHA-256 of the key; the key itself is known to its owner alone
   record ApiKeyMade(Address account, Hash keyHash, String name, long atUs) implements Event {}
 
   /// An API key stands for nobody any more.
   record ApiKeyRevoked(Hash keyHash, long atUs) implements Event {}
+
+  /// An API key stands for an account from now on, as far as its rights go.
+  ///
+  /// @param parent the key with which it was made, if it was
+  record ScopedKeyMade(
+      Address account, Hash keyHash, String name, Rights rights, Optional<Hash> parent, long atUs)
+      implements Event {}
+
+  /// What a request cost was counted on these keys, of which at least one has a spending limit. The
+  /// money itself moved with the record before.
+  record ApiKeySpent(List<Hash> keys, long amount, long atUs) implements Event {}
 
   /// An answer was audited: this is known of its provider from now on, on this reader's word.
   record Audited(AuditNote note, long atUs) implements Event {}

@@ -31,6 +31,8 @@ public final class EventCodec {
   private static final int AUDITED = 20;
   private static final int AUDITS_FUNDED = 21;
   private static final int AUDITS_CLOSED = 22;
+  private static final int SCOPED_KEY_MADE = 23;
+  private static final int API_KEY_SPENT = 24;
 
   // A value's code is its place in these lists, for ever.
   private static final List<Event.Next> NEXT =
@@ -225,6 +227,23 @@ public final class EventCodec {
         out.number(e.amount());
         out.number(e.atUs());
       }
+      case Event.ScopedKeyMade e -> {
+        out.octet(SCOPED_KEY_MADE);
+        out.sharedAddress(e.account());
+        out.hash(e.keyHash());
+        out.text(e.name());
+        e.rights().write(out);
+        out.octet(e.parent().isPresent() ? 1 : 0);
+        e.parent().ifPresent(out::sharedHash);
+        out.number(e.atUs());
+      }
+      case Event.ApiKeySpent e -> {
+        out.octet(API_KEY_SPENT);
+        out.number(e.keys().size());
+        e.keys().forEach(out::sharedHash);
+        out.number(e.amount());
+        out.number(e.atUs());
+      }
     }
   }
 
@@ -273,8 +292,26 @@ public final class EventCodec {
       case AUDITED -> new Event.Audited(Conducts.note(in), in.number());
       case AUDITS_FUNDED -> new Event.AuditsFunded(in.sharedAddress(), in.number(), in.number());
       case AUDITS_CLOSED -> new Event.AuditsClosed(in.sharedAddress(), in.number(), in.number());
+      case SCOPED_KEY_MADE ->
+          new Event.ScopedKeyMade(
+              in.sharedAddress(),
+              in.hash(),
+              in.text(),
+              Rights.read(in),
+              in.flag() ? Optional.of(in.sharedHash()) : Optional.empty(),
+              in.number());
+      case API_KEY_SPENT -> new Event.ApiKeySpent(readHashes(in), in.number(), in.number());
       default -> throw in.malformed("no event has the tag " + tag);
     };
+  }
+
+  private static List<Hash> readHashes(In in) {
+    int count = in.count();
+    List<Hash> hashes = in.list(count);
+    for (int i = 0; i < count; i++) {
+      hashes.add(in.sharedHash());
+    }
+    return List.copyOf(hashes);
   }
 
   private static void writeBatch(Out out, SignedBatch batch) {

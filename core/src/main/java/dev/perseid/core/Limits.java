@@ -194,6 +194,12 @@ public final class Limits {
   /// Characters of an API key's name.
   public static final int API_KEY_NAME_CHARS = 64;
 
+  /// Models that an API key names.
+  public static final int API_KEY_MODELS = 32;
+
+  /// API keys in a line, each made with the one before.
+  public static final int API_KEY_DEPTH = 8;
+
   /// Characters of the id of a request to a model.
   public static final int REQUEST_ID_CHARS = 64;
 

@@ -60,7 +60,7 @@ final class ModelCheck {
     return m.madeUs() < 0 ? "the model was signed before 1970: set the author's clock" : null;
   }
 
-  private static boolean isModelName(String name) {
+  static boolean isModelName(String name) {
     if (name.isEmpty() || name.length() > Limits.MODEL_NAME_CHARS) {
       return false;
     }

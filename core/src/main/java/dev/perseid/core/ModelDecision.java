@@ -256,7 +256,10 @@ final class ModelDecision {
   void record(Command.RecordInferences c) {
     String what = "RecordInferences";
     int count = c.records().size();
-    if (count == 0 || count > Limits.BATCH_REPORTS || count != c.digests().size()) {
+    if (count == 0
+        || count > Limits.BATCH_REPORTS
+        || count != c.digests().size()
+        || (!c.keys().isEmpty() && count != c.keys().size())) {
       decision.refuse(
           what,
           c.provider(),
@@ -304,44 +307,9 @@ final class ModelDecision {
         attestation = new Entry.Attestation.Signed(batch, i);
       }
       decision.emit(new Event.InferenceRecorded(new Entry(state.records, nowUs, r, attestation)));
-    }
-  }
-
-  void makeKey(Command.MakeApiKey c) {
-    String what = "MakeApiKey";
-    if (c.name().length() > Limits.API_KEY_NAME_CHARS || !Text.isLine(c.name())) {
-      decision.refuse(
-          what,
-          c.account(),
-          Rejection.Code.INVALID,
-          "a key's name must be one line of at most " + Limits.API_KEY_NAME_CHARS + " characters");
-    } else if (market.keysOf.getOrDefault(c.account(), 0) >= Limits.API_KEYS_OF_ONE
-        || market.keys.size() >= Limits.API_KEYS) {
-      decision.refuse(
-          what,
-          c.account(),
-          Rejection.Code.OVERLOADED,
-          "this account has as many keys as it may ("
-              + Limits.API_KEYS_OF_ONE
-              + "), or the pool has: revoke one first");
-    } else if (market.keys.containsKey(c.keyHash())) {
-      decision.refuse(
-          what, c.account(), Rejection.Code.INVALID, "this key is in use: make another one");
-    } else {
-      decision.emit(new Event.ApiKeyMade(c.account(), c.keyHash(), c.name(), nowUs));
-    }
-  }
-
-  void revokeKey(Command.RevokeApiKey c) {
-    ModelMarket.KeyRow row = market.keys.get(c.keyHash());
-    if (row == null || (!c.operator() && !row.account().equals(c.by()))) {
-      decision.refuse(
-          "RevokeApiKey",
-          c.by(),
-          Rejection.Code.UNKNOWN,
-          "this account has no such key: look at the list of its keys");
-    } else {
-      decision.emit(new Event.ApiKeyRevoked(c.keyHash(), nowUs));
+      if (!c.keys().isEmpty()) {
+        decision.keys.spend(c.keys().get(i), r.charge());
+      }
     }
   }
 }

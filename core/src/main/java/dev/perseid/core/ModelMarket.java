@@ -9,9 +9,8 @@ import java.util.Set;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
-/// What the pool knows of models: which there are, who serves them on which terms, what consumers
-/// have set aside to pay for them, and which API keys stand for whom. Part of the [State], changed
-/// by events alone.
+/// What the pool knows of models: which there are, who serves them on which terms, and what
+/// consumers have set aside to pay for them. Part of the [State], changed by events alone.
 final class ModelMarket {
   /// A published version.
   static final class ModelRow {
@@ -32,9 +31,6 @@ final class ModelMarket {
       return new ModelView(model, hash, signature, publishedUs, withdrawn);
     }
   }
-
-  /// A key of an account.
-  record KeyRow(Address account, Hash keyHash, String name, long madeUs) {}
 
   /// Versions by manifest, in the order in which they were published.
   final LinkedHashMap<Hash, ModelRow> models = new LinkedHashMap<>();
@@ -59,9 +55,6 @@ final class ModelMarket {
 
   /// What each consumer set aside.
   final TreeMap<Address, Account> tabs = new TreeMap<>();
-
-  final TreeMap<Hash, KeyRow> keys = new TreeMap<>();
-  final TreeMap<Address, Integer> keysOf = new TreeMap<>();
 
   void publish(ModelRow row) {
     Model m = row.model;
@@ -151,18 +144,6 @@ final class ModelMarket {
     return tab == null ? 0 : tab.balance;
   }
 
-  void addKey(KeyRow row) {
-    keys.put(row.keyHash(), row);
-    keysOf.merge(row.account(), 1, Integer::sum);
-  }
-
-  void removeKey(Hash keyHash) {
-    KeyRow row = keys.remove(keyHash);
-    if (row != null) {
-      keysOf.computeIfPresent(row.account(), (a, n) -> n == 1 ? null : n - 1);
-    }
-  }
-
   /// All listed versions, oldest first.
   List<ModelView> views() {
     List<ModelView> all = new ArrayList<>(models.size());
@@ -202,14 +183,6 @@ final class ModelMarket {
       out.number(e.getValue().balance);
       out.flushFull();
     }
-    out.number(keys.size());
-    for (KeyRow row : keys.values()) {
-      out.address(row.account());
-      out.hash(row.keyHash());
-      out.text(row.name());
-      out.number(row.madeUs());
-      out.flushFull();
-    }
   }
 
   void read(In in) {
@@ -243,10 +216,6 @@ final class ModelMarket {
     for (int n = 0; n < count; n++) {
       Account tab = tab(in.address());
       tab.balance = in.number();
-    }
-    count = in.count();
-    for (int n = 0; n < count; n++) {
-      addKey(new KeyRow(in.address(), in.hash(), in.text(), in.number()));
     }
   }
 }

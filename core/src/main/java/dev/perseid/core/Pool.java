@@ -251,15 +251,12 @@ public final class Pool {
 
   /// For whom an API key stands.
   public Optional<ApiKeyView> apiKey(Hash keyHash) {
-    return Optional.ofNullable(state.market.keys.get(keyHash)).map(Pool::view);
+    return Optional.ofNullable(state.keys.find(keyHash)).map(KeyRing.Row::view);
   }
 
   /// All API keys; of one account, or of all where it is null. O(keys).
   public List<ApiKeyView> apiKeys(@Nullable Address account) {
-    return state.market.keys.values().stream()
-        .filter(k -> account == null || k.account().equals(account))
-        .map(Pool::view)
-        .toList();
+    return state.keys.rows(account).stream().map(KeyRing.Row::view).toList();
   }
 
   /// What is known by audits: the newest notes of each reader about each provider and model.
@@ -275,9 +272,5 @@ public final class Pool {
   /// The accounts out of which audits are paid, ordered.
   public List<Address> auditAccounts() {
     return List.copyOf(state.conducts.accounts);
-  }
-
-  private static ApiKeyView view(ModelMarket.KeyRow row) {
-    return new ApiKeyView(row.account(), row.keyHash(), row.name(), row.madeUs());
   }
 }

@@ -13,7 +13,10 @@ import java.util.Map;
 /// lines of ready tasks, order of providers) is not written but made again. docs/formats.md has the
 /// layout.
 final class Snapshot {
-  private static final int VERSION = 3;
+  private static final int VERSION = 4;
+
+  /// Had nothing about what API keys may do.
+  private static final int WITHOUT_RIGHTS = 3;
 
   /// Had nothing about audits.
   private static final int WITHOUT_AUDITS = 2;
@@ -103,7 +106,9 @@ final class Snapshot {
       out.flushFull();
     }
     state.market.write(out);
+    state.keys.write(out);
     state.conducts.write(out);
+    state.keys.writeRights(out);
     out.end();
   }
 
@@ -193,7 +198,7 @@ final class Snapshot {
     int version = in.octet();
     if (version < WITHOUT_MODELS || version > VERSION) {
       throw in.malformed(
-          "a snapshot of version " + version + " is not known here (these are versions 1 to 3)");
+          "a snapshot of version " + version + " is not known here (these are versions 1 to 4)");
     }
     State state = new State(in.address());
     state.lastUs = in.number();
@@ -233,9 +238,13 @@ final class Snapshot {
     }
     if (version >= WITHOUT_AUDITS) {
       state.market.read(in);
+      state.keys.read(in);
+    }
+    if (version >= WITHOUT_RIGHTS) {
+      state.conducts.read(in);
     }
     if (version == VERSION) {
-      state.conducts.read(in);
+      state.keys.readRights(in);
     }
     in.end();
     int i = 0;

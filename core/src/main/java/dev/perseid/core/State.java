@@ -57,6 +57,7 @@ final class State {
   final TreeMap<Group.Shape, NavigableSet<Group>> ready = new TreeMap<>();
 
   final ModelMarket market = new ModelMarket();
+  final KeyRing keys = new KeyRing();
   final Conducts conducts;
 
   long lastUs;
@@ -137,11 +138,22 @@ final class State {
       }
       case Event.InferenceRecorded e -> inferenceRecorded(e.entry(), effects);
       case Event.ApiKeyMade e -> {
-        market.addKey(new ModelMarket.KeyRow(e.account(), e.keyHash(), e.name(), e.atUs()));
+        keys.add(
+            new KeyRing.Row(e.account(), e.keyHash(), e.name(), e.atUs(), Rights.INFERENCE, null));
         seen(e.atUs());
       }
       case Event.ApiKeyRevoked e -> {
-        market.removeKey(e.keyHash());
+        keys.remove(e.keyHash());
+        seen(e.atUs());
+      }
+      case Event.ScopedKeyMade e -> {
+        keys.add(
+            new KeyRing.Row(
+                e.account(), e.keyHash(), e.name(), e.atUs(), e.rights(), e.parent().orElse(null)));
+        seen(e.atUs());
+      }
+      case Event.ApiKeySpent e -> {
+        keys.spend(e.keys(), e.amount());
         seen(e.atUs());
       }
       case Event.Audited e -> {

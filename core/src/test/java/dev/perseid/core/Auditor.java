@@ -6,6 +6,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 
 /// Follows the events of a pool with its own simple books and complains about what must not be.
@@ -95,7 +96,27 @@ final class Auditor {
       case Event.TabEmptied e ->
           assertThat(tabs.remove(e.consumer())).as("what was on the tab").isEqualTo(e.amount());
       case Event.ApiKeyMade e -> assertThat(pool.apiKey(e.keyHash())).isPresent();
-      case Event.ApiKeyRevoked e -> assertThat(pool.apiKey(e.keyHash())).isEmpty();
+      case Event.ApiKeyRevoked e -> {
+        assertThat(pool.apiKey(e.keyHash())).isEmpty();
+        assertThat(pool.apiKeys(null)).noneMatch(k -> k.parent().equals(Optional.of(e.keyHash())));
+      }
+      case Event.ScopedKeyMade e -> {
+        ApiKeyView made = pool.apiKey(e.keyHash()).orElseThrow();
+        assertThat(made.rights()).isEqualTo(e.rights());
+        e.parent()
+            .ifPresent(p -> {
+              ApiKeyView parent = pool.apiKey(p).orElseThrow();
+              assertThat(parent.account()).isEqualTo(e.account());
+              assertThat(parent.rights().has(Scope.KEYS)).isTrue();
+              assertThat(made.rights().beyond(parent.rights())).isNull();
+            });
+      }
+      case Event.ApiKeySpent e -> {
+        assertThat(e.amount()).isPositive();
+        assertThat(e.keys())
+            .allMatch(k -> pool.apiKey(k).orElseThrow().spent() >= e.amount())
+            .anyMatch(k -> pool.apiKey(k).orElseThrow().rights().spendLimit().isPresent());
+      }
       case Event.Audited e ->
           assertThat(pool.audited(e.note().provider(), e.note().model())).contains(e.note());
       case Event.AuditsFunded e -> {

@@ -8,6 +8,7 @@ import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -336,7 +337,10 @@ class ModelTest {
   void keysStandForTheirAccount() {
     Hash key = Sample.hash(1);
     f.run(new Command.MakeApiKey(Sample.ALICE, key, "laptop"));
-    assertThat(f.pool.apiKey(key)).hasValue(new ApiKeyView(Sample.ALICE, key, "laptop", f.nowUs));
+    assertThat(f.pool.apiKey(key))
+        .hasValue(
+            new ApiKeyView(
+                Sample.ALICE, key, "laptop", f.nowUs, Rights.INFERENCE, Optional.empty(), 0));
     refused(
         new Command.MakeApiKey(Sample.BOB, key, ""), Rejection.Code.INVALID, "this key is in use");
     refused(
@@ -358,6 +362,46 @@ class ModelTest {
         .containsExactly(new Event.ApiKeyRevoked(key, f.nowUs));
     assertThat(f.pool.apiKeys(Sample.ALICE)).hasSize(99);
     assertThat(f.run(new Command.MakeApiKey(Sample.ALICE, Sample.hash(3), ""))).hasSize(1);
+  }
+
+  @Test
+  void whatAKeySpendsCountsOnAllAboveItWhereThereIsALimit() {
+    serving();
+    Rights limited =
+        new Rights(
+            EnumSet.of(Scope.INFERENCE, Scope.KEYS),
+            List.of(),
+            OptionalLong.of(1_000),
+            OptionalLong.empty());
+    Hash above = Sample.hash(1);
+    Hash below = Sample.hash(2);
+    Hash free = Sample.hash(3);
+    f.run(
+        new Command.MakeScopedKey(Sample.ALICE, above, "", limited, Rights.ALL, Optional.empty()));
+    f.run(
+        new Command.MakeScopedKey(
+            Sample.ALICE, below, "", limited, Rights.ALL, Optional.of(above)));
+    f.run(new Command.MakeApiKey(Sample.ALICE, free, ""));
+    List<List<Hash>> keys = List.of(List.of(below, above), List.of(free), List.of());
+    Command.RecordInferences three =
+        ModelSample.records(
+            1,
+            ModelSample.record(5, offer, model),
+            ModelSample.record(6, offer, model),
+            ModelSample.record(7, offer, model));
+    Command asked =
+        new Command.RecordInferences(
+            three.provider(), three.records(), three.digests(), three.signature(), keys);
+    assertThat(f.run(asked).stream().filter(Event.ApiKeySpent.class::isInstance))
+        .containsExactly(new Event.ApiKeySpent(List.of(below, above), 381, f.nowUs));
+    // The child has gone; what it asked before counts on its maker all the same.
+    f.run(new Command.RevokeApiKey(below, Sample.ALICE, false));
+    Command.RecordInferences late = ModelSample.records(1, ModelSample.record(8, offer, model));
+    f.run(
+        new Command.RecordInferences(
+            late.provider(), late.records(), late.digests(), late.signature(), keys.subList(0, 1)));
+    assertThat(f.pool.apiKey(above).orElseThrow().spent()).isEqualTo(2 * 381);
+    assertThat(f.pool.apiKey(free).orElseThrow().spent()).isZero();
   }
 
   @Test
@@ -590,6 +634,18 @@ class ModelTest {
     f.run(new Command.WithdrawModel(second.manifest(), second.author(), false));
     f.run(new Command.MakeApiKey(Sample.ALICE, Sample.hash(1), "këy"));
     f.run(new Command.MakeApiKey(Sample.BOB, Sample.hash(0), ""));
+    Rights limited =
+        new Rights(
+            EnumSet.of(Scope.INFERENCE, Scope.KEYS),
+            List.of("a/b", "c"),
+            OptionalLong.of(900),
+            OptionalLong.of(f.nowUs + 1));
+    f.run(
+        new Command.MakeScopedKey(
+            Sample.BOB, Sample.hash(11), "", limited, Rights.ALL, Optional.empty()));
+    f.run(
+        new Command.MakeScopedKey(
+            Sample.BOB, Sample.hash(12), "", limited, Rights.ALL, Optional.of(Sample.hash(11))));
     f.run(ModelSample.records(1, ModelSample.record(5, offer, model)));
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     f.pool.snapshot(new DataOutputStream(out));
@@ -599,7 +655,7 @@ class ModelTest {
     assertThat(back.modelOffers()).containsExactly(offer);
     assertThat(back.modelOffer(offer.hash())).hasValue(offer);
     assertThat(back.tab(Sample.ALICE)).isEqualTo(10_000 - 381);
-    assertThat(back.apiKeys(null)).isEqualTo(f.pool.apiKeys(null)).hasSize(2);
+    assertThat(back.apiKeys(null)).isEqualTo(f.pool.apiKeys(null)).hasSize(4);
     assertThat(back.sumOfAccounts()).isZero();
     Command again = new Command.MakeApiKey(Sample.BOB, Sample.hash(0), "");
     assertThat(back.execute(again, f.nowUs, new ArrayList<>()))

@@ -1,9 +1,12 @@
 package dev.perseid.core;
 
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Random;
 
 /// Random commands about models, good and bad.
@@ -47,7 +50,10 @@ final class RandomModels {
       case 3, 4, 5 -> offer(p, random.nextInt(15) == 0 ? sessions[p] - 1 : sessions[p]);
       case 6, 7 -> new Command.FillTab(consumer(), random.nextInt(3_000) - 50);
       case 8 -> new Command.EmptyTab(consumer());
-      case 9 -> new Command.MakeApiKey(account(), Sample.hash(keys++ / 2), "k".repeat(keys % 66));
+      case 9 ->
+          random.nextBoolean()
+              ? new Command.MakeApiKey(account(), Sample.hash(keys++ / 2), "k".repeat(keys % 66))
+              : scopedKey();
       case 10 ->
           new Command.RevokeApiKey(
               Sample.hash(random.nextInt(1 + keys)), account(), random.nextBoolean());
@@ -133,6 +139,44 @@ final class RandomModels {
             nextMadeUs++));
   }
 
+  private Command scopedKey() {
+    Optional<Hash> parent =
+        random.nextBoolean()
+            ? Optional.of(Sample.hash(random.nextInt(1 + keys)))
+            : Optional.empty();
+    return new Command.MakeScopedKey(
+        account(), Sample.hash(keys++ / 2), "s", rights(), Rights.ALL, parent);
+  }
+
+  private Rights rights() {
+    EnumSet<Scope> scopes = EnumSet.noneOf(Scope.class);
+    for (Scope scope : Scope.values()) {
+      if (random.nextInt(4) > 0) {
+        scopes.add(scope);
+      }
+    }
+    return new Rights(
+        scopes,
+        random.nextInt(4) == 0 ? List.of(NAMES[random.nextInt(3)]) : List.of(),
+        random.nextInt(3) == 0 ? OptionalLong.of(random.nextInt(5_000)) : OptionalLong.empty(),
+        random.nextInt(3) == 0
+            ? OptionalLong.of(random.nextInt(1_000) * 500_000L)
+            : OptionalLong.empty());
+  }
+
+  /// For each record the keys that it may have been asked with, good and bad.
+  private List<List<Hash>> askedWith(int records) {
+    List<List<Hash>> all = new ArrayList<>();
+    for (int i = 0; i < records; i++) {
+      List<Hash> line = new ArrayList<>();
+      for (int k = random.nextInt(3); k > 0; k--) {
+        line.add(Sample.hash(random.nextInt(1 + keys)));
+      }
+      all.add(line.stream().distinct().toList());
+    }
+    return all;
+  }
+
   private Command record() {
     if (offers.isEmpty()) {
       return publish();
@@ -145,8 +189,11 @@ final class RandomModels {
       records.add(record(offer, signed));
     }
     int p = random.nextInt(15) == 0 ? random.nextInt(providers) : offer.offer().provider().c();
-    return ModelSample.records(
-        p, signed ? Sample.SIGNATURE : "", records.toArray(ExecutionRecord[]::new));
+    Command.RecordInferences plain =
+        ModelSample.records(
+            p, signed ? Sample.SIGNATURE : "", records.toArray(ExecutionRecord[]::new));
+    return new Command.RecordInferences(
+        plain.provider(), plain.records(), plain.digests(), plain.signature(), askedWith(count));
   }
 
   private ExecutionRecord record(SignedModelOffer offer, boolean signed) {

@@ -281,7 +281,15 @@ final class Auditor {
       case Event.InferenceRecorded e -> served(e.entry());
       case Event.ApiKeyMade e -> {
         time(e.atUs());
+        models.keyMade(e.account(), e.keyHash());
+      }
+      case Event.ScopedKeyMade e -> {
+        time(e.atUs());
         models.keyMade(e);
+      }
+      case Event.ApiKeySpent e -> {
+        time(e.atUs());
+        models.keySpent(e);
       }
       case Event.ApiKeyRevoked e -> {
         time(e.atUs());

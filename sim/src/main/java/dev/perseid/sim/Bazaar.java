@@ -15,6 +15,8 @@ import dev.perseid.core.ModelOrder;
 import dev.perseid.core.ModelTask;
 import dev.perseid.core.Outcome;
 import dev.perseid.core.Rejection;
+import dev.perseid.core.Rights;
+import dev.perseid.core.Scope;
 import dev.perseid.core.Served;
 import dev.perseid.core.SignedModelOffer;
 import dev.perseid.core.Standing;
@@ -22,6 +24,7 @@ import dev.perseid.core.TokenPrice;
 import dev.perseid.core.Usage;
 import dev.perseid.node.PoolLoop;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -82,6 +85,7 @@ final class Bazaar {
     long askedUs = Long.MIN_VALUE / 2;
   }
 
+  private final Map<Address, Hash> limitedKeys = new TreeMap<>();
   private final Address self;
   private final Address operator;
   private final Seals seals;
@@ -195,10 +199,27 @@ final class Bazaar {
 
   private void keys(Address patron) {
     Hash key = new Hash(dice.next(), dice.next(), dice.next(), dice.next());
+    // No die is thrown for it, so that old seeds mean what they meant.
+    boolean limited = (key.a() & 1) == 0;
+    if (limited) {
+      limitedKeys.put(patron, key);
+    }
     petitions.insist(
         "key",
         0,
-        new Command.MakeApiKey(patron, key, "a key"),
+        limited
+            ? new Command.MakeScopedKey(
+                patron,
+                key,
+                "a limited key",
+                new Rights(
+                    EnumSet.of(Scope.INFERENCE),
+                    List.of(),
+                    OptionalLong.of(key.b() & 0xffff_ffffL),
+                    OptionalLong.empty()),
+                Rights.ALL,
+                Optional.empty())
+            : new Command.MakeApiKey(patron, key, "a key"),
         // Where the first answer got lost, the second says that the key is there.
         reply -> isDone(reply) || code(reply) == Rejection.Code.INVALID);
     if (dice.chance(5_000)) {
@@ -654,8 +675,13 @@ final class Bazaar {
   private Command recording(Address provider, List<ExecutionRecord> records, boolean signs) {
     List<Hash> digests = records.stream().map(seals::record).toList();
     Hash batch = seals.batch(self, seals.root(digests), digests.size());
+    List<List<Hash>> keys = new ArrayList<>();
+    for (ExecutionRecord r : records) {
+      Hash key = limitedKeys.get(r.consumer());
+      keys.add(key == null ? List.of() : List.of(key));
+    }
     return new Command.RecordInferences(
-        provider, records, digests, signs ? seals.sign(provider, batch) : "");
+        provider, records, digests, signs ? seals.sign(provider, batch) : "", keys);
   }
 
   /// A record that no pool may write, though a provider signs it.

@@ -51,6 +51,7 @@ final class ModelBooks {
   private final Map<Address, List<SignedModelOffer>> inForce = new TreeMap<>();
   private final Map<Address, Long> tabs = new TreeMap<>();
   private final Map<Hash, Address> keys = new TreeMap<>();
+  private final Map<Hash, Long> spent = new TreeMap<>();
   private final Map<Long, ModelOrder> orders = new TreeMap<>();
   private final Map<Word, AuditNote> words = new TreeMap<>();
   private final Set<Address> purses = new TreeSet<>();
@@ -173,13 +174,27 @@ final class ModelBooks {
     accounts.move(e.consumer(), e.amount());
   }
 
-  void keyMade(Event.ApiKeyMade e) {
-    if (keys.put(e.keyHash(), e.account()) != null) {
+  void keyMade(Address account, Hash keyHash) {
+    if (keys.put(keyHash, account) != null) {
       throw new Violation("an API key was made twice");
     }
   }
 
+  void keyMade(Event.ScopedKeyMade e) {
+    keyMade(e.account(), e.keyHash());
+    spent.put(e.keyHash(), 0L);
+  }
+
+  void keySpent(Event.ApiKeySpent e) {
+    for (Hash key : e.keys()) {
+      if (spent.computeIfPresent(key, (k, sum) -> sum + e.amount()) == null) {
+        throw new Violation("a request was counted on an API key that has no limit");
+      }
+    }
+  }
+
   void keyRevoked(Event.ApiKeyRevoked e) {
+    spent.remove(e.keyHash());
     if (keys.remove(e.keyHash()) == null) {
       throw new Violation("an API key was revoked that nobody has");
     }
@@ -409,6 +424,8 @@ final class ModelBooks {
       throw new Violation("the pool knows other things by audits than its log says");
     }
     Auditor.equal("API keys", pool.apiKeys(null).size(), keys.size());
+    spent.forEach((key, sum) ->
+        Auditor.equal("spent with an API key", pool.apiKey(key).orElseThrow().spent(), sum));
     keys.forEach((key, who) -> {
       if (!pool.apiKey(key).map(k -> k.account().equals(who)).orElse(false)) {
         throw new Violation("the pool does not know an API key of " + who);

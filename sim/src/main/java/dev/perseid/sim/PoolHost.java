@@ -263,6 +263,8 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
             Event.InferenceRecorded _,
             Event.ApiKeyMade _,
             Event.ApiKeyRevoked _,
+            Event.ScopedKeyMade _,
+            Event.ApiKeySpent _,
             Event.Audited _,
             Event.AuditsFunded _,
             Event.AuditsClosed _,
@@ -318,6 +320,8 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
           Event.ModelWithdrawn _,
           Event.ApiKeyMade _,
           Event.ApiKeyRevoked _,
+          Event.ScopedKeyMade _,
+          Event.ApiKeySpent _,
           Event.Audited _,
           Event.AuditsFunded _,
           Event.AuditsClosed _ ->

@@ -35,7 +35,7 @@ final class AnthropicDialect implements Dialect {
   @Override
   public List<Route> routes() {
     return List.of(
-        Route.of("POST", "/v1/messages", AnthropicDialect::messages),
+        Route.priced("POST", "/v1/messages", AnthropicDialect::messages),
         Route.of("POST", "/v1/messages/count_tokens", this::count),
         Route.of("GET", "/v1/models", AnthropicDialect::models),
         Route.of("GET", "/v1/models/{id...}", AnthropicDialect::model));

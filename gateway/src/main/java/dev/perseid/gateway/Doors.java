@@ -52,6 +52,15 @@ final class Doors {
     return key.isPresent() ? key : in.header("api-key");
   }
 
+  /// What clients that must have a key send as one when they pay request by request.
+  static final String NO_KEY = "x402";
+
+  /// Whether a request shows no key: it may pay for itself.
+  static boolean isKeyless(Inbound in) {
+    Optional<String> key = key(in);
+    return key.isEmpty() || key.get().isEmpty() || key.get().equals(NO_KEY);
+  }
+
   /// Who asks.
   ///
   /// @param address where from

@@ -7,6 +7,7 @@ import io.netty.buffer.ByteBuf;
 import io.netty.channel.EventLoop;
 import io.netty.util.concurrent.ScheduledFuture;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -40,7 +41,7 @@ final class Exchange implements Lobby.Guest {
   private final Call call;
   private final Renderer renderer;
   private final EventLoop loop;
-  private final Market.Caller caller;
+  private Market.@Nullable Caller payer;
   private final Queue<Runnable> mail = new ConcurrentLinkedQueue<>();
   private final AtomicBoolean mailed = new AtomicBoolean();
   private final AtomicLong mailBytes = new AtomicLong();
@@ -65,6 +66,12 @@ final class Exchange implements Lobby.Guest {
   private final List<byte[]> kept = new ArrayList<>();
   private long keptBytes;
 
+  // Where the request is paid for by itself.
+  private PaymentHeaders.@Nullable Sent sent;
+  private Till.@Nullable Paid paid;
+  private OptionalLong charge = OptionalLong.empty();
+  private boolean paying;
+
   Exchange(
       Gateway gateway, Front front, Inbound in, Dialect dialect, Call call, Renderer renderer) {
     this.gateway = gateway;
@@ -73,7 +80,15 @@ final class Exchange implements Lobby.Guest {
     this.call = call;
     this.renderer = renderer;
     this.loop = front.loop();
-    this.caller = in.caller();
+    this.payer = in.isKnown() ? in.caller() : null;
+  }
+
+  private Market.Caller caller() {
+    Market.Caller known = payer;
+    if (known == null) {
+      throw new IllegalStateException("nobody pays yet");
+    }
+    return known;
   }
 
   // ---- asking ---------------------------------------------------------------------------------
@@ -86,15 +101,185 @@ final class Exchange implements Lobby.Guest {
     lastSentNs = now;
     wholeUntilNs = now + gateway.config().wholeMs() * 1_000_000;
     candidates = gateway.router(in.shelf()).candidates(call);
-    ofKey = gateway.lobby().enter(caller);
-    Hash model = candidates.getFirst().listing().model().manifest();
-    gateway.congestion().add(model, 1);
+    if (in.till().isPresent()) {
+      pay(in.till().get());
+      return;
+    }
+    enter();
+    line();
+  }
+
+  private void enter() throws Problem {
+    ofKey = gateway.lobby().enter(caller());
+    gateway.congestion().add(candidates.getFirst().listing().model().manifest(), 1);
     arm();
-    if (gateway.lobby().isFree(model)) {
+  }
+
+  private void line() {
+    if (gateway.lobby().isFree(candidates.getFirst().listing().model().manifest())) {
       ask();
     } else {
       await();
     }
+  }
+
+  // ---- paying ---------------------------------------------------------------------------------
+
+  /// Takes the payment that came with the request, or says what it costs.
+  private void pay(Till till) throws Problem {
+    List<Till.Way> ways = till.ways();
+    String header = in.headers().get(PaymentHeaders.SIGNATURE);
+    PaymentHeaders.Sent came;
+    try {
+      came = header == null ? null : PaymentHeaders.read(header, ways);
+    } catch (Problem wrong) {
+      gateway.turnstile().wrong(front.from(), Gateway.nowMs());
+      if (wrong.kind() == Problem.Kind.UNPAID) {
+        refuse(till, wrong, null);
+        return;
+      }
+      throw wrong;
+    }
+    if (came == null) {
+      refuse(
+          till,
+          new Problem(
+              Problem.Kind.UNPAID,
+              "This costs something, and there is no key in the request: send 'Authorization:"
+                  + " Bearer <key>' (or 'x-api-key'), or pay for this request alone (x402: see the"
+                  + " header PAYMENT-REQUIRED).",
+              "payment_required"),
+          null);
+      return;
+    }
+    List<Router.Candidate> payable = new ArrayList<>();
+    long least = Long.MAX_VALUE;
+    Map<Hash, Till.Size> sizes = new HashMap<>();
+    for (Router.Candidate candidate : candidates) {
+      long most = PaymentHeaders.sum(most(till, candidate, sizes), came.way().fee());
+      least = Math.min(least, most);
+      if (most <= came.agreed()) {
+        payable.add(candidate);
+      }
+      if (payable.size() == GatewayLimits.ATTEMPTS) {
+        break;
+      }
+    }
+    if (payable.isEmpty()) {
+      refuse(
+          till,
+          new Problem(
+              Problem.Kind.UNPAID,
+              "The payment agrees to "
+                  + came.agreed()
+                  + " at most, but the request may cost "
+                  + least
+                  + " now: the price has changed, or the request has. Nothing was taken. Pay what"
+                  + " PAYMENT-REQUIRED says.",
+              "invalid_payment_requirements"),
+          null);
+      return;
+    }
+    candidates = payable;
+    sent = came;
+    payer = new Market.Caller(came.payment().payer(), Doors.NO_KEY + " " + came.payment().payer());
+    enter();
+    paying = true;
+    till.take(
+        came.way(),
+        came.payment(),
+        came.agreed(),
+        new Till.Payee() {
+          @Override
+          public void paid(Till.Paid taken) {
+            loop.execute(() -> taken(taken));
+          }
+
+          @Override
+          public void refused(Till.Refusal refusal) {
+            loop.execute(() -> notTaken(till, refusal));
+          }
+        });
+  }
+
+  private void taken(Till.Paid taken) {
+    if (over) {
+      taken.over();
+      return;
+    }
+    paying = false;
+    paid = taken;
+    try {
+      line();
+    } catch (RuntimeException e) {
+      bug(e);
+    }
+  }
+
+  private void notTaken(Till till, Till.Refusal refusal) {
+    if (over) {
+      return;
+    }
+    paying = false;
+    if (refusal.blame()) {
+      gateway.turnstile().wrong(front.from(), Gateway.nowMs());
+    }
+    try {
+      refuse(till, new Problem(Problem.Kind.UNPAID, refusal.text(), refusal.reason()), refusal);
+    } catch (RuntimeException e) {
+      bug(e);
+    }
+  }
+
+  /// Answers 402 and says what the request may cost.
+  private void refuse(Till till, Problem problem, Till.@Nullable Refusal refusal) {
+    List<Map.Entry<String, String>> headers = new ArrayList<>();
+    headers.add(required(till, problem, refusal));
+    headers.add(Map.entry("cache-control", "no-store"));
+    PaymentHeaders.Sent came = sent;
+    if (came != null && refusal != null && refusal.settlement()) {
+      headers.add(PaymentHeaders.failed(came, refusal));
+    }
+    close();
+    front.problem(problem, headers);
+  }
+
+  private Map.Entry<String, String> required(
+      Till till, Problem problem, Till.@Nullable Refusal refusal) {
+    Router.Candidate first = candidates.getFirst();
+    return PaymentHeaders.required(
+        problem.code(),
+        PaymentHeaders.url(gateway.config().tls().isPresent(), in),
+        first.model(),
+        renderer.contentType(),
+        till.ways(),
+        most(till, first, new HashMap<>()),
+        sent,
+        refusal);
+  }
+
+  /// The most that a request may cost at a candidate.
+  private long most(Till till, Router.Candidate candidate, Map<Hash, Till.Size> sizes) {
+    Market.Listing listing = candidate.listing();
+    Till.Size size =
+        sizes.computeIfAbsent(
+            listing.model().manifest(),
+            model -> {
+              byte[] body = call.body(candidate.model());
+              return till.size(
+                  new Request(in.id(), call.api(), model, body, call.stream()),
+                  gateway.turnstile().counts(body.length, Gateway.nowMs()));
+            });
+    return till.most(listing, size, mostTokens(listing));
+  }
+
+  /// What came of the payment, if the request was paid for by itself.
+  private List<Map.Entry<String, String>> receipt() {
+    PaymentHeaders.Sent came = sent;
+    Till.Paid taken = paid;
+    return came == null || taken == null
+        ? List.of()
+        : List.of(PaymentHeaders.response(came, taken, charge));
   }
 
   /// One provider that is asked.
@@ -139,9 +324,9 @@ final class Exchange implements Lobby.Guest {
     @Override
     public void failed(Failure failure, Market.Bill bill) {
       if (direct()) {
-        onFailed(this, failure);
+        onFailed(this, failure, bill);
       } else {
-        post(() -> onFailed(this, failure));
+        post(() -> onFailed(this, failure, bill));
       }
     }
 
@@ -214,7 +399,7 @@ final class Exchange implements Lobby.Guest {
       asking = true;
       Market.Placed placed;
       try {
-        placed = gateway.market().ask(caller, listing, request, mostTokens(listing), a);
+        placed = gateway.market().ask(caller(), listing, request, mostTokens(listing), a);
       } finally {
         asking = false;
       }
@@ -284,7 +469,7 @@ final class Exchange implements Lobby.Guest {
   private void await() {
     Hash model = candidates.getFirst().listing().model().manifest();
     try {
-      seat = gateway.lobby().await(model, caller, this, Gateway.nowMs());
+      seat = gateway.lobby().await(model, caller(), this, Gateway.nowMs());
     } catch (Problem problem) {
       fail(problem);
     }
@@ -303,7 +488,8 @@ final class Exchange implements Lobby.Guest {
         return;
       }
       try {
-        candidates = gateway.router(gateway.shelf()).candidates(call);
+        // Who has paid goes on with the offers that the payment covers.
+        candidates = paid == null ? gateway.router(gateway.shelf()).candidates(call) : candidates;
         next = 0;
         ask();
       } catch (Problem problem) {
@@ -393,8 +579,14 @@ final class Exchange implements Lobby.Guest {
       for (byte[] json : kept) {
         renderer.part(json, out);
       }
+      charge = OptionalLong.of(bill.charge());
+      if (renderer.streams() && renderer.contentType().startsWith("text/event-stream")) {
+        // For clients that cannot read trailers, as a comment, which all others skip.
+        receipt().forEach(r -> out.text(": payment-response " + r.getValue() + "\n\n"));
+      }
       renderer.done(bill, out);
     } catch (Problem problem) {
+      charge = OptionalLong.empty();
       bytes.release();
       failedAt(a, new Failure(Failure.Kind.BROKEN, problem.text()));
       return;
@@ -403,9 +595,10 @@ final class Exchange implements Lobby.Guest {
     gateway.breakers().worked(a.candidate.listing().offerHash());
     if (renderer.streams()) {
       begin(a.candidate);
+      List<Map.Entry<String, String>> trailers = receipt();
       close();
       front.piece(bytes);
-      front.end(true);
+      front.end(true, trailers);
     } else {
       List<Map.Entry<String, String>> headers = headers(a.candidate);
       close();
@@ -420,8 +613,9 @@ final class Exchange implements Lobby.Guest {
     }
   }
 
-  private void onFailed(Attempt a, Failure failure) {
+  private void onFailed(Attempt a, Failure failure, Market.Bill bill) {
     if (!over && a == attempt && !a.stopped) {
+      charge = OptionalLong.of(bill.charge());
       failedAt(a, failure);
     }
   }
@@ -475,7 +669,17 @@ final class Exchange implements Lobby.Guest {
       inBand(problem);
       return;
     }
+    if (paid != null && charge.isEmpty()) {
+      charge = OptionalLong.of(0);
+    }
     List<Map.Entry<String, String>> headers = headers(null);
+    if (problem.kind() == Problem.Kind.UNPAID && paid == null && !paying) {
+      gateway
+          .market()
+          .till()
+          .filter(till -> !till.ways().isEmpty())
+          .ifPresent(till -> headers.add(required(till, problem, null)));
+    }
     close();
     front.problem(problem, headers);
   }
@@ -483,11 +687,12 @@ final class Exchange implements Lobby.Guest {
   private void inBand(Problem problem) {
     ByteBuf bytes = front.buffer(PIECE_BYTES);
     renderer.failed(problem, new Outlet(bytes));
+    List<Map.Entry<String, String>> trailers = receipt();
     close();
     front.piece(bytes);
     // The answer is framed to its end, so the connection can be used again: closing it would race
     // with the client's next request.
-    front.end(readable);
+    front.end(readable, trailers);
   }
 
   private void close() {
@@ -502,13 +707,17 @@ final class Exchange implements Lobby.Guest {
     if (ofKey > 0) {
       Hash model = candidates.getFirst().listing().model().manifest();
       gateway.congestion().add(model, -1);
-      gateway.lobby().leave(caller);
+      gateway.lobby().leave(caller());
       Lobby.Seat had = seat;
       seat = null;
       if (had != null) {
         gateway.lobby().giveUp(had);
       }
       gateway.lobby().next(model);
+    }
+    Till.Paid taken = paid;
+    if (taken != null) {
+      taken.over();
     }
   }
 
@@ -541,6 +750,10 @@ final class Exchange implements Lobby.Guest {
     if (candidate != null) {
       out.addAll(renderer.headers());
     }
+    out.addAll(receipt());
+    if (paid != null && renderer.streams() && candidate != null) {
+      out.add(Map.entry("trailer", "PAYMENT-RESPONSE"));
+    }
     return out;
   }
 
@@ -559,7 +772,7 @@ final class Exchange implements Lobby.Guest {
     GatewayConfig config = gateway.config();
     long due = wholeUntilNs;
     Attempt a = attempt;
-    if (renderer.streams()) {
+    if (renderer.streams() && !paying) {
       due = Math.min(due, lastSentNs + config.keepAliveMs() * 1_000_000);
     }
     due =
@@ -633,7 +846,9 @@ final class Exchange implements Lobby.Guest {
           new Failure(Failure.Kind.TIMEOUT, "The provider stopped in the middle of its answer."));
       return;
     }
-    if (renderer.streams() && now >= lastSentNs + gateway.config().keepAliveMs() * 1_000_000) {
+    if (renderer.streams()
+        && !paying
+        && now >= lastSentNs + gateway.config().keepAliveMs() * 1_000_000) {
       lastSentNs = now;
       ByteBuf bytes = front.buffer(PIECE_BYTES);
       renderer.waiting(new Outlet(bytes));

@@ -207,7 +207,7 @@ final class Front extends ChannelInboundHandlerAdapter {
       route = served.route();
       inbound.bind(match.get());
       inbound.shelf(gateway.shelf());
-      if (!served.route().isOpen()) {
+      if (!served.route().isOpen() && !pays(inbound, served.route())) {
         inbound.caller(gateway.doors().caller(inbound, from, Gateway.nowMs()));
       }
       return;
@@ -233,6 +233,26 @@ final class Front extends ChannelInboundHandlerAdapter {
             + Problem.shown(inbound.method())
             + ".",
         "method_not_allowed");
+  }
+
+  /// Whether a request pays for itself or must be told how: it brings a payment, or shows no key.
+  private boolean pays(Inbound inbound, Route to) throws Problem {
+    if (!to.isPriced()
+        || !(inbound.headers().contains(PaymentHeaders.SIGNATURE) || Doors.isKeyless(inbound))) {
+      return false;
+    }
+    Optional<Till> till = gateway.market().till().filter(t -> !t.ways().isEmpty());
+    if (till.isEmpty()) {
+      return false;
+    }
+    gateway.turnstile().enter(from, Gateway.nowMs());
+    inbound.payAt(till.get());
+    return true;
+  }
+
+  /// Where it comes from.
+  String from() {
+    return from;
   }
 
   /// Refuses web pages: one that rebinds its name to 127.0.0.1 shows itself by the Host header, and
@@ -337,8 +357,14 @@ final class Front extends ChannelInboundHandlerAdapter {
     }
     int size = Math.max(bytes, Math.max(FIRST_BYTES, body.length * 2));
     size = body.length == 0 && bytes > FIRST_BYTES ? bytes : size;
+    if (keyless() && !gateway.turnstile().room(size - body.length)) {
+      return false;
+    }
     if (gateway.bodies().addAndGet(size - body.length) > GatewayLimits.BODIES_BYTES) {
       gateway.bodies().addAndGet(body.length - size);
+      if (keyless()) {
+        gateway.turnstile().free(size - body.length);
+      }
       return false;
     }
     heldBytes += size - body.length;
@@ -346,8 +372,15 @@ final class Front extends ChannelInboundHandlerAdapter {
     return true;
   }
 
+  private boolean keyless() {
+    return in != null && in.till().isPresent();
+  }
+
   private void release() {
     gateway.bodies().addAndGet(-heldBytes);
+    if (keyless()) {
+      gateway.turnstile().free(heldBytes);
+    }
     heldBytes = 0;
     body = NOTHING;
   }
@@ -526,6 +559,9 @@ final class Front extends ChannelInboundHandlerAdapter {
       String origin = allowedOrigin(inbound);
       if (origin != null) {
         head.set(HttpHeaderNames.ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        head.set(
+            HttpHeaderNames.ACCESS_CONTROL_EXPOSE_HEADERS,
+            "payment-required, payment-response, x-request-id, retry-after");
         head.set(HttpHeaderNames.VARY, "origin");
       }
     }
@@ -572,16 +608,24 @@ final class Front extends ChannelInboundHandlerAdapter {
   }
 
   /// Ends an answer that came piece by piece.
-  void end(boolean keepOpen) {
+  ///
+  /// @param trailers what is known only now, for clients that read it
+  void end(boolean keepOpen, List<Map.Entry<String, String>> trailers) {
     ByteBuf bytes = gathered;
     gathered = null;
-    ctx()
-        .write(
-            bytes == null
-                ? LastHttpContent.EMPTY_LAST_CONTENT
-                : new DefaultLastHttpContent(
-                    bytes, DefaultHttpHeadersFactory.trailersFactory().withValidation(false)),
-            ctx().voidPromise());
+    LastHttpContent last = LastHttpContent.EMPTY_LAST_CONTENT;
+    if (bytes != null || !trailers.isEmpty()) {
+      last =
+          new DefaultLastHttpContent(
+              bytes == null ? Unpooled.EMPTY_BUFFER : bytes,
+              DefaultHttpHeadersFactory.trailersFactory().withValidation(false));
+      if (chunks) {
+        for (Map.Entry<String, String> trailer : trailers) {
+          last.trailingHeaders().set(trailer.getKey(), trailer.getValue());
+        }
+      }
+    }
+    ctx().write(last, ctx().voidPromise());
     finished(keepOpen && keepAlive);
   }
 

@@ -57,6 +57,7 @@ public final class Gateway implements AutoCloseable {
   private final List<Served> patterns = new ArrayList<>();
   private final Lobby lobby;
   private final Doors doors;
+  private final Turnstile turnstile = new Turnstile();
   private final Breakers breakers = new Breakers();
   private final Congestion congestion = new Congestion();
   private final AtomicLong bodies = new AtomicLong();
@@ -275,6 +276,10 @@ public final class Gateway implements AutoCloseable {
 
   Doors doors() {
     return doors;
+  }
+
+  Turnstile turnstile() {
+    return turnstile;
   }
 
   Breakers breakers() {

@@ -117,5 +117,30 @@ final class GatewayLimits {
   /// Longest key, characters.
   static final int KEY_CHARS = 512;
 
+  /// Longest payment in a header, characters.
+  static final int PAYMENT_CHARS = 8 << 10;
+
+  /// Longest signature in a payment, hexadecimal digits: a contract's may be long.
+  static final int SIGNATURE_DIGITS = 4 << 10;
+
+  /// Requests without a key from one address within a minute; an IPv6 network of 64 bits is one.
+  static final int UNPAID = 300;
+
+  /// Payments of one address within a minute that are wrong.
+  static final int WRONG_PAYMENTS = 30;
+
+  /// Addresses whose requests without a key are counted.
+  static final int UNPAID_ADDRESSES = 4_096;
+
+  /// All bodies of requests without a key, bytes.
+  static final long UNPAID_BODIES_BYTES = 64L << 20;
+
+  /// Prompts of requests without a key whose tokens are counted within a second, bytes; those
+  /// beyond are taken to have a token in each byte.
+  static final long UNPAID_COUNTED_BYTES = 256 << 10;
+
+  /// How long a `voucher` or an authorization should be good, seconds, as payers are told.
+  static final int PAYMENT_S = 120;
+
   private GatewayLimits() {}
 }

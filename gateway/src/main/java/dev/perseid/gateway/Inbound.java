@@ -21,6 +21,7 @@ final class Inbound {
   private byte[] body = NOTHING;
   private @Nullable Shelf shelf;
   private Market.@Nullable Caller caller;
+  private @Nullable Till till;
 
   Inbound(String id, String method, String uri, HttpHeaders headers, long arrivedNs) {
     this.id = id;
@@ -46,6 +47,16 @@ final class Inbound {
 
   void caller(Market.Caller caller) {
     this.caller = caller;
+  }
+
+  /// It shows no key: it pays for itself, or is told how.
+  void payAt(Till open) {
+    this.till = open;
+  }
+
+  /// Where it pays, if it shows no key or brings a payment.
+  Optional<Till> till() {
+    return Optional.ofNullable(till);
   }
 
   /// The request's name: `req_` and 24 letters and digits, unique.
@@ -112,6 +123,11 @@ final class Inbound {
       throw new IllegalStateException("an open route knows no caller");
     }
     return caller;
+  }
+
+  /// A number that keeps the requests of one account together; 0 where nobody is known.
+  long turn() {
+    return caller == null ? 0 : caller.account().a();
   }
 
   boolean isKnown() {

@@ -120,6 +120,11 @@ public interface Market {
     return Optional.empty();
   }
 
+  /// Who takes payments that come with requests, if this market takes any.
+  default Optional<Till> till() {
+    return Optional.empty();
+  }
+
   /// Places a request under an offer.
   ///
   /// @param maxTokens the most tokens of the answer that may be billed; with the prompt's length it

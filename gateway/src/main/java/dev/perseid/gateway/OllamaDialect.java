@@ -32,10 +32,10 @@ final class OllamaDialect implements Dialect {
   @Override
   public List<Route> routes() {
     return List.of(
-        Route.of("POST", "/api/chat", OllamaDialect::chat),
-        Route.of("POST", "/api/generate", OllamaDialect::generate),
-        Route.of("POST", "/api/embed", in -> embed(in, false)),
-        Route.of("POST", "/api/embeddings", in -> embed(in, true)),
+        Route.priced("POST", "/api/chat", OllamaDialect::chat),
+        Route.priced("POST", "/api/generate", OllamaDialect::generate),
+        Route.priced("POST", "/api/embed", in -> embed(in, false)),
+        Route.priced("POST", "/api/embeddings", in -> embed(in, true)),
         Route.of("GET", "/api/tags", in -> list(in, false)),
         Route.of("GET", "/api/ps", in -> list(in, true)),
         Route.of("POST", "/api/show", OllamaDialect::show),

@@ -24,9 +24,9 @@ final class OpenAiDialect implements Dialect {
   @Override
   public List<Route> routes() {
     return List.of(
-        Route.of("POST", "/v1/chat/completions", in -> OpenAiScan.read(Api.CHAT, in)),
-        Route.of("POST", "/v1/completions", in -> OpenAiScan.read(Api.COMPLETION, in)),
-        Route.of("POST", "/v1/embeddings", OpenAiDialect::embeddings),
+        Route.priced("POST", "/v1/chat/completions", in -> OpenAiScan.read(Api.CHAT, in)),
+        Route.priced("POST", "/v1/completions", in -> OpenAiScan.read(Api.COMPLETION, in)),
+        Route.priced("POST", "/v1/embeddings", OpenAiDialect::embeddings),
         Route.of("GET", "/v1/models", OpenAiDialect::models),
         Route.of("GET", "/v1/models/{id...}", OpenAiDialect::model));
   }
@@ -106,7 +106,7 @@ final class OpenAiDialect implements Dialect {
             wishes,
             OptionalLong.of(0),
             1,
-            in.caller().account().a());
+            in.turn());
     return new Reply.Asked(call, new EmbeddingRenderer(base64, inputs.size()));
   }
 

@@ -52,7 +52,7 @@ final class OpenAiScan {
     } catch (IOException e) {
       throw Json.malformed(e);
     }
-    Call call = scan.call(in.caller().account().a());
+    Call call = scan.call(in.turn());
     return new Reply.Asked(call, new ChatRenderer(api, scan.stream, scan.includeUsage));
   }
 

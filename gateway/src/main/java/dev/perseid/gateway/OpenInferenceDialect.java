@@ -43,8 +43,9 @@ final class OpenInferenceDialect implements Dialect {
         Route.open("GET", "/v2/health/live", in -> state("live")),
         Route.open("GET", "/v2/health/ready", in -> state("ready")),
         Route.of("GET", "/v2", in -> server()),
-        Route.of("POST", "/v2/models/{m...}/versions/{v}/infer", in -> infer(in, versioned(in))),
-        Route.of("POST", "/v2/models/{m...}/infer", in -> infer(in, in.variable("m"))),
+        Route.priced(
+            "POST", "/v2/models/{m...}/versions/{v}/infer", in -> infer(in, versioned(in))),
+        Route.priced("POST", "/v2/models/{m...}/infer", in -> infer(in, in.variable("m"))),
         Route.of("GET", "/v2/models/{m...}/versions/{v}/ready", in -> ready(in, versioned(in))),
         Route.of("GET", "/v2/models/{m...}/ready", in -> ready(in, in.variable("m"))),
         Route.of("GET", "/v2/models/{m...}/versions/{v}", in -> metadata(in, versioned(in))),
@@ -149,15 +150,7 @@ final class OpenInferenceDialect implements Dialect {
     Wishes wishes = Wishes.of(body.path("provider"));
     body.remove("provider");
     return new Reply.Asked(
-        Call.of(
-            Api.INFER,
-            List.of(name),
-            body,
-            false,
-            wishes,
-            OptionalLong.of(0),
-            1,
-            in.caller().account().a()),
+        Call.of(Api.INFER, List.of(name), body, false, wishes, OptionalLong.of(0), 1, in.turn()),
         renderer);
   }
 

@@ -26,7 +26,7 @@ final class ResponsesDialect implements Dialect {
   @Override
   public List<Route> routes() {
     return List.of(
-        Route.of("POST", "/v1/responses", ResponsesDialect::create),
+        Route.priced("POST", "/v1/responses", ResponsesDialect::create),
         Route.of("GET", "/v1/responses/{id}", ResponsesDialect::kept),
         Route.of("DELETE", "/v1/responses/{id}", ResponsesDialect::kept),
         Route.of("POST", "/v1/responses/{id}/cancel", ResponsesDialect::kept),

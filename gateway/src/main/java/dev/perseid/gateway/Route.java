@@ -20,13 +20,15 @@ final class Route {
   private final String pattern;
   private final List<String> segments;
   private final boolean open;
+  private final boolean priced;
   private final Action action;
 
-  private Route(String method, String pattern, boolean open, Action action) {
+  private Route(String method, String pattern, boolean open, boolean priced, Action action) {
     this.method = method;
     this.pattern = pattern;
     this.segments = split(pattern);
     this.open = open;
+    this.priced = priced;
     this.action = action;
   }
 
@@ -36,12 +38,17 @@ final class Route {
   /// @param pattern a path such as `/v1/models/{id...}`: `{x}` stands for one segment, `{x...}` for
   ///   one or more (segments may follow it)
   static Route of(String method, String pattern, Action action) {
-    return new Route(method, pattern, false, action);
+    return new Route(method, pattern, false, false, action);
+  }
+
+  /// A route to models: it needs a key, or a payment that comes with the request.
+  static Route priced(String method, String pattern, Action action) {
+    return new Route(method, pattern, false, true, action);
   }
 
   /// A route that needs no key: it spends nothing and tells nothing about anybody.
   static Route open(String method, String pattern, Action action) {
-    return new Route(method, pattern, true, action);
+    return new Route(method, pattern, true, false, action);
   }
 
   String method() {
@@ -59,6 +66,10 @@ final class Route {
 
   boolean isOpen() {
     return open;
+  }
+
+  boolean isPriced() {
+    return priced;
   }
 
   Action action() {

@@ -29,7 +29,7 @@ final class ScriptedMarket implements Market {
   }
 
   /// A request that reached a provider.
-  record Asked(Listing listing, Request request, long maxTokens) {
+  record Asked(Caller caller, Listing listing, Request request, long maxTokens) {
     String body() {
       return new String(request.body(), StandardCharsets.UTF_8);
     }
@@ -55,6 +55,9 @@ final class ScriptedMarket implements Market {
   private final Map<Hash, Script> scripts = new ConcurrentHashMap<>();
   private final Map<String, Caller> keys = new ConcurrentHashMap<>();
   private volatile Catalog catalog = new Catalog(0, List.of(), Map.of());
+
+  /// Who takes payments, if a test has somebody.
+  volatile Optional<Till> till = Optional.empty();
 
   /// All that was asked, in order.
   final List<Asked> asked = new CopyOnWriteArrayList<>();
@@ -158,9 +161,14 @@ final class ScriptedMarket implements Market {
   }
 
   @Override
+  public Optional<Till> till() {
+    return till;
+  }
+
+  @Override
   public Placed ask(
       Caller caller, Listing listing, Request request, long maxTokens, Receiver receiver) {
-    asked.add(new Asked(listing, request, maxTokens));
+    asked.add(new Asked(caller, listing, request, maxTokens));
     return scripts.get(listing.offerHash()).ask(request, maxTokens, receiver);
   }
 }

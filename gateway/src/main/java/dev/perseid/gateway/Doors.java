@@ -11,6 +11,7 @@ import java.util.OptionalLong;
 /// nothing looked up for a minute, except keys that were good before. Safe for any thread.
 final class Doors {
   private static final long MINUTE_MS = 60_000;
+  private static final String SIGNED = "Perseid-Request ";
 
   private static final class Wrong {
     private long sinceMs;
@@ -58,16 +59,26 @@ final class Doors {
   /// Whether a request shows no key: it may pay for itself.
   static boolean isKeyless(Inbound in) {
     Optional<String> key = key(in);
-    return key.isEmpty() || key.get().isEmpty() || key.get().equals(NO_KEY);
+    return signed(in).isEmpty()
+        && (key.isEmpty() || key.get().isEmpty() || key.get().equals(NO_KEY));
+  }
+
+  /// The header of a request that its caller signed.
+  static Optional<String> signed(Inbound in) {
+    return in.header("authorization")
+        .filter(h -> h.length() > SIGNED.length())
+        .filter(h -> h.regionMatches(true, 0, SIGNED, 0, SIGNED.length()));
   }
 
   /// Who asks.
   ///
+  /// @param route what for
   /// @param address where from
-  /// @throws Problem if nobody has this key, or the address guesses
-  Market.Caller caller(Inbound in, String address, long nowMs) throws Problem {
-    Optional<String> key = key(in);
-    if (key.isEmpty() || key.get().isEmpty()) {
+  /// @throws Problem if nobody has this key, or its rights do not go so far, or the address guesses
+  Market.Admission.In admit(Inbound in, Route route, String address, long nowMs) throws Problem {
+    Optional<String> signed = signed(in);
+    Optional<String> key = signed.isPresent() ? Optional.of("") : key(in);
+    if (signed.isEmpty() && (key.isEmpty() || key.get().isEmpty())) {
       throw unauthenticated(
           "There is no key in the request: send 'Authorization: Bearer <key>' (or 'x-api-key').");
     }
@@ -82,25 +93,44 @@ final class Doors {
           "too_many_wrong_keys",
           OptionalLong.of(MINUTE_MS));
     }
-    Optional<Market.Caller> caller = market.caller(key.get());
-    if (caller.isEmpty()) {
-      synchronized (wrong) {
-        anyWrong = true;
-        Wrong w = wrong.computeIfAbsent(address, a -> new Wrong());
-        if (nowMs - w.sinceMs > MINUTE_MS) {
-          w.sinceMs = nowMs;
-          w.count = 0;
-        }
-        w.count++;
-      }
-      throw unauthenticated("The key is not one of ours. Check it, or make a new one.");
-    }
-    if (anyWrong) {
+    Market.Visit visit =
+        new Market.Visit(
+            route.method(),
+            route.pattern(),
+            in.target(),
+            signed.isPresent() ? Optional.empty() : key,
+            signed);
+    Market.Admission.In admitted =
+        switch (market.admit(visit)) {
+          case Market.Admission.In known -> known;
+          case Market.Admission.Nobody(String why) -> {
+            missed(address, nowMs);
+            throw unauthenticated(why);
+          }
+          case Market.Admission.Forbidden(String why) ->
+              throw new Problem(Problem.Kind.FORBIDDEN, why, "insufficient_permissions");
+          case Market.Admission.TooOften(String why) ->
+              throw new Problem(
+                  Problem.Kind.TOO_MANY, why, "", "rate_limit_exceeded", OptionalLong.of(1_000));
+        };
+    if (anyWrong && signed.isEmpty()) {
       synchronized (good) {
         good.put(hash(key.get()), true);
       }
     }
-    return caller.get();
+    return admitted;
+  }
+
+  private void missed(String address, long nowMs) {
+    synchronized (wrong) {
+      anyWrong = true;
+      Wrong w = wrong.computeIfAbsent(address, a -> new Wrong());
+      if (nowMs - w.sinceMs > MINUTE_MS) {
+        w.sinceMs = nowMs;
+        w.count = 0;
+      }
+      w.count++;
+    }
   }
 
   private boolean guesses(String address, long nowMs) {

@@ -100,13 +100,36 @@ final class Exchange implements Lobby.Guest {
     long now = System.nanoTime();
     lastSentNs = now;
     wholeUntilNs = now + gateway.config().wholeMs() * 1_000_000;
-    candidates = gateway.router(in.shelf()).candidates(call);
+    candidates = allowed(gateway.router(in.shelf()).candidates(call));
     if (in.till().isPresent()) {
       pay(in.till().get());
       return;
     }
     enter();
     line();
+  }
+
+  /// Those of models that the caller's key may ask.
+  private List<Router.Candidate> allowed(List<Router.Candidate> all) throws Problem {
+    Market.Caller known = payer;
+    if (known == null || known.rights().models().isEmpty()) {
+      return all;
+    }
+    List<Router.Candidate> mine = new ArrayList<>();
+    for (Router.Candidate candidate : all) {
+      if (known.rights().mayAsk(candidate.listing().model().name())) {
+        mine.add(candidate);
+      }
+    }
+    if (mine.isEmpty()) {
+      throw new Problem(
+          Problem.Kind.FORBIDDEN,
+          "This key may ask only: " + String.join(", ", known.rights().models()) + ".",
+          "model",
+          "model_not_allowed",
+          OptionalLong.empty());
+    }
+    return mine;
   }
 
   private void enter() throws Problem {
@@ -489,7 +512,8 @@ final class Exchange implements Lobby.Guest {
       }
       try {
         // Who has paid goes on with the offers that the payment covers.
-        candidates = paid == null ? gateway.router(gateway.shelf()).candidates(call) : candidates;
+        candidates =
+            paid == null ? allowed(gateway.router(gateway.shelf()).candidates(call)) : candidates;
         next = 0;
         ask();
       } catch (Problem problem) {

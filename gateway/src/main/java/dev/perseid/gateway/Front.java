@@ -208,7 +208,10 @@ final class Front extends ChannelInboundHandlerAdapter {
       inbound.bind(match.get());
       inbound.shelf(gateway.shelf());
       if (!served.route().isOpen() && !pays(inbound, served.route())) {
-        inbound.caller(gateway.doors().caller(inbound, from, Gateway.nowMs()));
+        Market.Admission.In admitted =
+            gateway.doors().admit(inbound, served.route(), from, Gateway.nowMs());
+        inbound.caller(admitted.caller());
+        admitted.body().ifPresent(inbound::signedBody);
       }
       return;
     }
@@ -398,6 +401,15 @@ final class Front extends ChannelInboundHandlerAdapter {
       return;
     }
     inbound.body(body.length == bodyBytes ? body : Arrays.copyOf(body, bodyBytes));
+    if (!inbound.isBodyAsSigned()) {
+      problem(
+          new Problem(
+              Problem.Kind.UNAUTHENTICATED,
+              "The body is not the one that was signed: its SHA-256 differs.",
+              "invalid_signature"),
+          List.of());
+      return;
+    }
     try {
       switch (found.action().on(inbound)) {
         case Reply.Whole whole ->

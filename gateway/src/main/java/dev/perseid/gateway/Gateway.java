@@ -185,6 +185,23 @@ public final class Gateway implements AutoCloseable {
     return lobby.running();
   }
 
+  /// A route and whether it needs no key.
+  ///
+  /// @param method e.g. `POST`
+  /// @param pattern e.g. `/v1/models/{id...}`
+  public record Door(String method, String pattern, boolean open) {}
+
+  /// All routes that a gateway answers.
+  public static List<Door> doors(Market market) {
+    List<Door> all = new ArrayList<>();
+    for (Dialect dialect : Dialects.all(market)) {
+      for (Route route : dialect.routes()) {
+        all.add(new Door(route.method(), route.pattern(), route.isOpen()));
+      }
+    }
+    return all;
+  }
+
   /// Stops: closes all connections, which cancels what runs.
   @Override
   public void close() {

@@ -1,5 +1,6 @@
 package dev.perseid.gateway;
 
+import dev.perseid.core.Hash;
 import io.netty.handler.codec.http.HttpHeaders;
 import io.netty.handler.codec.http.QueryStringDecoder;
 import java.util.List;
@@ -19,6 +20,7 @@ final class Inbound {
   private final long arrivedNs;
   private Map<String, String> variables = Map.of();
   private byte[] body = NOTHING;
+  private @Nullable Hash signedBody;
   private @Nullable Shelf shelf;
   private Market.@Nullable Caller caller;
   private @Nullable Till till;
@@ -49,6 +51,16 @@ final class Inbound {
     this.caller = caller;
   }
 
+  /// The body must have this SHA-256: its caller signed it.
+  void signedBody(Hash hash) {
+    this.signedBody = hash;
+  }
+
+  /// Whether the body is the one that was signed, where one was.
+  boolean isBodyAsSigned() {
+    return signedBody == null || signedBody.equals(Hash.sha256(body));
+  }
+
   /// It shows no key: it pays for itself, or is told how.
   void payAt(Till open) {
     this.till = open;
@@ -66,6 +78,11 @@ final class Inbound {
 
   String method() {
     return method;
+  }
+
+  /// Path and query, exactly as they came.
+  String target() {
+    return uri;
   }
 
   /// The path without its query, not decoded.

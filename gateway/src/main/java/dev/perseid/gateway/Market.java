@@ -4,6 +4,7 @@ import dev.perseid.core.Address;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Model;
 import dev.perseid.core.ModelOffer;
+import dev.perseid.core.Rights;
 import dev.perseid.inference.ModelSignature;
 import dev.perseid.inference.Request;
 import dev.perseid.inference.Tokens;
@@ -23,7 +24,50 @@ public interface Market {
   /// @param account the account
   /// @param key which of its keys was shown, for fair queues: two keys of one account share its
   ///   turn
-  record Caller(Address account, String key) {}
+  /// @param rights what it may do with that key
+  /// @param keys hashes of the key and of those above it, on which its spending counts; empty where
+  ///   it showed none
+  record Caller(Address account, String key, Rights rights, List<Hash> keys) {
+    public Caller {
+      keys = List.copyOf(keys);
+    }
+
+    /// Somebody who may do everything.
+    public Caller(Address account, String key) {
+      this(account, key, Rights.ALL, List.of());
+    }
+  }
+
+  /// A request at the door.
+  ///
+  /// @param method `GET`, `POST`, ...
+  /// @param pattern of the route that it wants, e.g. `/v1/models/{id...}`
+  /// @param target path and query, exactly as they came
+  /// @param key an API key or a session's token
+  /// @param signed the `Authorization` header of a signed request
+  record Visit(
+      String method,
+      String pattern,
+      String target,
+      Optional<String> key,
+      Optional<String> signed) {}
+
+  /// What is said at the door.
+  sealed interface Admission {
+    /// It may come in.
+    ///
+    /// @param body SHA-256 that the body must have, if that was signed
+    record In(Caller caller, Optional<Hash> body) implements Admission {}
+
+    /// Nobody is known by that (HTTP 401).
+    record Nobody(String why) implements Admission {}
+
+    /// Who it is is known, but it may not do this (HTTP 403).
+    record Forbidden(String why) implements Admission {}
+
+    /// It comes too often (HTTP 429).
+    record TooOften(String why) implements Admission {}
+  }
 
   /// Something in the catalog on which requests can be placed now.
   ///
@@ -108,6 +152,17 @@ public interface Market {
 
   /// Who a key stands for; empty if for nobody.
   Optional<Caller> caller(String apiKey);
+
+  /// Whether a request may come in.
+  default Admission admit(Visit visit) {
+    if (visit.signed().isPresent()) {
+      return new Admission.Nobody("Signed requests are for a pool's own gateway. Send a key.");
+    }
+    Optional<Caller> caller = visit.key().flatMap(this::caller);
+    return caller.isPresent()
+        ? new Admission.In(caller.get(), Optional.empty())
+        : new Admission.Nobody("The key is not one of ours. Check it, or make a new one.");
+  }
 
   /// The catalog now; cheap.
   Catalog catalog();

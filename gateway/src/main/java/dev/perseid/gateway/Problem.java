@@ -14,7 +14,7 @@ final class Problem extends Exception {
     UNAUTHENTICATED(401),
     /// The account cannot pay for it.
     UNPAID(402),
-    /// A browser's page that may not ask.
+    /// A browser's page that may not ask, or a key whose rights do not go so far.
     FORBIDDEN(403),
     /// There is no such path, model or thing.
     NOT_FOUND(404),

@@ -62,6 +62,9 @@ public final class Digests {
   static final String ORDER =
       "JobOrder(address pool,address consumer,uint64 nonce,uint64 budget,bytes32 spec)";
   static final String LOGIN = "Login(address pool,address caller,string role,bytes32 nonce)";
+  static final String REQUEST =
+      "SignedRequest(address pool,address caller,string role,string method,string target,"
+          + "bytes32 body,uint64 timeMs,bytes32 nonce)";
   static final String CERTIFICATE = "NodeCertificate(address node,bytes32 publicKey)";
 
   private static final Hash OFFER_TYPE = type(OFFER);
@@ -73,6 +76,7 @@ public final class Digests {
   private static final Hash TREE_HEAD_TYPE = type(TREE_HEAD);
   private static final Hash ORDER_TYPE = type(ORDER);
   private static final Hash LOGIN_TYPE = type(LOGIN);
+  private static final Hash REQUEST_TYPE = type(REQUEST);
   private static final Hash CERTIFICATE_TYPE = type(CERTIFICATE);
 
   private Digests() {}
@@ -339,6 +343,22 @@ public final class Digests {
             .address(caller)
             .knownString(role)
             .hash(nonce32)
+            .keccak());
+  }
+
+  /// What a program signs to make one request without a session.
+  static Hash request(Address pool, SignedRequest r, String method, String target) {
+    return digest(
+        new Words(9)
+            .hash(REQUEST_TYPE)
+            .address(pool)
+            .address(r.caller())
+            .knownString(r.role())
+            .knownString(method)
+            .string(target)
+            .hash(r.body())
+            .uint64(r.timeMs())
+            .hash(r.nonce())
             .keccak());
   }
 

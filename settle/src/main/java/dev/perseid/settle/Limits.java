@@ -40,5 +40,11 @@ final class Limits {
   /// Parts of one sealed answer.
   static final long SEALED_PARTS = 1L << 24;
 
+  /// Characters of a message to sign in with.
+  static final int SIWE_CHARS = 8 * 1024;
+
+  /// Characters of the header of a signed request.
+  static final int SIGNED_REQUEST_CHARS = 1024;
+
   private Limits() {}
 }

@@ -287,6 +287,14 @@ class DigestsTest {
     login.put("role", "provider").put("nonce", "0x" + root.hex());
     assertThat(Digests.login(POOL, who, "provider", root))
         .isEqualTo(GenericTypedData.digest(document(Digests.LOGIN, login)));
+    SignedRequest call =
+        new SignedRequest(who, "consumer", 1_767_225_600_000L, root, Hash.EMPTY_BLOB, "");
+    ObjectNode request = JSON.createObjectNode();
+    request.put("pool", POOL.toString()).put("caller", who.toString()).put("role", "consumer");
+    request.put("method", "GET").put("target", "/v1/models?x=ü").put("timeMs", call.timeMs());
+    request.put("body", "0x" + call.body().hex()).put("nonce", "0x" + root.hex());
+    assertThat(Digests.request(POOL, call, "GET", "/v1/models?x=ü"))
+        .isEqualTo(GenericTypedData.digest(document(Digests.REQUEST, request)));
     ObjectNode certificate = JSON.createObjectNode();
     certificate.put("node", who.toString()).put("publicKey", "0x" + root.hex());
     assertThat(Digests.certificate(who, root))

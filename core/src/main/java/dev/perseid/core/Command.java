@@ -136,6 +136,84 @@ public sealed interface Command {
   /// Moves what is left on such an account back.
   record CloseAudits(Address account) implements Command {}
 
+  /// The operator has consumers sign vouchers from now on, for credits too.
+  record RequireVouchers() implements Command {}
+
+  /// The operator moves the pool to a token. Refused unless each account that has anything has a
+  /// purse that holds at least as much.
+  ///
+  /// @param purses all purses of this pool on the chain
+  /// @param epoch how often the pool has settled there, which must be 0
+  /// @param block the block at which all of it was read
+  /// @param blockUs when it was made, by the chain's clock
+  record AdoptEscrow(
+      Money.Escrow escrow, List<ChainPurse> purses, long epoch, long block, long blockUs)
+      implements Command {}
+
+  /// A consumer's voucher. Its signature was verified for this pool's money.
+  record TakeVoucher(Voucher voucher) implements Command {}
+
+  /// A purse was read on the chain, in a block that counts.
+  record SeePurse(ChainPurse purse, long block) implements Command {}
+
+  /// What a payee ever got from this pool was read on the chain, in a block that counts.
+  record SeePaid(Address payee, long total, long block) implements Command {}
+
+  /// All that the chain says up to this block has been told.
+  ///
+  /// @param blockUs when it was made, by the chain's clock
+  record SeeBlock(long block, long blockUs) implements Command {}
+
+  /// A payment reached the pool's own key (x402 `exact`).
+  ///
+  /// @param payment its name on the chain, which comes but once
+  record TakePayment(Address payer, long amount, Hash payment) implements Command {}
+
+  /// What is left of a payer's payments and not needed by what runs is due to it again.
+  record ReturnPayment(Address payer) implements Command {}
+
+  /// Says what is to be redeemed, paid and committed to next.
+  ///
+  /// @param leastGain a voucher that brings less waits, unless its consumer is leaving
+  /// @param leastPush who is due less claims it
+  /// @param recordsSize,recordsRoot of a tree head of the pool's records
+  record CloseEpoch(long leastGain, long leastPush, long recordsSize, Hash recordsRoot)
+      implements Command {}
+
+  /// The closed epoch was settled. On credits the rest is empty.
+  ///
+  /// @param redeemed what came in by its vouchers
+  /// @param skipped consumers that are contracts and denied their vouchers
+  /// @param failedPushes payees to whom the token would not send
+  record ConfirmEpoch(
+      long epoch,
+      long redeemed,
+      List<Address> skipped,
+      List<Address> failedPushes,
+      Hash txHash,
+      long block,
+      long gas)
+      implements Command {
+    /// On credits.
+    public ConfirmEpoch(long epoch) {
+      this(epoch, 0, List.of(), List.of(), Hash.ZERO, 0, 0);
+    }
+  }
+
+  /// The closed epoch can not be settled as it is, and never will: it is open again.
+  ///
+  /// @param denied consumers that are contracts and deny their vouchers
+  record ReopenEpoch(long epoch, List<Address> denied, String reason) implements Command {}
+
+  /// A consumer says that it will leave, where money is credits with vouchers.
+  record AskExit(Address consumer) implements Command {}
+
+  /// It stays after all.
+  record CancelExit(Address consumer) implements Command {}
+
+  /// It takes what is left, once the delay is over.
+  record Exit(Address consumer) implements Command {}
+
   /// Make at most `max` assignments, expire what is overdue.
   ///
   /// @param expire whether leases may expire. A host that was down says no until its providers have

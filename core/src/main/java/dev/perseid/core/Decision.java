@@ -16,6 +16,7 @@ final class Decision {
   private final ModelDecision models;
   final KeyDecision keys;
   private final AuditDecision audits;
+  private final MoneyDecision money;
 
   Decision(State state, long nowUs, List<Event> events, List<Effect> effects) {
     this.state = state;
@@ -25,13 +26,15 @@ final class Decision {
     this.models = new ModelDecision(state, this, nowUs);
     this.keys = new KeyDecision(state, this, nowUs);
     this.audits = new AuditDecision(state, this, nowUs);
+    this.money = new MoneyDecision(state, this, nowUs);
   }
 
   void execute(Command command) {
     switch (command) {
       case Command.Grant c -> grant(c);
       case Command.Welcome c -> {
-        if (state.ledger.find(c.to()) == null) {
+        boolean grants = state.treasury.money instanceof Money.Credits;
+        if (grants && state.ledger.find(c.to()) == null) {
           grant(new Command.Grant(c.to(), c.amount(), "welcome"));
         }
       }
@@ -56,6 +59,20 @@ final class Decision {
       case Command.RecordAudit c -> audits.record(c);
       case Command.FundAudits c -> audits.fund(c);
       case Command.CloseAudits c -> audits.close(c);
+      case Command.RequireVouchers _ -> money.requireVouchers();
+      case Command.AdoptEscrow c -> money.adopt(c);
+      case Command.TakeVoucher c -> money.take(c);
+      case Command.SeePurse c -> money.see(c);
+      case Command.SeePaid c -> money.seePaid(c);
+      case Command.SeeBlock c -> money.seeBlock(c);
+      case Command.TakePayment c -> money.takePayment(c);
+      case Command.ReturnPayment c -> money.returnPayment(c);
+      case Command.CloseEpoch c -> money.close(c);
+      case Command.ConfirmEpoch c -> money.confirm(c);
+      case Command.ReopenEpoch c -> money.reopen(c);
+      case Command.AskExit c -> money.askExit(c);
+      case Command.CancelExit c -> money.cancelExit(c);
+      case Command.Exit c -> money.exit(c);
     }
   }
 
@@ -72,7 +89,14 @@ final class Decision {
   private void grant(Command.Grant c) {
     String what = "Grant";
     long left = Limits.CREDITS + state.ledger.issuance.balance;
-    if (c.amount() <= 0 || c.amount() > left) {
+    if (!(state.treasury.money instanceof Money.Credits)) {
+      refuse(
+          what,
+          c.to(),
+          Rejection.Code.INVALID,
+          "this pool's money lies on a chain and cannot be granted: "
+              + Treasury.fund(state.treasury.money));
+    } else if (c.amount() <= 0 || c.amount() > left) {
       refuse(
           what,
           c.to(),
@@ -140,7 +164,21 @@ final class Decision {
     } else {
       Account payer = state.ledger.find(by);
       long balance = payer == null ? 0 : payer.balance;
-      if (balance < spec.budget()) {
+      Purse purse = payer == null ? null : payer.purse;
+      if (purse != null && (purse.isLeaving() || purse.lost > 0)) {
+        refuse(
+            what,
+            by,
+            Rejection.Code.FORBIDDEN,
+            purse.isLeaving()
+                ? "account " + by + " is leaving the pool: cancel the exit first"
+                : "account "
+                    + by
+                    + " owes "
+                    + Text.credits(purse.lost)
+                    + " that it spent and took out: "
+                    + Treasury.fund(state.treasury.money));
+      } else if (balance < spec.budget()) {
         refuse(
             what,
             by,
@@ -153,8 +191,9 @@ final class Decision {
                 + Text.credits(spec.budget())
                 + ": lower the budget by "
                 + Text.credits(spec.budget() - balance)
-                + " or ask the operator for a grant; what running jobs do not use returns when"
-                + " they end");
+                + " or "
+                + Treasury.fund(state.treasury.money)
+                + "; what running jobs do not use returns when they end");
       } else {
         emit(new Event.JobAccepted(spec, c.signature(), nowUs));
       }
@@ -202,7 +241,7 @@ final class Decision {
     }
   }
 
-  private void endJob(Job job, Event.JobState how, String reason) {
+  void endJob(Job job, Event.JobState how, String reason) {
     String cut = Text.cut(reason, Limits.REASON_CHARS);
     emit(new Event.JobEnded(job.number, how, cut, job.unheld(), nowUs));
   }
@@ -539,7 +578,7 @@ final class Decision {
     if (c.expire()) {
       expire();
     }
-    Round round = new Round(state);
+    Round round = new Round(state, nowUs);
     int made = 0;
     while (made < c.max()) {
       switch (round.next()) {

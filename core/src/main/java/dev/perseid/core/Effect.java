@@ -18,6 +18,13 @@ public sealed interface Effect {
   /// Append the entry to the record store, at its index.
   record StoreEntry(Entry entry) implements Effect {}
 
+  /// Append the movement to the statements, at its number.
+  record StoreMovement(Movement movement) implements Effect {}
+
+  /// Something about a consumer's purse changed: a voucher, a deposit, an exit. Who waits for one
+  /// wants to know.
+  record PurseChanged(Address consumer) implements Effect {}
+
   /// Something about a job changed; watchers want to know.
   record JobChanged(JobId job) implements Effect {}
 }

@@ -98,6 +98,63 @@ public sealed interface Event {
   /// What was left on such an account moved back; it pays for no audits any more.
   record AuditsClosed(Address account, long amount, long atUs) implements Event {}
 
+  /// The pool's money is another from now on.
+  ///
+  /// @param purses on the chain, ordered; none for credits
+  /// @param block up to where the chain was read; 0 for credits
+  record MoneyAdopted(Money money, List<ChainPurse> purses, long block, long blockUs, long atUs)
+      implements Event {}
+
+  /// A consumer's voucher counts.
+  record VoucherTaken(Voucher voucher, long atUs) implements Event {}
+
+  /// A purse on the chain is now this. What came in is in the consumer's account, what left is not.
+  record PurseSeen(ChainPurse purse, long block, long atUs) implements Event {}
+
+  /// A payee has got this much in all.
+  record PaidSeen(Address payee, long total, long block, long atUs) implements Event {}
+
+  /// The chain is known up to this block.
+  record BlockSeen(long block, long blockUs, long atUs) implements Event {}
+
+  /// A payment was taken ahead.
+  record PaymentTaken(Address payer, long amount, Hash payment, long atUs) implements Event {}
+
+  /// What was left of it moved to what the payer is due.
+  record PaymentReturned(Address payer, long amount, long atUs) implements Event {}
+
+  /// What a leaving or idle consumer's voucher promises beyond what was spent moved to what it is
+  /// due.
+  record ExcessReturned(Address consumer, long amount, long atUs) implements Event {}
+
+  /// An epoch was closed: this is redeemed, paid and committed to.
+  record EpochClosed(Epoch epoch) implements Event {}
+
+  /// The closed epoch was settled.
+  record EpochConfirmed(
+      long epoch,
+      long redeemed,
+      List<Address> skipped,
+      List<Address> failedPushes,
+      Hash txHash,
+      long block,
+      long gas,
+      long atUs)
+      implements Event {}
+
+  /// The closed epoch is not settled, and open again.
+  record EpochReopened(long epoch, List<Address> denied, String reason, long atUs)
+      implements Event {}
+
+  /// A consumer of credits will leave.
+  record ExitAsked(Address consumer, long leavingAtUs, long atUs) implements Event {}
+
+  /// It stays.
+  record ExitCancelled(Address consumer, long atUs) implements Event {}
+
+  /// It left with this amount.
+  record Exited(Address consumer, long amount, long atUs) implements Event {}
+
   /// A command was refused.
   ///
   /// @param what the command's name

@@ -33,6 +33,24 @@ public final class EventCodec {
   private static final int AUDITS_CLOSED = 22;
   private static final int SCOPED_KEY_MADE = 23;
   private static final int API_KEY_SPENT = 24;
+  private static final int MONEY_ADOPTED = 25;
+  private static final int VOUCHER_TAKEN = 26;
+  private static final int PURSE_SEEN = 27;
+  private static final int PAID_SEEN = 28;
+  private static final int BLOCK_SEEN = 29;
+  private static final int PAYMENT_TAKEN = 30;
+  private static final int PAYMENT_RETURNED = 31;
+  private static final int EXCESS_RETURNED = 32;
+  private static final int EPOCH_CLOSED = 33;
+  private static final int EPOCH_CONFIRMED = 34;
+  private static final int EPOCH_REOPENED = 35;
+  private static final int EXIT_ASKED = 36;
+  private static final int EXIT_CANCELLED = 37;
+  private static final int EXITED = 38;
+
+  private static final int CREDITS = 0;
+  private static final int VOUCHED_CREDITS = 1;
+  private static final int ESCROW = 2;
 
   // A value's code is its place in these lists, for ever.
   private static final List<Event.Next> NEXT =
@@ -51,7 +69,8 @@ public final class EventCodec {
           Rejection.Code.FORBIDDEN,
           Rejection.Code.STALE,
           Rejection.Code.OVERLOADED,
-          Rejection.Code.ENDED);
+          Rejection.Code.ENDED,
+          Rejection.Code.UNCOVERED);
   private static final List<ModelTask> MODEL_TASKS =
       List.of(ModelTask.CHAT, ModelTask.EMBED, ModelTask.PREDICT);
   private static final List<DataPolicy> POLICIES =
@@ -244,6 +263,99 @@ public final class EventCodec {
         out.number(e.amount());
         out.number(e.atUs());
       }
+      case Event.MoneyAdopted e -> {
+        out.octet(MONEY_ADOPTED);
+        writeMoney(out, e.money());
+        out.number(e.purses().size());
+        for (ChainPurse purse : e.purses()) {
+          writePurse(out, purse);
+        }
+        out.number(e.block());
+        out.number(e.blockUs());
+        out.number(e.atUs());
+      }
+      case Event.VoucherTaken e -> {
+        out.octet(VOUCHER_TAKEN);
+        writeVoucher(out, e.voucher());
+        out.number(e.atUs());
+      }
+      case Event.PurseSeen e -> {
+        out.octet(PURSE_SEEN);
+        writePurse(out, e.purse());
+        out.number(e.block());
+        out.number(e.atUs());
+      }
+      case Event.PaidSeen e -> {
+        out.octet(PAID_SEEN);
+        out.sharedAddress(e.payee());
+        out.number(e.total());
+        out.number(e.block());
+        out.number(e.atUs());
+      }
+      case Event.BlockSeen e -> {
+        out.octet(BLOCK_SEEN);
+        out.number(e.block());
+        out.number(e.blockUs());
+        out.number(e.atUs());
+      }
+      case Event.PaymentTaken e -> {
+        out.octet(PAYMENT_TAKEN);
+        out.sharedAddress(e.payer());
+        out.number(e.amount());
+        out.hash(e.payment());
+        out.number(e.atUs());
+      }
+      case Event.PaymentReturned e -> {
+        out.octet(PAYMENT_RETURNED);
+        out.sharedAddress(e.payer());
+        out.number(e.amount());
+        out.number(e.atUs());
+      }
+      case Event.ExcessReturned e -> {
+        out.octet(EXCESS_RETURNED);
+        out.sharedAddress(e.consumer());
+        out.number(e.amount());
+        out.number(e.atUs());
+      }
+      case Event.EpochClosed e -> {
+        out.octet(EPOCH_CLOSED);
+        writeEpoch(out, e.epoch());
+      }
+      case Event.EpochConfirmed e -> {
+        out.octet(EPOCH_CONFIRMED);
+        out.number(e.epoch());
+        out.number(e.redeemed());
+        writeAddresses(out, e.skipped());
+        writeAddresses(out, e.failedPushes());
+        out.hash(e.txHash());
+        out.number(e.block());
+        out.number(e.gas());
+        out.number(e.atUs());
+      }
+      case Event.EpochReopened e -> {
+        out.octet(EPOCH_REOPENED);
+        out.number(e.epoch());
+        writeAddresses(out, e.denied());
+        out.text(e.reason());
+        out.number(e.atUs());
+      }
+      case Event.ExitAsked e -> {
+        out.octet(EXIT_ASKED);
+        out.sharedAddress(e.consumer());
+        out.number(e.leavingAtUs());
+        out.number(e.atUs());
+      }
+      case Event.ExitCancelled e -> {
+        out.octet(EXIT_CANCELLED);
+        out.sharedAddress(e.consumer());
+        out.number(e.atUs());
+      }
+      case Event.Exited e -> {
+        out.octet(EXITED);
+        out.sharedAddress(e.consumer());
+        out.number(e.amount());
+        out.number(e.atUs());
+      }
     }
   }
 
@@ -301,6 +413,36 @@ public final class EventCodec {
               in.flag() ? Optional.of(in.sharedHash()) : Optional.empty(),
               in.number());
       case API_KEY_SPENT -> new Event.ApiKeySpent(readHashes(in), in.number(), in.number());
+      case MONEY_ADOPTED ->
+          new Event.MoneyAdopted(
+              readMoney(in), readPurses(in), in.number(), in.number(), in.number());
+      case VOUCHER_TAKEN -> new Event.VoucherTaken(readVoucher(in), in.number());
+      case PURSE_SEEN -> new Event.PurseSeen(readPurse(in), in.number(), in.number());
+      case PAID_SEEN ->
+          new Event.PaidSeen(in.sharedAddress(), in.number(), in.number(), in.number());
+      case BLOCK_SEEN -> new Event.BlockSeen(in.number(), in.number(), in.number());
+      case PAYMENT_TAKEN ->
+          new Event.PaymentTaken(in.sharedAddress(), in.number(), in.hash(), in.number());
+      case PAYMENT_RETURNED ->
+          new Event.PaymentReturned(in.sharedAddress(), in.number(), in.number());
+      case EXCESS_RETURNED ->
+          new Event.ExcessReturned(in.sharedAddress(), in.number(), in.number());
+      case EPOCH_CLOSED -> new Event.EpochClosed(readEpoch(in));
+      case EPOCH_CONFIRMED ->
+          new Event.EpochConfirmed(
+              in.number(),
+              in.number(),
+              readAddresses(in),
+              readAddresses(in),
+              in.hash(),
+              in.number(),
+              in.number(),
+              in.number());
+      case EPOCH_REOPENED ->
+          new Event.EpochReopened(in.number(), readAddresses(in), in.text(), in.number());
+      case EXIT_ASKED -> new Event.ExitAsked(in.sharedAddress(), in.number(), in.number());
+      case EXIT_CANCELLED -> new Event.ExitCancelled(in.sharedAddress(), in.number());
+      case EXITED -> new Event.Exited(in.sharedAddress(), in.number(), in.number());
       default -> throw in.malformed("no event has the tag " + tag);
     };
   }
@@ -312,6 +454,116 @@ public final class EventCodec {
       hashes.add(in.sharedHash());
     }
     return List.copyOf(hashes);
+  }
+
+  static void writeMoney(Out out, Money money) {
+    switch (money) {
+      case Money.Credits c -> out.octet(c.vouched() ? VOUCHED_CREDITS : CREDITS);
+      case Money.Escrow e -> {
+        out.octet(ESCROW);
+        out.number(e.chainId());
+        out.sharedAddress(e.contract());
+        out.sharedAddress(e.token());
+        out.sharedAddress(e.pool());
+      }
+    }
+  }
+
+  static Money readMoney(In in) {
+    int kind = in.octet();
+    return switch (kind) {
+      case CREDITS -> new Money.Credits(false);
+      case VOUCHED_CREDITS -> new Money.Credits(true);
+      case ESCROW ->
+          new Money.Escrow(in.number(), in.sharedAddress(), in.sharedAddress(), in.sharedAddress());
+      default -> throw in.malformed("no money is of kind " + kind);
+    };
+  }
+
+  private static void writePurse(Out out, ChainPurse p) {
+    out.sharedAddress(p.consumer());
+    out.number(p.funded());
+    out.number(p.spent());
+    out.number(p.leavingAtUs());
+  }
+
+  private static ChainPurse readPurse(In in) {
+    return new ChainPurse(in.sharedAddress(), in.number(), in.number(), in.number());
+  }
+
+  private static List<ChainPurse> readPurses(In in) {
+    int count = in.count();
+    List<ChainPurse> purses = in.list(count);
+    for (int i = 0; i < count; i++) {
+      purses.add(readPurse(in));
+    }
+    return List.copyOf(purses);
+  }
+
+  private static void writeVoucher(Out out, Voucher v) {
+    out.sharedAddress(v.consumer());
+    out.number(v.cumulative());
+    out.text(v.signature());
+  }
+
+  private static Voucher readVoucher(In in) {
+    return new Voucher(in.sharedAddress(), in.number(), in.text());
+  }
+
+  private static void writeAddresses(Out out, List<Address> addresses) {
+    out.number(addresses.size());
+    for (Address address : addresses) {
+      out.sharedAddress(address);
+    }
+  }
+
+  private static List<Address> readAddresses(In in) {
+    int count = in.count();
+    List<Address> addresses = in.list(count);
+    for (int i = 0; i < count; i++) {
+      addresses.add(in.sharedAddress());
+    }
+    return List.copyOf(addresses);
+  }
+
+  static void writeEpoch(Out out, Epoch e) {
+    out.number(e.number());
+    out.number(e.vouchers().size());
+    for (Voucher voucher : e.vouchers()) {
+      writeVoucher(out, voucher);
+    }
+    out.number(e.payouts().size());
+    for (Payout payout : e.payouts()) {
+      out.sharedAddress(payout.payee());
+      out.number(payout.cumulative());
+      out.octet(payout.pushed() ? 1 : 0);
+    }
+    out.number(e.recordsSize());
+    out.hash(e.recordsRoot());
+    out.number(e.leastEarned());
+    out.number(e.closedUs());
+  }
+
+  static Epoch readEpoch(In in) {
+    long number = in.number();
+    int count = in.count();
+    List<Voucher> vouchers = in.list(count);
+    for (int i = 0; i < count; i++) {
+      vouchers.add(readVoucher(in));
+    }
+    count = in.count();
+    List<Payout> payouts = in.list(count);
+    for (int i = 0; i < count; i++) {
+      payouts.add(new Payout(in.sharedAddress(), in.number(), in.flag()));
+    }
+    return new Epoch(
+        number,
+        List.copyOf(vouchers),
+        List.copyOf(payouts),
+        in.number(),
+        in.hash(),
+        in.number(),
+        in.number());
   }
 
   private static void writeBatch(Out out, SignedBatch batch) {

@@ -23,6 +23,8 @@ import java.util.OptionalLong;
 /// @param submittedUs when it was accepted, microseconds since the epoch by the pool's clock
 /// @param endedUs when it ended, likewise
 /// @param etaUs when it may end, likewise; absent as long as there is no basis for an estimate
+/// @param voucher the voucher that its consumer must sign for it to go on, microcredits in all;
+///   absent if none is missing
 public record JobView(
     JobId id,
     int number,
@@ -42,4 +44,5 @@ public record JobView(
     long charged,
     long submittedUs,
     OptionalLong endedUs,
-    OptionalLong etaUs) {}
+    OptionalLong etaUs,
+    OptionalLong voucher) {}

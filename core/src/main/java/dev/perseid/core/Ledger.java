@@ -46,4 +46,53 @@ final class Ledger {
     from.balance -= amount;
     to.balance = Math.addExact(to.balance, amount);
   }
+
+  /// The reverse of a grant: what leaves the books.
+  void takeBack(Account from, long amount) {
+    move(from, issuance, amount);
+  }
+
+  /// Moves to what an account is due.
+  void toDue(Account from, Account to, long amount) {
+    if (amount < 0 || amount > from.balance) {
+      throw new IllegalStateException(
+          "cannot move " + amount + " microcredits out of an account of " + from.balance);
+    }
+    from.balance -= amount;
+    to.due = Math.addExact(to.due, amount);
+  }
+
+  /// What an account is due leaves the books.
+  void takeBackDue(Account from, long amount) {
+    takeDue(from, amount);
+    issuance.balance += amount;
+  }
+
+  /// What an account is due can be spent.
+  void freeDue(Account account, long amount) {
+    takeDue(account, amount);
+    account.balance = Math.addExact(account.balance, amount);
+  }
+
+  /// All of it.
+  void freeDue(Account account) {
+    freeDue(account, account.due);
+  }
+
+  private static void takeDue(Account account, long amount) {
+    if (amount < 0 || amount > account.due) {
+      throw new IllegalStateException(
+          "cannot take " + amount + " microcredits out of dues of " + account.due);
+    }
+    account.due -= amount;
+  }
+
+  /// What was promised is not there: it leaves the books out of an account that goes below zero.
+  void lose(Account losses, long amount) {
+    if (amount < 0) {
+      throw new IllegalStateException("a loss of " + amount);
+    }
+    losses.balance = Math.subtractExact(losses.balance, amount);
+    issuance.balance = Math.addExact(issuance.balance, amount);
+  }
 }

@@ -222,5 +222,43 @@ public final class Limits {
   /// Accounts out of which audits are paid, at once.
   public static final int AUDIT_ACCOUNTS = 1_024;
 
+  /// Characters of a voucher's signature as hexadecimal digits; contracts may have long ones.
+  public static final int VOUCHER_SIGNATURE_CHARS = 2_050;
+
+  /// Vouchers of one consumer above what it has spent.
+  public static final int VOUCHER_RUNGS = 64;
+
+  /// Vouchers of one epoch. With the pushes it makes a transaction of less than 16,777,216 gas
+  /// (EIP-7825).
+  public static final int EPOCH_VOUCHERS = 1_200;
+
+  /// Payouts that are sent with one settlement.
+  public static final int EPOCH_PUSHES = 200;
+
+  /// Payees of one epoch: who is due least waits for a later one.
+  public static final int EPOCH_PAYEES = 65_536;
+
+  /// Payments taken ahead whose names are remembered, so that none counts twice.
+  public static final int PAYMENTS = 100_000;
+
+  /// From asking to leave until the money can go, as in the contract: an epoch of one day, an
+  /// outage of two, and one more.
+  public static final long EXIT_DELAY_MS = 4L * 24 * 3_600_000;
+
+  /// How old the newest block that was read may be before vouchers buy nothing new: whoever asked
+  /// to leave meanwhile is not known. Far less than the exit's delay without an outage of two days.
+  public static final long CHAIN_BLIND_MS = 6L * 3_600_000;
+
+  /// How long before its money may leave a consumer's vouchers are redeemed for what still runs,
+  /// too.
+  public static final long LEAVING_URGENT_MS = 24L * 3_600_000;
+
+  /// After so long without a charge or a voucher, and with nothing that runs, a consumer's voucher
+  /// is redeemed though it promises more than was spent: what is beyond is paid back to it.
+  public static final long IDLE_PURSE_MS = 7L * 24 * 3_600_000;
+
+  /// Blocks closer than this to the last one noted are not noted: the log would grow for nothing.
+  public static final long BLOCK_NOTED_MS = 60_000;
+
   private Limits() {}
 }

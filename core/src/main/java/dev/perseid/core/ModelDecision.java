@@ -240,7 +240,16 @@ final class ModelDecision {
               + Text.credits(balance)
               + " free, the request may cost "
               + Text.credits(c.amount())
-              + ": ask for a shorter answer (max_tokens), or ask the operator for a grant");
+              + ": ask for a shorter answer (max_tokens), or "
+              + Treasury.fund(state.treasury.money));
+    } else if (payer != null
+        && state.treasury.isVouched()
+        && !state.treasury.covers(payer, c.amount(), nowUs)) {
+      decision.refuse(
+          "FillTab",
+          c.consumer(),
+          Rejection.Code.UNCOVERED,
+          state.treasury.uncovered(payer, c.amount(), nowUs));
     } else {
       decision.emit(new Event.TabFilled(c.consumer(), c.amount(), nowUs));
     }

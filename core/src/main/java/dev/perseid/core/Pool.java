@@ -10,6 +10,7 @@ import java.security.DigestOutputStream;
 import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -49,8 +50,9 @@ public final class Pool {
     return events;
   }
 
-  /// Replays one event. All effects are appended; a host that replays carries out `StoreBatch` and
-  /// `StoreEntry` only. Throws IllegalStateException for an event that cannot follow.
+  /// Replays one event. All effects are appended; a host that replays carries out `StoreBatch`,
+  /// `StoreEntry` and `StoreMovement` only. Throws IllegalStateException for an event that cannot
+  /// follow.
   public void apply(Event e, List<Effect> effects) {
     state.apply(e, effects);
   }
@@ -118,27 +120,23 @@ public final class Pool {
     return found == null ? 0 : found.balance;
   }
 
-  /// Credits of an account that are reserved for its jobs and on its tab, microcredits. O(jobs).
+  /// Credits of an account that are reserved for its jobs and on its tab, microcredits.
   public long reserved(Address account) {
-    long sum = 0;
-    for (Job job : state.jobs.values()) {
-      if (job.consumer.equals(account)) {
-        sum += job.reservation.balance;
-      }
-    }
-    return sum + state.market.onTab(account);
+    Account found = state.ledger.find(account);
+    return found == null ? 0 : found.reserved;
   }
 
-  /// All credits ever granted, microcredits.
+  /// All that came in and did not leave again, microcredits: of credits what was ever granted.
   public long issued() {
     return -state.ledger.issuance.balance;
   }
 
-  /// All accounts, free, reserved and on tabs, and issuance together: always 0. O(accounts + jobs).
+  /// All accounts, free, reserved, on tabs and due, losses and issuance together: always 0.
+  /// O(accounts + jobs).
   public long sumOfAccounts() {
-    long sum = state.ledger.issuance.balance;
+    long sum = state.ledger.issuance.balance + state.treasury.losses.balance;
     for (Account account : state.ledger.accounts().values()) {
-      sum += account.balance;
+      sum += account.balance + account.due;
     }
     for (Job job : state.jobs.values()) {
       sum += job.reservation.balance;
@@ -272,5 +270,112 @@ public final class Pool {
   /// The accounts out of which audits are paid, ordered.
   public List<Address> auditAccounts() {
     return List.copyOf(state.conducts.accounts);
+  }
+
+  /// What this pool's money is, and what a voucher must be signed for.
+  public Money money() {
+    return state.treasury.money;
+  }
+
+  /// What an account holds; all zero for one that does not exist.
+  public AccountView account(Address account) {
+    Account found = state.ledger.find(account);
+    return found == null ? new AccountView(account, 0, 0, 0, 0) : view(account, found);
+  }
+
+  /// All accounts, ordered. O(accounts).
+  public List<AccountView> accounts() {
+    return state.ledger.accounts().entrySet().stream()
+        .map(e -> view(e.getKey(), e.getValue()))
+        .toList();
+  }
+
+  private static AccountView view(Address address, Account a) {
+    return new AccountView(address, a.balance, a.reserved, a.due, a.paid);
+  }
+
+  /// What backs a consumer's spending, where vouchers are asked for; empty if it has or had
+  /// nothing.
+  public Optional<PurseView> purse(Address consumer) {
+    Account found = state.ledger.find(consumer);
+    return found == null || found.purse == null
+        ? Optional.empty()
+        : Optional.of(found.purse.view(consumer));
+  }
+
+  /// Who has a purse, ordered. O(accounts).
+  public List<Address> purses() {
+    return state.ledger.accounts().entrySet().stream()
+        .filter(e -> e.getValue().purse != null)
+        .map(Map.Entry::getKey)
+        .toList();
+  }
+
+  /// What a consumer should sign next so that what waits of its jobs goes on. O(jobs).
+  public Wanted wanted(Address consumer) {
+    Account account = state.ledger.find(consumer);
+    long more = 0;
+    if (account != null && account.purse != null) {
+      for (Job job : state.jobs.values()) {
+        if (job.payer == account && job.isRunning() && job.ready > 0) {
+          long hold = Round.nextHold(state, job);
+          more = more == 0 || hold == 0 ? Math.max(more, hold) : Math.min(more, hold);
+        }
+      }
+    }
+    return state.treasury.wanted(consumer, account, more);
+  }
+
+  /// What a consumer should sign so that something else that may cost `more` microcredits can begin
+  /// beside what runs.
+  public Wanted wanted(Address consumer, long more) {
+    return state.treasury.wanted(consumer, state.ledger.find(consumer), more);
+  }
+
+  /// Whether vouchers buy something new: on a chain not if it has not been seen for too long
+  /// ([Limits#CHAIN_BLIND_MS]).
+  public boolean trustsVouchers(long nowUs) {
+    return state.treasury.trusts(nowUs);
+  }
+
+  /// The last epoch that was confirmed; 0 if none was.
+  public long epoch() {
+    return state.treasury.epoch;
+  }
+
+  /// The epoch that is closed and not confirmed yet: what must be settled, however often it is
+  /// tried.
+  public Optional<Epoch> closedEpoch() {
+    return Optional.ofNullable(state.treasury.closed);
+  }
+
+  /// The block up to which the chain has been told.
+  public long block() {
+    return state.treasury.block;
+  }
+
+  /// Payments taken ahead that are not in the pool's own purse yet, microcredits.
+  public long taken() {
+    return state.treasury.taken;
+  }
+
+  /// All that was redeemed by vouchers, microcredits.
+  public long earned() {
+    return state.treasury.earned;
+  }
+
+  /// All that was paid out, microcredits.
+  public long paidOut() {
+    return state.treasury.paid;
+  }
+
+  /// What was spent by consumers that took it out before it was redeemed, microcredits.
+  public long lost() {
+    return -state.treasury.losses.balance;
+  }
+
+  /// How many movements there were: the number of the next.
+  public long movements() {
+    return state.treasury.movements;
   }
 }

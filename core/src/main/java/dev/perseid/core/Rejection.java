@@ -20,6 +20,8 @@ public record Rejection(Code code, String message) {
     /// A limit of the pool is reached: try again later.
     OVERLOADED,
     /// The job has ended already.
-    ENDED
+    ENDED,
+    /// No voucher covers it: sign the one that the message names.
+    UNCOVERED
   }
 }

@@ -14,13 +14,15 @@ import org.jspecify.annotations.Nullable;
 /// Tasks are served by priority, then by the job's acceptance, then by their place in the job;
 /// those to be tried again before the fresh ones. Tasks that need the same cores and memory stand
 /// in one line, so that a task that fits nowhere blocks its own line only. Within a line, a job
-/// that may not go on now (budget held by its leases) lets the next one pass. A step costs O(log
-/// n).
+/// that may not go on now (budget held by its leases, voucher missing) lets the next one pass. A
+/// step costs O(log n).
 final class Round {
   private static final int[] NOBODY = {};
   private static final Nothing NOTHING = new Nothing();
 
   private final State state;
+  private final long nowUs;
+  private final boolean vouched;
 
   /// The lines that may still move, the one whose head is served next first.
   private final PriorityQueue<Line> lines =
@@ -28,7 +30,8 @@ final class Round {
           Comparator.comparing((Line l) -> l.head, Group.ORDER)
               .thenComparingInt(l -> l.head.first()));
 
-  /// Jobs that wait for one of their leases to end, by number; only asked, never walked.
+  /// Jobs that wait for one of their leases to end, or for a voucher, by number; only asked, never
+  /// walked.
   private final Set<Integer> withoutBudget = new HashSet<>();
 
   /// The line of the step that was proposed last: where it stands now depends on that step.
@@ -57,8 +60,10 @@ final class Round {
     }
   }
 
-  Round(State state) {
+  Round(State state, long nowUs) {
     this.state = state;
+    this.nowUs = nowUs;
+    this.vouched = state.treasury.isVouched();
     if (state.open.isEmpty()) {
       return;
     }
@@ -109,8 +114,14 @@ final class Round {
         advance(line);
         continue;
       }
+      long hold = Math.min(worst, unheld);
+      if (vouched && !state.treasury.covers(job.payer, hold, nowUs)) {
+        withoutBudget.add(job.number);
+        advance(line);
+        continue;
+      }
       moved = line;
-      return new Assign(job, chosen.task, chosen.provider, Math.min(worst, unheld));
+      return new Assign(job, chosen.task, chosen.provider, hold);
     }
     return NOTHING;
   }
@@ -145,6 +156,41 @@ final class Round {
     }
     Provider provider = state.open.best(cores, memoryBytes, NOBODY);
     return provider == null ? null : new Assign(group.job, group.firstFresh(), provider, 0);
+  }
+
+  /// What the next step of a job that waits may cost: of the first ready tasks of its kinds the
+  /// cheapest, at the provider that would get it now, or at the cheapest that could. 0 if none can.
+  static long nextHold(State state, Job job) {
+    long least = 0;
+    for (Group group : job.graph().groups) {
+      if (group.isEmpty()) {
+        continue;
+      }
+      int task = group.first();
+      TaskKind kind = job.graph().kind(task);
+      Provider best = state.open.best(group.shape.cores(), group.shape.memoryBytes(), NOBODY);
+      long worst =
+          best == null
+              ? cheapest(state, job, group, task)
+              : worstCase(job.graph(), task, kind, best.offer.offer.price());
+      long hold = Math.min(worst, job.unheld());
+      if (hold > 0 && (least == 0 || hold < least)) {
+        least = hold;
+      }
+    }
+    return least;
+  }
+
+  private static long cheapest(State state, Job job, Group group, int task) {
+    long least = 0;
+    for (Provider p : state.providers.values()) {
+      if (p.state == ProviderView.State.SERVING
+          && p.fits(group.shape.cores(), group.shape.memoryBytes())) {
+        long worst = worstCase(job.graph(), task, job.graph().kind(task), p.offer.offer.price());
+        least = least == 0 ? worst : Math.min(least, worst);
+      }
+    }
+    return least;
   }
 
   /// Whether a serving provider outside the excluded ones could run such a task.

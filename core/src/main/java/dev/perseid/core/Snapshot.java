@@ -13,7 +13,10 @@ import java.util.Map;
 /// lines of ready tasks, order of providers) is not written but made again. docs/formats.md has the
 /// layout.
 final class Snapshot {
-  private static final int VERSION = 4;
+  private static final int VERSION = 5;
+
+  /// Had nothing about vouchers, dues and epochs.
+  private static final int WITHOUT_TREASURY = 4;
 
   /// Had nothing about what API keys may do.
   private static final int WITHOUT_RIGHTS = 3;
@@ -109,6 +112,7 @@ final class Snapshot {
     state.keys.write(out);
     state.conducts.write(out);
     state.keys.writeRights(out);
+    state.treasury.write(out);
     out.end();
   }
 
@@ -198,7 +202,7 @@ final class Snapshot {
     int version = in.octet();
     if (version < WITHOUT_MODELS || version > VERSION) {
       throw in.malformed(
-          "a snapshot of version " + version + " is not known here (these are versions 1 to 4)");
+          "a snapshot of version " + version + " is not known here (these are versions 1 to 5)");
     }
     State state = new State(in.address());
     state.lastUs = in.number();
@@ -243,10 +247,14 @@ final class Snapshot {
     if (version >= WITHOUT_RIGHTS) {
       state.conducts.read(in);
     }
-    if (version == VERSION) {
+    if (version >= WITHOUT_TREASURY) {
       state.keys.readRights(in);
     }
+    if (version == VERSION) {
+      state.treasury.read(in);
+    }
     in.end();
+    state.treasury.count(state);
     int i = 0;
     for (Provider provider : state.providers.values()) {
       provider.longestWallMs = longestWallMs[i++];

@@ -26,6 +26,7 @@ final class State {
   private static final long LONGEST_ETA_US = 365L * 24 * 3_600 * 1_000_000;
 
   private static final int TELLING_ATTEMPTS = 3;
+  private static final Movement.Ref TAB = new Movement.Ref.OfTab();
 
   final Address self;
   final Ledger ledger = new Ledger();
@@ -56,6 +57,7 @@ final class State {
   /// The groups that have ready tasks, by shape.
   final TreeMap<Group.Shape, NavigableSet<Group>> ready = new TreeMap<>();
 
+  final Treasury treasury;
   final ModelMarket market = new ModelMarket();
   final KeyRing keys = new KeyRing();
   final Conducts conducts;
@@ -74,6 +76,7 @@ final class State {
 
   State(Address self) {
     this.self = self;
+    this.treasury = new Treasury(self, ledger);
     this.conducts = new Conducts(self);
   }
 
@@ -81,7 +84,7 @@ final class State {
   void apply(Event event, List<Effect> effects) {
     switch (event) {
       case Event.Granted e -> {
-        ledger.grant(ledger.of(e.to()), e.amount());
+        treasury.granted(e, effects);
         seen(e.atUs());
       }
       case Event.JobAccepted e -> jobAccepted(e, effects);
@@ -128,11 +131,17 @@ final class State {
         seen(e.atUs());
       }
       case Event.TabFilled e -> {
-        ledger.move(ledger.of(e.consumer()), market.tab(e.consumer()), e.amount());
+        Account account = ledger.of(e.consumer());
+        Account tab = market.tab(e.consumer());
+        treasury.reserve(effects, e.atUs(), e.consumer(), account, tab, e.amount(), TAB);
+        inFlight(account, e.amount());
         seen(e.atUs());
       }
       case Event.TabEmptied e -> {
-        ledger.move(market.tab(e.consumer()), ledger.of(e.consumer()), e.amount());
+        Account account = ledger.of(e.consumer());
+        inFlight(account, -e.amount());
+        Account tab = market.tab(e.consumer());
+        treasury.refund(effects, e.atUs(), e.consumer(), account, tab, e.amount(), TAB);
         market.tabs.remove(e.consumer());
         seen(e.atUs());
       }
@@ -161,13 +170,71 @@ final class State {
         seen(e.atUs());
       }
       case Event.AuditsFunded e -> {
-        ledger.move(ledger.of(self), ledger.of(e.account()), e.amount());
+        treasury.auditsFunded(e, effects);
         conducts.accounts.add(e.account());
         seen(e.atUs());
       }
       case Event.AuditsClosed e -> {
-        ledger.move(ledger.of(e.account()), ledger.of(self), e.amount());
+        treasury.auditsClosed(e, effects);
         conducts.accounts.remove(e.account());
+        seen(e.atUs());
+      }
+      case Event.MoneyAdopted e -> {
+        treasury.adopted(e, conducts, effects);
+        treasury.count(this);
+        seen(e.atUs());
+      }
+      case Event.VoucherTaken e -> {
+        treasury.taken(e, effects);
+        seen(e.atUs());
+      }
+      case Event.PurseSeen e -> {
+        treasury.see(e.purse(), e.block(), e.atUs(), effects);
+        seen(e.atUs());
+      }
+      case Event.PaidSeen e -> {
+        treasury.paidSeen(e, effects);
+        seen(e.atUs());
+      }
+      case Event.BlockSeen e -> {
+        treasury.block = e.block();
+        treasury.blockUs = e.blockUs();
+        seen(e.atUs());
+      }
+      case Event.PaymentTaken e -> {
+        treasury.paymentTaken(e, effects);
+        seen(e.atUs());
+      }
+      case Event.PaymentReturned e -> {
+        treasury.paymentReturned(e, effects);
+        seen(e.atUs());
+      }
+      case Event.ExcessReturned e -> {
+        treasury.excessReturned(e, effects);
+        seen(e.atUs());
+      }
+      case Event.EpochClosed e -> {
+        treasury.closed = e.epoch();
+        seen(e.epoch().closedUs());
+      }
+      case Event.EpochConfirmed e -> {
+        treasury.confirmed(e, effects);
+        seen(e.atUs());
+      }
+      case Event.EpochReopened e -> {
+        treasury.reopened(e, effects);
+        seen(e.atUs());
+      }
+      case Event.ExitAsked e -> {
+        treasury.leaving(e.consumer(), e.leavingAtUs(), effects);
+        seen(e.atUs());
+      }
+      case Event.ExitCancelled e -> {
+        treasury.leaving(e.consumer(), 0, effects);
+        seen(e.atUs());
+      }
+      case Event.Exited e -> {
+        treasury.exited(e, effects);
         seen(e.atUs());
       }
     }
@@ -179,10 +246,12 @@ final class State {
     records = entry.index() + 1;
     long toProvider = r.charge() - i.toAuthor() - i.toPool();
     if (r.charge() > 0) {
-      Account tab = market.tab(r.consumer());
-      ledger.move(tab, ledger.of(r.provider()), toProvider);
-      ledger.move(tab, ledger.of(i.author()), i.toAuthor());
-      ledger.move(tab, ledger.of(self), i.toPool());
+      Account payer = ledger.of(r.consumer());
+      inFlight(payer, -r.charge());
+      Movement.Ref ref = new Movement.Ref.OfRecord(entry.index(), r.job(), r.taskName());
+      charge(effects, entry, Movement.Kind.CHARGE, payer, r.provider(), toProvider, ref);
+      charge(effects, entry, Movement.Kind.ROYALTY, payer, i.author(), i.toAuthor(), ref);
+      charge(effects, entry, Movement.Kind.SHARE, payer, self, i.toPool(), ref);
     }
     Provider provider = providersByAddress.get(r.provider());
     if (provider != null) {
@@ -190,6 +259,34 @@ final class State {
     }
     seen(entry.recordedUs());
     effects.add(new Effect.StoreEntry(entry));
+  }
+
+  private void charge(
+      List<Effect> effects,
+      Entry entry,
+      Movement.Kind kind,
+      Account payer,
+      Address payee,
+      long amount,
+      Movement.Ref ref) {
+    Address consumer = entry.record().consumer();
+    treasury.charge(
+        effects,
+        entry.recordedUs(),
+        kind,
+        consumer,
+        payer,
+        market.tab(consumer),
+        payee,
+        ledger.of(payee),
+        amount,
+        ref);
+  }
+
+  private static void inFlight(Account account, long more) {
+    if (account.purse != null) {
+      account.purse.inFlight += more;
+    }
   }
 
   private void seen(long atUs) {
@@ -213,7 +310,8 @@ final class State {
             e.signature(),
             JobCodec.specHash(spec),
             JobCheck.bytes(spec));
-    ledger.move(payer, job.reservation, job.budget);
+    Movement.Ref ref = new Movement.Ref.OfJob(job.id);
+    treasury.reserve(effects, e.atUs(), job.consumer, payer, job.reservation, job.budget, ref);
     Graph graph = new Graph(job, spec);
     list(job, graph);
     for (int t = 0; t < job.tasks; t++) {
@@ -311,6 +409,7 @@ final class State {
     lease.job.add(lease);
     lease.provider.add(lease, lease.job.graph().kind(lease.task).wallLimitMs());
     lease.offer.uses++;
+    inFlight(lease.job.payer, lease.maxCharge);
     open.refresh(lease.provider);
   }
 
@@ -323,6 +422,7 @@ final class State {
     lease.job.remove(lease);
     lease.provider.remove(lease);
     lease.offer.uses--;
+    inFlight(lease.job.payer, -lease.maxCharge);
     return lease;
   }
 
@@ -336,7 +436,17 @@ final class State {
     records = entry.index() + 1;
     job.attempts++;
     job.charged += record.charge();
-    ledger.move(job.reservation, provider.account, record.charge());
+    treasury.charge(
+        effects,
+        entry.recordedUs(),
+        Movement.Kind.CHARGE,
+        job.consumer,
+        job.payer,
+        job.reservation,
+        provider.address,
+        provider.account,
+        record.charge(),
+        new Movement.Ref.OfRecord(entry.index(), job.id, record.taskName()));
     remember(provider, graph, lease.task, record);
     graph.attempts[lease.task]++;
     switch (e.next()) {
@@ -352,7 +462,7 @@ final class State {
         job.leased--;
         job.failed++;
       }
-      case OVER -> over(job, lease.maxCharge - record.charge());
+      case OVER -> over(job, lease.maxCharge - record.charge(), entry.recordedUs(), effects);
     }
     open.refresh(provider);
     seen(entry.recordedUs());
@@ -416,11 +526,16 @@ final class State {
   }
 
   /// A lease of an ended job is over: what it held and did not cost returns.
-  private void over(Job job, long refund) {
-    ledger.move(job.reservation, job.payer, refund);
+  private void over(Job job, long refund, long atUs, List<Effect> effects) {
+    refund(job, refund, atUs, effects);
     if (job.leases == 0) {
       drop(job);
     }
+  }
+
+  private void refund(Job job, long amount, long atUs, List<Effect> effects) {
+    Movement.Ref ref = new Movement.Ref.OfJob(job.id);
+    treasury.refund(effects, atUs, job.consumer, job.payer, job.reservation, amount, ref);
   }
 
   private void leaseReturned(Event.LeaseReturned e, List<Effect> effects) {
@@ -430,7 +545,7 @@ final class State {
       // No attempt was made, but whoever gave it back would only give it back again.
       tryAgain(job, job.graph(), lease);
     } else {
-      over(job, lease.maxCharge);
+      over(job, lease.maxCharge, e.atUs(), effects);
     }
     open.refresh(lease.provider);
     seen(e.atUs());
@@ -445,7 +560,7 @@ final class State {
     job.waiting = 0;
     job.ready = 0;
     job.leased = 0;
-    ledger.move(job.reservation, job.payer, e.refund());
+    refund(job, e.refund(), e.atUs(), effects);
     relist(job.graph());
     for (OpenLease l = job.firstLease; l != null; l = l.afterInJob) {
       effects.add(new Effect.StopLease(l.provider.address, l.id));
@@ -631,7 +746,17 @@ final class State {
         job.charged,
         job.submittedUs,
         job.isRunning() ? OptionalLong.empty() : OptionalLong.of(job.endedUs),
-        eta);
+        eta,
+        missingVoucher(job));
+  }
+
+  /// The voucher without which a job with ready tasks does not go on.
+  OptionalLong missingVoucher(Job job) {
+    if (!treasury.isVouched() || !job.isRunning() || job.ready == 0) {
+      return OptionalLong.empty();
+    }
+    Wanted wanted = treasury.wanted(job.consumer, job.payer, Round.nextHold(this, job));
+    return wanted.isNeeded() ? OptionalLong.of(wanted.cumulative()) : OptionalLong.empty();
   }
 
   ProviderView view(Provider p) {

@@ -223,6 +223,13 @@ final class Why {
               "wait: what they do not use comes free when they end",
               "give the job a larger budget, or its kinds tighter gas, time and output limits"));
     }
+    long hold = Round.nextHold(state, job);
+    if (state.treasury.isVouched() && !state.treasury.covers(job.payer, hold, nowUs)) {
+      return new Answer(
+          name + " waits: " + state.treasury.uncovered(job.payer, hold, nowUs) + ".",
+          List.of(
+              "sign the voucher", "wait: what running tasks do not use comes free when they end"));
+    }
     if (allowed == 0) {
       return new Answer(
           name

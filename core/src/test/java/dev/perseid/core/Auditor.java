@@ -131,6 +131,21 @@ final class Auditor {
         earned.merge(pool.self(), e.amount(), Long::sum);
         assertThat(pool.auditAccounts()).doesNotContain(e.account());
       }
+      case Event.MoneyAdopted _,
+          Event.VoucherTaken _,
+          Event.PurseSeen _,
+          Event.PaidSeen _,
+          Event.BlockSeen _,
+          Event.PaymentTaken _,
+          Event.PaymentReturned _,
+          Event.ExcessReturned _,
+          Event.EpochClosed _,
+          Event.EpochConfirmed _,
+          Event.EpochReopened _,
+          Event.ExitAsked _,
+          Event.ExitCancelled _,
+          Event.Exited _ ->
+          throw new AssertionError("nobody moved this pool's money: " + event);
     }
     tabs.forEach((who, amount) -> assertThat(pool.tab(who)).as("tab of %s", who).isEqualTo(amount));
     assertThat(pool.tabs()).containsExactlyInAnyOrderElementsOf(tabs.keySet());

@@ -228,6 +228,8 @@ class RandomHistoryTest {
       effects.forEach(this::deliver);
     }
 
+    private long movements;
+
     private void deliver(Effect effect) {
       switch (effect) {
         case Effect.SendLease(Lease lease) -> {
@@ -242,6 +244,9 @@ class RandomHistoryTest {
             held.get(provider.c()).remove(lease);
         case Effect.StoreBatch(SignedBatch batch) -> {}
         case Effect.StoreEntry(Entry entry) -> {}
+        case Effect.StoreMovement(Movement movement) ->
+            assertThat(movement.number()).as("movements without gaps").isEqualTo(movements++);
+        case Effect.PurseChanged(Address consumer) -> {}
         case Effect.JobChanged(JobId job) -> {
           assertThat(executed.why(job, null, nowUs).sentence()).isNotBlank();
           executed

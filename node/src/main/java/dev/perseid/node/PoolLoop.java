@@ -614,6 +614,7 @@ public final class PoolLoop {
         case Effect.StopLease s -> parcel(parcels, s.provider()).stop.add(s.lease());
         case Effect.ReportDurable d -> parcel(parcels, d.provider()).durable.add(d.lease());
         case Effect.JobChanged c -> changed.put(c.job(), true);
+        case Effect.StoreMovement _, Effect.PurseChanged _ -> {}
       }
     }
     // Replies come before parcels: a provider is welcomed before it gets its first lease.

@@ -186,6 +186,8 @@ final class PoolMill implements Closeable {
           case Effect.SendLease _,
               Effect.StopLease _,
               Effect.ReportDurable _,
+              Effect.StoreMovement _,
+              Effect.PurseChanged _,
               Effect.JobChanged _ -> {}
         }
       }

@@ -216,10 +216,12 @@ final class Tabs {
               serve(tab);
             }
             case PoolLoop.Reply.Refused(Rejection why) -> {
-              boolean poor = why.code() == Rejection.Code.INSUFFICIENT_CREDITS;
+              boolean poor =
+                  why.code() == Rejection.Code.INSUFFICIENT_CREDITS
+                      || why.code() == Rejection.Code.UNCOVERED;
               if (poor && need > 0 && amount > need) {
                 // A quarter of what is beyond the need, so that small accounts can use all they
-                // have.
+                // have, and small vouchers all they cover.
                 fill(tab, need + (amount - need) / 4, need);
                 return;
               }

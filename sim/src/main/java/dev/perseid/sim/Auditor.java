@@ -307,6 +307,21 @@ final class Auditor {
         time(e.atUs());
         models.auditsClosed(e);
       }
+      case Event.MoneyAdopted _,
+          Event.VoucherTaken _,
+          Event.PurseSeen _,
+          Event.PaidSeen _,
+          Event.BlockSeen _,
+          Event.PaymentTaken _,
+          Event.PaymentReturned _,
+          Event.ExcessReturned _,
+          Event.EpochClosed _,
+          Event.EpochConfirmed _,
+          Event.EpochReopened _,
+          Event.ExitAsked _,
+          Event.ExitCancelled _,
+          Event.Exited _ ->
+          throw new Violation("nobody moved this pool's money: " + event);
       case Event.Refused e -> {
         time(e.atUs());
         refusals++;

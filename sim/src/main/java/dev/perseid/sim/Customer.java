@@ -129,7 +129,7 @@ final class Customer {
             case PoolLoop.Reply.Refused r -> {
               boolean fair =
                   switch (r.rejection().code()) {
-                    case INSUFFICIENT_CREDITS, OVERLOADED -> true;
+                    case INSUFFICIENT_CREDITS, OVERLOADED, UNCOVERED -> true;
                     case INVALID -> rival || reused.contains(spec.nonce());
                     case UNKNOWN, FORBIDDEN, STALE, ENDED -> false;
                   };

@@ -148,6 +148,8 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
         case Effect.SendLease _,
             Effect.StopLease _,
             Effect.ReportDurable _,
+            Effect.StoreMovement _,
+            Effect.PurseChanged _,
             Effect.JobChanged _ -> {
           // Providers ask again when they join; nobody watches yet.
         }
@@ -268,6 +270,20 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
             Event.Audited _,
             Event.AuditsFunded _,
             Event.AuditsClosed _,
+            Event.MoneyAdopted _,
+            Event.VoucherTaken _,
+            Event.PurseSeen _,
+            Event.PaidSeen _,
+            Event.BlockSeen _,
+            Event.PaymentTaken _,
+            Event.PaymentReturned _,
+            Event.ExcessReturned _,
+            Event.EpochClosed _,
+            Event.EpochConfirmed _,
+            Event.EpochReopened _,
+            Event.ExitAsked _,
+            Event.ExitCancelled _,
+            Event.Exited _,
             Event.Refused _ -> {}
       }
     }
@@ -324,7 +340,21 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
           Event.ApiKeySpent _,
           Event.Audited _,
           Event.AuditsFunded _,
-          Event.AuditsClosed _ ->
+          Event.AuditsClosed _,
+          Event.MoneyAdopted _,
+          Event.VoucherTaken _,
+          Event.PurseSeen _,
+          Event.PaidSeen _,
+          Event.BlockSeen _,
+          Event.PaymentTaken _,
+          Event.PaymentReturned _,
+          Event.ExcessReturned _,
+          Event.EpochClosed _,
+          Event.EpochConfirmed _,
+          Event.EpochReopened _,
+          Event.ExitAsked _,
+          Event.ExitCancelled _,
+          Event.Exited _ ->
           event.getClass().getSimpleName();
     };
   }

@@ -1,0 +1,130 @@
+package dev.perseid.core;
+
+import java.util.Map;
+import java.util.OptionalLong;
+import java.util.TreeMap;
+
+/// What backs the spending of one consumer, where vouchers are asked for. What it has is in its
+/// account; here stands what it promised. Of every purse but the pool's own: `funded - spent + lost
+/// + prepaid` is what the account holds, free and reserved.
+final class Purse {
+  /// All that came in, less what left by exits.
+  long funded;
+
+  /// All that was charged and not prepaid.
+  long spent;
+
+  /// What the pool has redeemed.
+  long redeemed;
+
+  /// What is left of payments taken ahead.
+  long prepaid;
+
+  /// When the rest may leave; 0 if the consumer stays.
+  long leavingAtUs;
+
+  /// What was spent and is not in the purse any more.
+  long lost;
+
+  /// Holds of open leases, and the tab. Follows from them.
+  long inFlight;
+
+  /// When it was charged or signed for last.
+  long usedUs;
+
+  /// The block at which the chain's purse was read last; 0 on credits.
+  long seenBlock;
+
+  /// Vouchers above what was redeemed, with their signatures.
+  final TreeMap<Long, String> rungs = new TreeMap<>();
+
+  /// What vouchers promise.
+  long cover() {
+    return rungs.isEmpty() ? redeemed : Math.max(redeemed, rungs.lastKey());
+  }
+
+  boolean isLeaving() {
+    return leavingAtUs != 0;
+  }
+
+  /// What may begin beyond what runs.
+  ///
+  /// @param trusted whether vouchers are worth anything now
+  long room(boolean trusted) {
+    long promised = Math.min(cover(), funded) - spent;
+    if (isLeaving() || !trusted) {
+      promised = Math.min(promised, 0);
+    }
+    return promised + prepaid - inFlight;
+  }
+
+  /// Takes what was charged: out of prepaid money first. Returns what was prepaid of it.
+  long charge(long amount, long atUs) {
+    long ahead = Math.min(prepaid, amount);
+    prepaid -= ahead;
+    spent += amount - ahead;
+    usedUs = Math.max(usedUs, atUs);
+    return ahead;
+  }
+
+  void redeem(long cumulative) {
+    redeemed = Math.max(redeemed, cumulative);
+    rungs.headMap(redeemed, true).clear();
+  }
+
+  /// Forgets rungs that no epoch would redeem any more: there is a higher one within what was
+  /// spent.
+  void prune() {
+    Map.Entry<Long, String> highest = rungs.floorEntry(spent);
+    if (highest != null) {
+      rungs.headMap(highest.getKey()).clear();
+    }
+  }
+
+  void write(Out out) {
+    out.number(funded);
+    out.number(spent);
+    out.number(redeemed);
+    out.number(prepaid);
+    out.number(leavingAtUs);
+    out.number(lost);
+    out.number(usedUs);
+    out.number(seenBlock);
+    out.number(rungs.size());
+    for (Map.Entry<Long, String> rung : rungs.entrySet()) {
+      out.number(rung.getKey());
+      out.text(rung.getValue());
+    }
+  }
+
+  void read(In in) {
+    funded = in.number();
+    spent = in.number();
+    redeemed = in.number();
+    prepaid = in.number();
+    leavingAtUs = in.number();
+    lost = in.number();
+    usedUs = in.number();
+    seenBlock = in.number();
+    int count = in.count();
+    for (int i = 0; i < count; i++) {
+      rungs.put(in.number(), in.text());
+    }
+  }
+
+  PurseView view(Address consumer) {
+    return new PurseView(
+        consumer,
+        funded,
+        spent,
+        redeemed,
+        prepaid,
+        inFlight,
+        cover(),
+        lost,
+        isLeaving() ? OptionalLong.of(leavingAtUs) : OptionalLong.empty(),
+        rungs.entrySet().stream()
+            .map(e -> new Voucher(consumer, e.getKey(), e.getValue()))
+            .toList());
+  }
+}

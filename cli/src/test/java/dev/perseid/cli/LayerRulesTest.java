@@ -33,10 +33,21 @@ class LayerRulesTest {
           "settle", List.of("core"),
           "inference", List.of("core"),
           "gateway", List.of("core", "inference"),
-          "node", List.of("core", "journal", "wire", "sandbox", "settle", "inference", "gateway"),
+          "chain", List.of("core", "settle"),
+          "node",
+              List.of(
+                  "core", "journal", "wire", "sandbox", "settle", "inference", "gateway", "chain"),
           "cli",
               List.of(
-                  "core", "journal", "wire", "sandbox", "settle", "inference", "gateway", "node"));
+                  "core",
+                  "journal",
+                  "wire",
+                  "sandbox",
+                  "settle",
+                  "inference",
+                  "gateway",
+                  "chain",
+                  "node"));
 
   // Floor 4 beside cli (sim, bench) is not on this module's class path: Maven itself keeps them
   // apart, as neither is a dependency of the other.

@@ -67,6 +67,14 @@ public final class Digests {
           + "bytes32 body,uint64 timeMs,bytes32 nonce)";
   static final String CERTIFICATE = "NodeCertificate(address node,bytes32 publicKey)";
 
+  static final String VOUCHER = "Voucher(address consumer,address pool,uint96 cumulative)";
+  static final String KEY_CONSENT = "KeyConsent(address identity,address key,uint64 deadline)";
+  private static final String AUTHORIZATION =
+      "(address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,"
+          + "bytes32 nonce)";
+  static final String RECEIVE = "ReceiveWithAuthorization" + AUTHORIZATION;
+  static final String TRANSFER = "TransferWithAuthorization" + AUTHORIZATION;
+
   private static final Hash OFFER_TYPE = type(OFFER);
   private static final Hash RECORD_TYPE = type(RECORD);
   private static final Hash INFERENCE_TYPE = type(INFERENCE);
@@ -78,6 +86,10 @@ public final class Digests {
   private static final Hash LOGIN_TYPE = type(LOGIN);
   private static final Hash REQUEST_TYPE = type(REQUEST);
   private static final Hash CERTIFICATE_TYPE = type(CERTIFICATE);
+  private static final Hash VOUCHER_TYPE = type(VOUCHER);
+  private static final Hash KEY_CONSENT_TYPE = type(KEY_CONSENT);
+  private static final Hash RECEIVE_TYPE = type(RECEIVE);
+  private static final Hash TRANSFER_TYPE = type(TRANSFER);
 
   private Digests() {}
 
@@ -226,7 +238,7 @@ public final class Digests {
   }
 
   /// A policy's word in an offer's digest: for ever.
-  static String word(DataPolicy policy) {
+  public static String word(DataPolicy policy) {
     return switch (policy) {
       case KEEPS_NOTHING -> "keeps-nothing";
       case KEEPS -> "keeps";
@@ -367,6 +379,82 @@ public final class Digests {
   /// @param publicKey SHA-256 of the certificate's SubjectPublicKeyInfo
   static Hash certificate(Address node, Hash publicKey) {
     return digest(new Words(3).hash(CERTIFICATE_TYPE).address(node).hash(publicKey).keccak());
+  }
+
+  /// What a consumer signs to owe a pool more: "all that I owe this pool so far"
+  /// (docs/contracts.md).
+  ///
+  /// @param chainId of the chain on which the contract is; 0 for a pool whose ledger is its log
+  /// @param contract the `Escrow`; the pool's key if its ledger is its log
+  /// @param pool the pool's identity; the pool's key if its ledger is its log
+  /// @param cumulative units of the token, that is, microcredits
+  /// @throws IllegalArgumentException if chain or amount is negative
+  public static Hash voucher(
+      long chainId, Address contract, Address consumer, Address pool, long cumulative) {
+    return digest(
+        TypedData.domain("Perseid", "1", unsigned(chainId), contract),
+        new Words(4)
+            .hash(VOUCHER_TYPE)
+            .address(consumer)
+            .address(pool)
+            .uint64(unsigned(cumulative))
+            .keccak());
+  }
+
+  /// What a key signs to act for an identity of the `Registry`.
+  ///
+  /// @param deadlineS until when, seconds since the epoch
+  public static Hash keyConsent(
+      long chainId, Address registry, Address identity, Address key, long deadlineS) {
+    return digest(
+        TypedData.domain("Perseid Registry", "1", unsigned(chainId), registry),
+        new Words(4)
+            .hash(KEY_CONSENT_TYPE)
+            .address(identity)
+            .address(key)
+            .uint64(unsigned(deadlineS))
+            .keccak());
+  }
+
+  /// The domain separator of a token (EIP-712), from what its `eip712Domain`, its documentation or
+  /// an x402 offer says of it.
+  public static Hash tokenDomain(String name, String version, long chainId, Address token) {
+    return TypedData.domain(name, version, unsigned(chainId), token);
+  }
+
+  /// What a holder of a token signs so that the receiver alone can take an amount (EIP-3009).
+  ///
+  /// @param tokenDomain the token's domain separator
+  public static Hash receiveWithAuthorization(Hash tokenDomain, TokenAuthorization a) {
+    return authorization(tokenDomain, RECEIVE_TYPE, a);
+  }
+
+  /// What a holder of a token signs so that anybody can bring an amount to the receiver (EIP-3009).
+  ///
+  /// @param tokenDomain the token's domain separator
+  public static Hash transferWithAuthorization(Hash tokenDomain, TokenAuthorization a) {
+    return authorization(tokenDomain, TRANSFER_TYPE, a);
+  }
+
+  private static Hash authorization(Hash tokenDomain, Hash type, TokenAuthorization a) {
+    return digest(
+        tokenDomain,
+        new Words(7)
+            .hash(type)
+            .address(a.from())
+            .address(a.to())
+            .uint64(a.value())
+            .uint64(a.validAfterS())
+            .uint64(a.validBeforeS())
+            .hash(a.nonce())
+            .keccak());
+  }
+
+  private static long unsigned(long value) {
+    if (value < 0) {
+      throw new IllegalArgumentException("must not be negative: " + value);
+    }
+    return value;
   }
 
   /// The number of an outcome in a record's digest: for ever, whatever the enum's order.

@@ -1,0 +1,140 @@
+package dev.perseid.chain;
+
+import dev.perseid.core.Address;
+import java.util.ArrayList;
+import java.util.List;
+
+/// The contract `Collateral`: what pools and providers stand to lose (`docs/contracts.md`).
+public final class Collateral {
+  /// Something that can be bonded.
+  ///
+  /// @param vault whether it is an ERC-4626 vault of the unit
+  /// @param cap most of it, in its own units
+  /// @param bonded how much of it is bonded by all
+  public record Asset(Address token, boolean vault, int haircutPermille, long cap, long bonded) {
+    Abi abi() {
+      return Abi.tuple(
+          Abi.address(token),
+          Abi.bool(vault),
+          Abi.uint(haircutPermille),
+          Abi.uint(cap),
+          Abi.uint(bonded));
+    }
+  }
+
+  /// A bond in one asset.
+  ///
+  /// @param leaving what was asked back, from `freeAtS` on (seconds since the epoch) free to go
+  public record Bond(long active, long leaving, long freeAtS) {}
+
+  private final Chain chain;
+  private final Address address;
+
+  /// The collateral at an address.
+  public Collateral(Chain chain, Address address) {
+    this.chain = chain;
+    this.address = address;
+  }
+
+  /// Where it is.
+  public Address address() {
+    return address;
+  }
+
+  /// What can be bonded, in the order of their numbers.
+  public List<Asset> assets(At at) throws ChainException {
+    long count = chain.call(address, Abi.call("assetCount()"), at).small(0);
+    List<Call> calls = new ArrayList<>();
+    for (long i = 0; i < Math.min(count, 8); i++) {
+      calls.add(Call.to(address, "read", Abi.call("assetAt(uint256)", Abi.uint(i))));
+    }
+    List<Asset> all = new ArrayList<>();
+    for (AbiReader r : chain.calls(calls, at)) {
+      all.add(new Asset(r.address(0), r.bool(1), (int) r.small(2), r.amount(3), r.amount(4)));
+    }
+    return all;
+  }
+
+  /// A bond.
+  public Bond bond(Address identity, Address arbiter, int asset, At at) throws ChainException {
+    AbiReader r =
+        chain.call(
+            address,
+            Abi.call(
+                "bondOf(address,address,uint256)",
+                Abi.address(identity),
+                Abi.address(arbiter),
+                Abi.uint(asset)),
+            at);
+    return new Bond(r.amount(0), r.amount(1), r.small(2));
+  }
+
+  /// What an identity has at stake under an arbiter, in the unit.
+  public long valueOf(Address identity, Address arbiter, At at) throws ChainException {
+    return chain
+        .call(
+            address,
+            Abi.call("valueOf(address,address)", Abi.address(identity), Abi.address(arbiter)),
+            at)
+        .amount(0);
+  }
+
+  /// Bonds the caller's money; the caller approved it at the token before.
+  public Call bond(Address identity, Address arbiter, int asset, long amount) {
+    return Call.to(
+        address,
+        "bond for " + identity,
+        Abi.call(
+            "bond(address,address,uint256,uint256)",
+            Abi.address(identity),
+            Abi.address(arbiter),
+            Abi.uint(asset),
+            Abi.uint(amount)));
+  }
+
+  /// Asks a part of a bond back.
+  public Call unbond(Address identity, Address arbiter, int asset, long amount) {
+    return Call.to(
+        address,
+        "unbond",
+        Abi.call(
+            "unbond(address,address,uint256,uint128)",
+            Abi.address(identity),
+            Abi.address(arbiter),
+            Abi.uint(asset),
+            Abi.uint(amount)));
+  }
+
+  /// Bonds again what is leaving.
+  public Call stay(Address identity, Address arbiter, int asset) {
+    return Call.to(
+        address,
+        "stay bonded",
+        Abi.call(
+            "stay(address,address,uint256)",
+            Abi.address(identity),
+            Abi.address(arbiter),
+            Abi.uint(asset)));
+  }
+
+  /// Takes what has left.
+  public Call withdraw(Address identity, Address arbiter, int asset, Address to) {
+    return Call.to(
+        address,
+        "withdraw a bond",
+        Abi.call(
+            "withdraw(address,address,uint256,address)",
+            Abi.address(identity),
+            Abi.address(arbiter),
+            Abi.uint(asset),
+            Abi.address(to)));
+  }
+
+  /// Sends an account what slashing brought it.
+  public Call collect(int asset, Address account) {
+    return Call.to(
+        address,
+        "collect",
+        Abi.call("collect(uint256,address)", Abi.uint(asset), Abi.address(account)));
+  }
+}

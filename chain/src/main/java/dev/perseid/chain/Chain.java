@@ -137,9 +137,7 @@ public final class Chain implements AutoCloseable {
 
   /// Asks every node again which chain it is of: an address may lead elsewhere by now.
   public void checkId() throws ChainException {
-    for (Rpc node : nodes) {
-      checkId(node, OptionalLong.of(id));
-    }
+    each(node -> checkId(node, OptionalLong.of(id)));
   }
 
   // ---- blocks -----------------------------------------------------------------------------------

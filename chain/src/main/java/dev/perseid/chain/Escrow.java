@@ -8,6 +8,7 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Optional;
 
 /// The contract `Escrow`: purses, tills, settlements, exits (`docs/contracts.md`). Amounts are
 /// units of its token; what is more than 2^63 - 1 counts as that much.
@@ -36,6 +37,13 @@ public final class Escrow {
       return earned - paid;
     }
   }
+
+  /// What came of a settlement or a redemption.
+  ///
+  /// @param redeemed what came into the till
+  /// @param skipped consumers that are contracts and denied their vouchers
+  /// @param failedPushes payees to whom the token would not send: they stay due
+  public record Outcome(long redeemed, List<Address> skipped, List<Address> failedPushes) {}
 
   static final Hash DEPOSITED = Abi.topic("Deposited(address,address,address,uint256)");
   static final Hash EXIT_ASKED = Abi.topic("ExitAsked(address,address,uint64)");
@@ -254,6 +262,35 @@ public final class Escrow {
             Abi.words(proof),
             commitment.abi(),
             Abi.address(to)));
+  }
+
+  /// Reads what came of a settlement or a redemption of a pool.
+  ///
+  /// @throws ChainException of kind `UNTRUSTED` if the receipt has no such thing in it
+  public Outcome outcome(Address pool, Receipt receipt) throws ChainException {
+    Optional<Long> redeemed = Optional.empty();
+    List<Address> skipped = new ArrayList<>();
+    List<Address> failed = new ArrayList<>();
+    for (Log log : receipt.logs()) {
+      if (!log.contract().equals(address)
+          || log.topics().size() < 2
+          || !log.address(1).equals(pool)) {
+        continue;
+      }
+      Hash kind = log.topics().get(0);
+      if (kind.equals(SETTLED) || kind.equals(REDEEMED)) {
+        redeemed = Optional.of(new AbiReader(log.data()).amount(0));
+      } else if (kind.equals(VOUCHER_SKIPPED)) {
+        skipped.add(log.address(2));
+      } else if (kind.equals(PAYOUT_FAILED)) {
+        failed.add(log.address(2));
+      }
+    }
+    return new Outcome(
+        redeemed.orElseThrow(() ->
+            ChainException.untrusted("the receipt of a settlement does not say what it redeemed")),
+        skipped,
+        failed);
   }
 
   private static byte[] packed(List<SignedVoucher> vouchers) {

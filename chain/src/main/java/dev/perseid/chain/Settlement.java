@@ -6,7 +6,13 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.perseid.core.Address;
+import dev.perseid.core.Epoch;
 import dev.perseid.core.Hash;
+import dev.perseid.core.Money;
+import dev.perseid.core.Payout;
+import dev.perseid.core.Voucher;
+import dev.perseid.settle.Digests;
+import dev.perseid.settle.Key;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -75,6 +81,41 @@ public record Settlement(
         throw new IllegalArgumentException("two payouts to " + payout.payee());
       }
     }
+  }
+
+  /// What a pool closed, as its escrow takes it. A voucher that its consumer's key did not sign
+  /// goes to the contract that the consumer is.
+  ///
+  /// @param money the pool's
+  /// @param log the pool's key, which signs its tree heads
+  /// @throws IllegalArgumentException if it does not fit into one transaction
+  public static Settlement of(Epoch epoch, Money.Escrow money, Address log) {
+    List<SignedVoucher> vouchers = new ArrayList<>();
+    for (Voucher v : epoch.vouchers()) {
+      Hash digest =
+          Digests.voucher(
+              money.chainId(), money.contract(), v.consumer(), money.pool(), v.cumulative());
+      boolean byKey = Key.verify(digest, v.signature(), v.consumer());
+      vouchers.add(new SignedVoucher(v.consumer(), v.cumulative(), v.signature(), !byKey));
+    }
+    List<Due> payouts = new ArrayList<>();
+    List<Due> dues = new ArrayList<>();
+    for (Payout p : epoch.payouts()) {
+      Due due = new Due(p.payee(), p.cumulative());
+      dues.add(due);
+      if (p.pushed()) {
+        payouts.add(due);
+      }
+    }
+    return new Settlement(
+        epoch.number(),
+        vouchers,
+        epoch.leastEarned(),
+        payouts,
+        dues,
+        log,
+        epoch.recordsSize(),
+        epoch.recordsRoot());
   }
 
   /// The tree of what is due. Some 3 µs a payee, each time.

@@ -1,0 +1,200 @@
+package dev.perseid.chain;
+
+import dev.perseid.core.Address;
+import dev.perseid.core.ChainPurse;
+import dev.perseid.core.Hash;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+
+/// Follows what a pool's purses, till and payees are in the escrow, in blocks that are deep enough.
+/// Logs say what may have changed; what it is now is read from the state, so that neither a log
+/// that comes twice nor one that is missing can make a book wrong for long. The caller keeps the
+/// cursor, and what it knows. Used by one thread.
+public final class EscrowReader {
+  /// Up to where was read.
+  ///
+  /// @param hash of that block; zero at the very beginning
+  public record Cursor(long block, Hash hash) {}
+
+  /// What was read.
+  ///
+  /// @param at the block whose state this is; never below one that was read before, unless the
+  ///   chain was rewound
+  /// @param cursor where to go on
+  /// @param purses those that may have changed
+  /// @param paid all that each payee ever got, of those who may have got something
+  /// @param till the pool's
+  /// @param isCaughtUp whether everything up to `at` is told; else read again at once
+  /// @param wasRewound whether the chain had been rewound below the cursor: all was read again
+  public record Seen(
+      Head at,
+      Cursor cursor,
+      List<ChainPurse> purses,
+      Map<Address, Long> paid,
+      Escrow.Till till,
+      boolean isCaughtUp,
+      boolean wasRewound) {}
+
+  /// Nodes that keep no archive know the states of 128 blocks.
+  public static final int MOST_CONFIRMATIONS = 100;
+
+  private static final long SECOND_US = 1_000_000;
+
+  private static final List<Hash> KINDS =
+      List.of(
+          Escrow.DEPOSITED,
+          Escrow.EXIT_ASKED,
+          Escrow.EXIT_CANCELLED,
+          Escrow.EXITED,
+          Escrow.REDEEMED,
+          Escrow.SETTLED,
+          Escrow.PAYOUT_FAILED,
+          Escrow.CLAIMED);
+
+  private final Chain chain;
+  private final Escrow escrow;
+  private final Address pool;
+  private final long fromBlock;
+  private final int confirmations;
+  private final long logBlocks;
+  private Optional<Escrow.Till> lastTill = Optional.empty();
+
+  /// @param fromBlock the escrow did nothing before
+  /// @param confirmations how deep a block must be, itself counted
+  public EscrowReader(
+      Chain chain, Address escrow, Address pool, long fromBlock, int confirmations) {
+    this(chain, escrow, pool, fromBlock, confirmations, Limits.LOG_BLOCKS);
+  }
+
+  /// @param logBlocks of how many blocks logs are asked at once
+  EscrowReader(
+      Chain chain,
+      Address escrow,
+      Address pool,
+      long fromBlock,
+      int confirmations,
+      long logBlocks) {
+    if (confirmations < 1 || confirmations > MOST_CONFIRMATIONS || fromBlock < 0) {
+      throw new IllegalArgumentException(
+          "confirmations must be from 1 to " + MOST_CONFIRMATIONS + ", blocks not below zero");
+    }
+    this.chain = chain;
+    this.escrow = new Escrow(chain, escrow);
+    this.pool = pool;
+    this.fromBlock = fromBlock;
+    this.confirmations = confirmations;
+    this.logBlocks = logBlocks;
+  }
+
+  /// Where to begin.
+  public Cursor start() {
+    return new Cursor(fromBlock - 1, Hash.ZERO);
+  }
+
+  /// Reads on.
+  ///
+  /// @param consumers whose purses the caller knows: after a settlement all of them are read
+  /// @param payees likewise
+  /// @return nothing if no new block is deep enough
+  /// @throws ChainException if the chain cannot be asked or is not to be believed; read again from
+  ///   the same cursor later
+  public Optional<Seen> read(Cursor from, Collection<Address> consumers, Collection<Address> payees)
+      throws ChainException {
+    chain.checkId();
+    Head to = chain.confirmed(confirmations);
+    boolean rewound = false;
+    long last = from.block();
+    if (to.number() < last) {
+      return Optional.empty(); // the node is behind, or was changed for one that is
+    }
+    if (!from.hash().equals(Hash.ZERO) && !chain.block(last).hash().equals(from.hash())) {
+      rewound = true;
+      last = fromBlock - 1;
+    }
+    if (to.number() <= last && lastTill.isPresent()) {
+      return Optional.empty();
+    }
+    Set<Address> purses = new LinkedHashSet<>();
+    Set<Address> paid = new LinkedHashSet<>();
+    boolean all = rewound || lastTill.isEmpty();
+    long until = Math.min(to.number(), last + logBlocks);
+    Head end = until == to.number() ? to : chain.block(until);
+    if (until > last) {
+      Hash second = new AbiReader(Abi.encode(List.of(Abi.address(pool)))).word(0);
+      for (Log log : chain.logs(escrow.address(), KINDS, second, Math.max(0, last + 1), end)) {
+        Hash kind = log.topics().get(0);
+        if (kind.equals(Escrow.REDEEMED) || kind.equals(Escrow.SETTLED)) {
+          all = true;
+        } else if (kind.equals(Escrow.CLAIMED) || kind.equals(Escrow.PAYOUT_FAILED)) {
+          paid.add(topic(log, 2));
+        } else {
+          purses.add(topic(log, 2));
+        }
+      }
+    }
+    Escrow.Till till = escrow.till(pool, At.block(to));
+    if (all || !Optional.of(till).equals(lastTill)) {
+      purses.addAll(consumers);
+      paid.addAll(payees);
+    }
+    List<Address> who = List.copyOf(purses);
+    List<Escrow.Purse> states = escrow.purses(pool, who, At.block(to));
+    List<ChainPurse> told = new ArrayList<>();
+    for (int i = 0; i < who.size(); i++) {
+      Escrow.Purse p = states.get(i);
+      long leavingUs =
+          p.exitAtS() > Long.MAX_VALUE / SECOND_US ? Long.MAX_VALUE : p.exitAtS() * SECOND_US;
+      told.add(new ChainPurse(who.get(i), p.funded(), p.spent(), leavingUs));
+    }
+    Map<Address, Long> got = new LinkedHashMap<>();
+    List<Address> toWhom = List.copyOf(paid);
+    List<Long> totals = escrow.paidTo(pool, toWhom, At.block(to));
+    for (int i = 0; i < toWhom.size(); i++) {
+      got.put(toWhom.get(i), totals.get(i));
+    }
+    // Only now: what could not be read is read again.
+    lastTill = Optional.of(till);
+    return Optional.of(
+        new Seen(
+            to,
+            new Cursor(end.number(), end.hash()),
+            told,
+            got,
+            till,
+            end.number() == to.number(),
+            rewound));
+  }
+
+  /// Reads all from the beginning, as for a pool that moves to the escrow.
+  public Seen readAll(Collection<Address> payees) throws ChainException {
+    Cursor cursor = start();
+    Set<Address> consumers = new LinkedHashSet<>();
+    while (true) {
+      lastTill = Optional.empty();
+      Optional<Seen> seen = read(cursor, consumers, payees);
+      if (seen.isEmpty()) {
+        throw new ChainException(
+            ChainException.Kind.UNREACHABLE,
+            "the node has not reached block " + fromBlock + " yet: ask again later");
+      }
+      seen.get().purses().forEach(purse -> consumers.add(purse.consumer()));
+      if (seen.get().isCaughtUp()) {
+        return seen.get();
+      }
+      cursor = seen.get().cursor();
+    }
+  }
+
+  private static Address topic(Log log, int place) throws ChainException {
+    if (log.topics().size() <= place) {
+      throw ChainException.untrusted("the node sent a log without its arguments");
+    }
+    return log.address(place);
+  }
+}

@@ -12,6 +12,9 @@ public final class Limits {
   /// Encoded bytes of one batch.
   public static final int BATCH_BYTES = 1024 * 1024;
 
+  /// Canonical bytes of one movement of money.
+  public static final int MOVEMENT_BYTES = 64 * 1024;
+
   /// Hashes in a proof: a tree of 2^63 leaves needs no more.
   public static final int PROOF_HASHES = 64;
 

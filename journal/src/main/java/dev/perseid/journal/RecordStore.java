@@ -43,7 +43,7 @@ public final class RecordStore implements Closeable {
   private final FrameLog batches;
   private final AppendFile treeFile;
   private final MerkleTree tree;
-  private final JobIndex jobs = new JobIndex();
+  private final Chains jobs = new Chains();
   private volatile long count;
   private volatile long batchCount;
 
@@ -204,7 +204,7 @@ public final class RecordStore implements Closeable {
 
   /// The indices of a job's entries, ascending; empty for an unknown job.
   public PrimitiveIterator.OfLong entriesOf(JobId job) {
-    return jobs.of(job);
+    return jobs.of(job.a(), job.b());
   }
 
   /// A batch.

@@ -1,32 +1,31 @@
 package dev.perseid.journal;
 
-import dev.perseid.core.JobId;
 import java.util.Arrays;
 import java.util.NoSuchElementException;
 import java.util.PrimitiveIterator;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 
-/// Which entries belong to which job: a hash table of jobs with open addressing, each of which
-/// begins a chain through its entries. 4 bytes an entry and some 50 a job, no object for either.
-/// One writer, any number of readers.
-final class JobIndex {
+/// Which entries belong to which key, say a job: a hash table of keys with open addressing, each of
+/// which begins a chain through its entries. 4 bytes an entry and some 50 a key, no object for
+/// either. One writer, any number of readers.
+final class Chains {
   private static final int NONE = -1;
 
   private final ReentrantReadWriteLock lock = new ReentrantReadWriteLock();
 
-  /// For each entry the next of the same job.
+  /// For each entry the next of the same key.
   private int[] next = new int[1024];
 
   private int entries;
 
-  /// For each slot the job's id, first and last entry; `first` is NONE in a free one.
+  /// For each slot the key, its first and its last entry; `first` is NONE in a free one.
   private long[] ids = new long[2048];
 
   private int[] first = new int[1024];
   private int[] last = new int[1024];
-  private int jobs;
+  private int keys;
 
-  JobIndex() {
+  Chains() {
     Arrays.fill(first, NONE);
   }
 
@@ -45,7 +44,7 @@ final class JobIndex {
         ids[2 * slot + 1] = low;
         first[slot] = entry;
         last[slot] = entry;
-        if (++jobs * 2 > first.length) {
+        if (++keys * 2 > first.length) {
           grow();
         }
       } else {
@@ -57,9 +56,9 @@ final class JobIndex {
     }
   }
 
-  /// The entries of a job, from the oldest. Those added while it is being read are found too.
-  PrimitiveIterator.OfLong of(JobId job) {
-    return new Chain(job);
+  /// The entries of a key, from the oldest. Those added while it is being read are found too.
+  PrimitiveIterator.OfLong of(long high, long low) {
+    return new Chain(high, low);
   }
 
   private int slot(long high, long low) {
@@ -93,14 +92,16 @@ final class JobIndex {
 
   /// Follows a chain, a piece at a time, so that the writer never waits for long.
   private final class Chain implements PrimitiveIterator.OfLong {
-    private final JobId job;
+    private final long high;
+    private final long low;
     private final int[] piece = new int[Limits.CHUNK];
     private int at;
     private int length;
     private int seen = NONE;
 
-    Chain(JobId job) {
-      this.job = job;
+    Chain(long high, long low) {
+      this.high = high;
+      this.low = low;
     }
 
     @Override
@@ -112,7 +113,7 @@ final class JobIndex {
       length = 0;
       lock.readLock().lock();
       try {
-        int entry = seen == NONE ? first[slot(job.a(), job.b())] : next[seen];
+        int entry = seen == NONE ? first[slot(high, low)] : next[seen];
         while (entry != NONE && length < piece.length) {
           piece[length++] = entry;
           seen = entry;
@@ -127,7 +128,7 @@ final class JobIndex {
     @Override
     public long nextLong() {
       if (!hasNext()) {
-        throw new NoSuchElementException("no more entries of job " + job);
+        throw new NoSuchElementException("no more entries of this key");
       }
       return piece[at++];
     }

@@ -3,6 +3,9 @@ package dev.perseid.cli;
 import dev.perseid.core.Address;
 import dev.perseid.node.PoolClient;
 import dev.perseid.node.PoolFailure;
+import java.io.IOException;
+import java.net.URI;
+import java.nio.file.Path;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -22,12 +25,65 @@ final class AccountCommand implements Callable<Integer> {
   @Mixin private Shared shared = new Shared();
   @Mixin private AtPool at = new AtPool();
 
+  @Option(
+      names = "--statement",
+      description = "List all that moved money of the account: reservations, charges, payouts.")
+  private boolean statement;
+
+  @Option(
+      names = "--from",
+      paramLabel = "DATE",
+      description = "With --statement: not before, e.g. 2026-11-01 or 2026-11-01T08:00:00Z.")
+  private @Nullable String from;
+
+  @Option(names = "--to", paramLabel = "DATE", description = "With --statement: before this.")
+  private @Nullable String to;
+
+  @Option(
+      names = "--csv",
+      paramLabel = "FILE",
+      description = "With --statement: write it as CSV; - is standard output.")
+  private @Nullable String csv;
+
+  @Option(
+      names = "--of",
+      paramLabel = "ACCOUNT",
+      description = "With --statement, as the operator: somebody else's account.")
+  private @Nullable String of;
+
+  @Option(
+      names = "--check-chain",
+      paramLabel = "URL",
+      description =
+          "With --statement: compare with what the chain says at this RPC address; needs"
+              + " --deployment.")
+  private @Nullable URI chain;
+
+  @Option(
+      names = "--deployment",
+      paramLabel = "FILE",
+      description = "Where the pool's contracts are.")
+  private @Nullable Path deployment;
+
   Main main() {
     return main;
   }
 
   @Override
-  public Integer call() throws BadInput, PoolFailure {
+  public Integer call() throws BadInput, PoolFailure, IOException {
+    if (statement) {
+      return new StatementTable(main.screen(), shared.json)
+          .show(
+              () -> of == null ? at.connect(main) : at.connectAsOperator(main),
+              Optional.ofNullable(of),
+              Optional.ofNullable(from),
+              Optional.ofNullable(to),
+              Optional.ofNullable(csv),
+              chain == null ? Optional.empty() : Optional.of(ChainCheck.of(chain, deployment)));
+    }
+    if (from != null || to != null || csv != null || of != null || chain != null) {
+      throw new BadInput("--from, --to, --csv, --of and --check-chain belong to --statement");
+    }
     PoolClient.Account account;
     try (PoolClient client = at.connect(main)) {
       account = client.account(Optional.empty());

@@ -36,6 +36,15 @@ final class AskCommand implements Callable<Integer> {
   @Mixin private Shared shared = new Shared();
   @Mixin private AtPool at = new AtPool();
 
+  @Option(
+      names = "--window",
+      paramLabel = "CREDITS",
+      defaultValue = Paying.REQUESTS_WINDOW,
+      description =
+          "Where the pool asks for vouchers: how much you may owe beyond what receipts prove;"
+              + " ${DEFAULT-VALUE}, or what the request may cost.")
+  private String window = Paying.REQUESTS_WINDOW;
+
   @Parameters(index = "0", paramLabel = "MODEL", description = "See: perseid model list.")
   private String name = "";
 
@@ -78,7 +87,14 @@ final class AskCommand implements Callable<Integer> {
     }
     Screen screen = main.screen();
     try (PoolClient client = at.connect(main);
-        RemoteMarket market = RemoteMarket.open(client, KeyCommand.fresh(), sealed, screen::note)) {
+        RemoteMarket market =
+            RemoteMarket.open(
+                client,
+                KeyCommand.fresh(),
+                sealed,
+                Agreed.wallet(main.home(), client, screen::note),
+                Amounts.microcredits(window, "--window"),
+                screen::note)) {
       List<Market.Listing> candidates = candidates(market.catalog());
       Failure last = null;
       for (Market.Listing listing : candidates) {

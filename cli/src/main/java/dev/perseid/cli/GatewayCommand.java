@@ -40,6 +40,15 @@ final class GatewayCommand implements Callable<Integer> {
       description = "Encrypt every request to its provider, so that the pool cannot read it.")
   private boolean sealed;
 
+  @Option(
+      names = "--window",
+      paramLabel = "CREDITS",
+      defaultValue = Paying.REQUESTS_WINDOW,
+      description =
+          "Where the pool asks for vouchers: how much you may owe beyond what receipts prove;"
+              + " ${DEFAULT-VALUE}, or what a request may cost.")
+  private String window = Paying.REQUESTS_WINDOW;
+
   @Override
   public Integer call() throws BadInput, PoolFailure, IOException, InterruptedException {
     if (port < 0 || port > 65_535) {
@@ -52,7 +61,14 @@ final class GatewayCommand implements Callable<Integer> {
     String key = key(keyFile);
     PoolClient client = at.connect(main);
     serving.onStop(client::close);
-    RemoteMarket market = RemoteMarket.open(client, key, sealed, screen::note);
+    RemoteMarket market =
+        RemoteMarket.open(
+            client,
+            key,
+            sealed,
+            Agreed.wallet(main.home(), client, screen::note),
+            Amounts.microcredits(window, "--window"),
+            screen::note);
     serving.onStop(market::close);
     Gateway gateway;
     try {

@@ -34,6 +34,7 @@ import picocli.CommandLine.Spec;
       WhyCommand.class,
       ProvidersCommand.class,
       AccountCommand.class,
+      VoucherCommand.class,
       KeyCommand.class,
       ModelCommand.class,
       AskCommand.class,

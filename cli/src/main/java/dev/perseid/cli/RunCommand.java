@@ -4,6 +4,7 @@ import dev.perseid.core.Blob;
 import dev.perseid.core.Hash;
 import dev.perseid.core.JobId;
 import dev.perseid.core.JobSpec;
+import dev.perseid.node.Payer;
 import dev.perseid.node.PoolClient;
 import dev.perseid.node.PoolFailure;
 import dev.perseid.wire.v1.Proto;
@@ -15,6 +16,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -38,6 +40,7 @@ final class RunCommand implements Callable<Integer> {
   @ParentCommand private Main main = Unset.main();
   @Mixin private Shared shared = new Shared();
   @Mixin private AtPool at = new AtPool();
+  @Mixin private Paying paying = new Paying();
 
   @Parameters(paramLabel = "JOB", description = "The job file.")
   private Path file = Path.of("");
@@ -119,8 +122,9 @@ final class RunCommand implements Callable<Integer> {
       PoolClient client = connection.client();
       upload(client, plan, screen);
       JobSpec spec = plan.spec(client.self(), new SecureRandom().nextLong() & Long.MAX_VALUE);
-      JobId job = submit(client, spec);
       if (detach) {
+        paying.ahead(main.home(), client, spec.budget(), screen);
+        JobId job = submit(client, spec);
         if (shared.json) {
           screen.json(json -> {
             json.writeStartObject();
@@ -132,8 +136,14 @@ final class RunCommand implements Callable<Integer> {
         }
         return Exit.OK;
       }
-      screen.note("job " + job + ": " + plan.tasks().size() + " tasks");
-      return follow(client, job, spec);
+      Optional<Payer> payer = paying.start(main.home(), client, spec.budget(), screen);
+      try {
+        JobId job = submit(client, spec);
+        screen.note("job " + job + ": " + plan.tasks().size() + " tasks");
+        return follow(client, job, spec);
+      } finally {
+        payer.ifPresent(Payer::close);
+      }
     }
   }
 

@@ -4,6 +4,8 @@ import dev.perseid.core.Address;
 import dev.perseid.core.Price;
 import dev.perseid.node.AuditTerms;
 import dev.perseid.node.MarketTerms;
+import dev.perseid.node.MoneyLimits;
+import dev.perseid.node.MoneyTerms;
 import dev.perseid.node.PoolClient;
 import dev.perseid.node.PoolConfig;
 import dev.perseid.node.PoolNode;
@@ -13,6 +15,8 @@ import dev.perseid.sandbox.Isolation;
 import dev.perseid.settle.Key;
 import dev.perseid.settle.Tls;
 import java.io.IOException;
+import java.math.BigDecimal;
+import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -130,6 +134,90 @@ final class Serving {
                 + " known=50@me/chat:1; can be given several times. Repeated requests and canaries"
                 + " are paid out of the pool's own account.")
     List<String> audit = List.of();
+
+    @Option(
+        names = "--rpc",
+        paramLabel = "URL",
+        description =
+            "A node of the chain on which the pool's money is, or to which it will move; can be"
+                + " given several times, then they must agree.")
+    List<URI> rpc = List.of();
+
+    @Option(
+        names = "--deployment",
+        paramLabel = "FILE",
+        description = "Where the contracts are on that chain (perseid chain deploy writes it).")
+    @Nullable Path deployment;
+
+    @Option(
+        names = "--identity",
+        paramLabel = "ADDRESS",
+        description = "The pool's registered identity; default: its own key.")
+    @Nullable String identity;
+
+    @Option(
+        names = "--max-gwei",
+        defaultValue = "" + MoneyLimits.MOST_GWEI,
+        description = "The most that a unit of gas may cost; ${DEFAULT-VALUE}.")
+    BigDecimal maxGwei = BigDecimal.valueOf(MoneyLimits.MOST_GWEI);
+
+    @Option(
+        names = "--confirmations",
+        defaultValue = "" + MoneyLimits.CONFIRMATIONS,
+        description = "How deep a block must be to count; ${DEFAULT-VALUE}.")
+    int confirmations = MoneyLimits.CONFIRMATIONS;
+
+    @Option(
+        names = "--epoch",
+        paramLabel = "DURATION",
+        defaultValue = "P1D",
+        description =
+            "How often the pool settles by itself, as ISO 8601 writes it: P1D is a day, PT1H an"
+                + " hour; ${DEFAULT-VALUE}.")
+    Duration epoch = Duration.ofDays(1);
+
+    @Option(
+        names = "--least-gain",
+        paramLabel = "CREDITS",
+        defaultValue = "0.01",
+        description =
+            "A voucher that brings less waits for a later settlement; ${DEFAULT-VALUE}. On credits"
+                + " all count.")
+    String leastGain = "0.01";
+
+    @Option(
+        names = "--push-from",
+        paramLabel = "CREDITS",
+        defaultValue = "1",
+        description =
+            "Who is due less claims it (perseid chain claim) instead of being sent it;"
+                + " ${DEFAULT-VALUE}.")
+    String pushFrom = "1";
+
+    MoneyTerms money() throws BadInput {
+      try {
+        if (rpc.isEmpty() != (deployment == null)) {
+          throw new BadInput("--rpc and --deployment belong together; write both or none");
+        }
+        if (deployment == null) {
+          return new MoneyTerms(Optional.empty(), epoch.toMillis(), 1, 1);
+        }
+        MoneyTerms.ChainAt at =
+            new MoneyTerms.ChainAt(
+                rpc,
+                deployment,
+                identity == null ? Optional.empty() : Optional.of(Address.parse(identity)),
+                maxGwei.movePointRight(9).toBigInteger(),
+                confirmations);
+        return new MoneyTerms(
+            Optional.of(at),
+            epoch.toMillis(),
+            Amounts.microcredits(leastGain, "--least-gain"),
+            Amounts.microcredits(pushFrom, "--push-from"));
+      } catch (IllegalArgumentException e) {
+        throw new BadInput(String.valueOf(e.getMessage()));
+      }
+    }
 
     private AuditTerms audits() throws BadInput {
       AuditTerms audits = AuditTerms.USUAL;
@@ -315,7 +403,8 @@ final class Serving {
                   options.welcome == null
                       ? welcome
                       : Amounts.microcredits(options.welcome, "--welcome"))
-              .withTerms(options.terms());
+              .withTerms(options.terms())
+              .withMoney(options.money());
       if (options.certificate != null || options.certificateKey != null) {
         if (options.certificate == null || options.certificateKey == null) {
           throw new BadInput("--tls-cert and --tls-key belong together; write both or none");

@@ -1,9 +1,11 @@
 package dev.perseid.cli;
 
 import dev.perseid.core.JobId;
+import dev.perseid.node.Payer;
 import dev.perseid.node.PoolClient;
 import dev.perseid.node.PoolFailure;
 import dev.perseid.wire.v1.Proto;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -18,6 +20,7 @@ final class WatchCommand implements Callable<Integer> {
   @ParentCommand private Main main = Unset.main();
   @Mixin private Shared shared = new Shared();
   @Mixin private AtPool at = new AtPool();
+  @Mixin private Paying paying = new Paying();
 
   @Parameters(paramLabel = "JOB", arity = "0..1", description = "Its id; default: the newest.")
   private @Nullable String job;
@@ -29,7 +32,13 @@ final class WatchCommand implements Callable<Integer> {
       JobId id = AtPool.job(client, job);
       Progress progress = new Progress(screen);
       Consumer<Proto.JobProgress> seen = shared.json ? this::print : progress::show;
-      Proto.JobProgress end = client.watch(id, seen);
+      Optional<Payer> payer = paying.follow(main.home(), client, id, screen);
+      Proto.JobProgress end;
+      try {
+        end = client.watch(id, seen);
+      } finally {
+        payer.ifPresent(Payer::close);
+      }
       if (!shared.json) {
         screen.say(Progress.ending(end));
       }

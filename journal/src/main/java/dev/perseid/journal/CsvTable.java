@@ -101,7 +101,7 @@ final class CsvTable {
     }
   }
 
-  private static String quoted(String cell) {
+  static String quoted(String cell) {
     for (int i = 0; i < cell.length(); i++) {
       char c = cell.charAt(i);
       if (c == ',' || c == '"' || c == '\n' || c == '\r') {

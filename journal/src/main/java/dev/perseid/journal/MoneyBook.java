@@ -3,6 +3,7 @@ package dev.perseid.journal;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import dev.perseid.core.Address;
+import dev.perseid.core.Movement;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -101,14 +102,16 @@ public final class MoneyBook implements Closeable {
 
   /// Appends the movement of number [#count]. One that is there already is recognised and ignored.
   ///
-  /// @param from whose money it was, the zero address where it was nobody's
-  /// @param to whose it is now
-  /// @param canonical the movement's canonical bytes
   /// @throws StoreException if the disk is full; nothing changed, and it may be tried again
   /// @throws IllegalStateException if it leaves a gap, or differs from the one that is there: the
   ///   book then belongs to another log
-  public void append(long number, Address from, Address to, byte[] canonical)
-      throws StoreException {
+  public void append(Movement movement) throws StoreException {
+    append(movement.number(), movement.from(), movement.to(), MovementCodec.encode(movement));
+  }
+
+  /// @param from whose money it was, the zero address where it was nobody's
+  /// @param to whose it is now
+  void append(long number, Address from, Address to, byte[] canonical) throws StoreException {
     if (number < count) {
       if (number < 0 || !Arrays.equals(movement(number), canonical)) {
         throw new IllegalStateException(

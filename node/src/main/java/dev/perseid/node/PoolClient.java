@@ -10,6 +10,8 @@ import dev.perseid.core.JobCodec;
 import dev.perseid.core.JobId;
 import dev.perseid.core.JobSpec;
 import dev.perseid.core.Model;
+import dev.perseid.core.Movement;
+import dev.perseid.journal.MovementCodec;
 import dev.perseid.settle.Digests;
 import dev.perseid.settle.Key;
 import dev.perseid.settle.NodeCertificate;
@@ -23,6 +25,8 @@ import dev.perseid.wire.v1.IdentityGrpc;
 import dev.perseid.wire.v1.InferenceGrpc;
 import dev.perseid.wire.v1.JobsGrpc;
 import dev.perseid.wire.v1.ModelsGrpc;
+import dev.perseid.wire.v1.MoneyGrpc;
+import dev.perseid.wire.v1.MoneyProto;
 import dev.perseid.wire.v1.Proto;
 import io.grpc.CallCredentials;
 import io.grpc.Context;
@@ -186,6 +190,7 @@ public final class PoolClient implements AutoCloseable {
   private final String scheme;
   private final Address pool;
   private final String version;
+  private final VoucherTerms terms;
   private volatile String token = "";
 
   private PoolClient(Target target, Key key, Role role) throws PoolFailure {
@@ -219,6 +224,7 @@ public final class PoolClient implements AutoCloseable {
           once(() -> identity().about(Proto.AboutRequest.getDefaultInstance()));
       this.pool = Translation.address(about.getPool(), "pool");
       this.version = about.getVersion();
+      this.terms = VoucherTerms.read(about.getMoney());
       if (about.getProtocol() != 1) {
         throw new PoolFailure(
             PoolFailure.Kind.REFUSED,
@@ -624,8 +630,16 @@ public final class PoolClient implements AutoCloseable {
 
   /// The receipts of a job: JSON documents, one for each record.
   public void receipts(JobId job, Consumer<String> taker) throws PoolFailure {
+    receipts(job, 0, taker);
+  }
+
+  /// The receipts of a job's records from an index of the log on.
+  public void receipts(JobId job, long fromIndex, Consumer<String> taker) throws PoolFailure {
     Proto.ReceiptsRequest request =
-        Proto.ReceiptsRequest.newBuilder().setJob(Translation.bytes(job)).build();
+        Proto.ReceiptsRequest.newBuilder()
+            .setJob(Translation.bytes(job))
+            .setFromIndex(fromIndex)
+            .build();
     stream(
         () -> jobs(LIST_MS).receipts(request),
         part -> {
@@ -664,6 +678,202 @@ public final class PoolClient implements AutoCloseable {
                         .setMemo(memo)
                         .build()));
     refuse(reply.hasRefusal(), reply.getRefusal());
+  }
+
+  // ---- money ------------------------------------------------------------------------------------
+
+  /// What vouchers to this pool are signed for, as it said when the connection was made.
+  public VoucherTerms terms() {
+    return terms;
+  }
+
+  /// Opens the wallet of the caller's key.
+  ///
+  /// @param expected the terms that the consumer agreed to before, if it did
+  /// @param said gets a line for people when something cannot be signed
+  public Wallet wallet(
+      Wallet.Counter counter, Optional<VoucherTerms> expected, Consumer<String> said)
+      throws PoolFailure {
+    return Wallet.open(counter, key, pool, expected, said);
+  }
+
+  /// Has consumers sign vouchers from now on, for credits too; for the operator.
+  public void requireVouchers() throws PoolFailure {
+    MoneyProto.RequireVouchersReply reply =
+        call(() ->
+            money(CALL_MS).requireVouchers(MoneyProto.RequireVouchersRequest.getDefaultInstance()));
+    refuse(reply.getRefusalCode(), reply.getRefusal());
+  }
+
+  /// Leaves a pool of credits with vouchers, step by step.
+  ///
+  /// @param step `ask`, `cancel`, or `take` once the delay is over
+  public void leave(String step) throws PoolFailure {
+    MoneyProto.LeaveReply reply =
+        call(
+            () -> money(CALL_MS).leave(MoneyProto.LeaveRequest.newBuilder().setStep(step).build()));
+    refuse(reply.getRefusalCode(), reply.getRefusal());
+  }
+
+  /// How an account can claim what the pool owes it and has not sent.
+  public MoneyProto.ClaimReply claim(Optional<Address> of) throws PoolFailure {
+    MoneyProto.ClaimRequest.Builder request = MoneyProto.ClaimRequest.newBuilder();
+    of.ifPresent(address -> request.setAccount(Translation.bytes(address)));
+    MoneyProto.ClaimReply reply = call(() -> money(CALL_MS).claim(request.build()));
+    refuse(reply.getRefusalCode(), reply.getRefusal());
+    return reply;
+  }
+
+  /// A purse; the caller's own if none is named.
+  public PurseState purse(Optional<Address> of) throws PoolFailure {
+    MoneyProto.PurseReply reply = call(() -> money(CALL_MS).purse(purseRequest(of)));
+    return purse(reply);
+  }
+
+  private static MoneyProto.PurseRequest purseRequest(Optional<Address> of) {
+    MoneyProto.PurseRequest.Builder request = MoneyProto.PurseRequest.newBuilder();
+    of.ifPresent(address -> request.setConsumer(Translation.bytes(address)));
+    return request.build();
+  }
+
+  private static PurseState purse(MoneyProto.PurseReply reply) throws PoolFailure {
+    refuse(reply.getRefusalCode(), reply.getRefusal());
+    return read(() -> PurseState.read(reply));
+  }
+
+  /// Takes what is told of a purse.
+  public interface PurseTaker {
+    /// False to hear no more.
+    boolean take(PurseState now) throws PoolFailure;
+  }
+
+  /// The caller's own purse now, and again whenever it changes, until the taker has enough.
+  public void watchPurse(PurseTaker taker) throws PoolFailure {
+    Context.CancellableContext context = Context.current().withCancellation();
+    Context before = context.attach();
+    try {
+      Iterator<MoneyProto.PurseReply> states =
+          call(() ->
+              MoneyGrpc.newBlockingStub(channel)
+                  .withCallCredentials(bearer())
+                  .watchPurse(purseRequest(Optional.empty())));
+      while (states.hasNext()) {
+        if (!taker.take(purse(states.next()))) {
+          return;
+        }
+      }
+    } catch (StatusRuntimeException e) {
+      throw failure(e);
+    } finally {
+      context.detach(before);
+      context.cancel(null);
+    }
+  }
+
+  /// Hands in a voucher of the caller's. The same again does nothing.
+  public void pay(long cumulative, String signature) throws PoolFailure {
+    MoneyProto.VoucherReply reply =
+        call(() ->
+            money(CALL_MS)
+                .takeVoucher(
+                    MoneyProto.VoucherRequest.newBuilder()
+                        .setCumulative(cumulative)
+                        .setSignature(Translation.signature(signature))
+                        .build()));
+    refuse(reply.getRefusalCode(), reply.getRefusal());
+  }
+
+  /// A part of a statement.
+  ///
+  /// @param account whose
+  /// @param movements in order
+  /// @param terms of the pool's money
+  public record Moved(Address account, List<Movement> movements, VoucherTerms terms) {}
+
+  /// All that moved money of an account in a period.
+  ///
+  /// @param of the caller's own account if none is named
+  /// @param fromUs,toUs pool clock; 0 for no bound
+  /// @param fromNumber only movements of at least this number
+  public Moved moved(Optional<Address> of, long fromUs, long toUs, long fromNumber)
+      throws PoolFailure {
+    MoneyProto.StatementRequest.Builder request =
+        MoneyProto.StatementRequest.newBuilder()
+            .setFromUs(fromUs)
+            .setToUs(toUs)
+            .setFromNumber(fromNumber);
+    of.ifPresent(address -> request.setAccount(Translation.bytes(address)));
+    List<Movement> all = new ArrayList<>();
+    List<VoucherTerms> said = new ArrayList<>();
+    stream(
+        () -> money(LIST_MS).statement(request.build()),
+        part -> {
+          refuse(part.getRefusalCode(), part.getRefusal());
+          for (ByteString bytes : part.getMovementsList()) {
+            try {
+              all.add(MovementCodec.decode(bytes.toByteArray()));
+            } catch (IllegalArgumentException e) {
+              throw unreadable(e);
+            }
+          }
+          if (part.hasEnd()) {
+            said.add(read(() -> VoucherTerms.read(part.getEnd().getTerms())));
+          }
+        });
+    if (said.isEmpty()) {
+      throw unreadable("the pool broke its statement off");
+    }
+    return new Moved(of.orElse(self()), all, said.getLast());
+  }
+
+  /// What the operator sees of the pool's money.
+  public MoneyProto.MoneyStatusReply moneyStatus() throws PoolFailure {
+    MoneyProto.MoneyStatusReply reply =
+        call(() -> money(CALL_MS).status(MoneyProto.MoneyStatusRequest.getDefaultInstance()));
+    refuse(reply.getRefusalCode(), reply.getRefusal());
+    return reply;
+  }
+
+  /// Closes an epoch now and waits until it is settled; for the operator.
+  public MoneyProto.SettleReply settle() throws PoolFailure {
+    MoneyProto.SettleReply reply =
+        call(() -> money(SUBMIT_MS).settle(MoneyProto.SettleRequest.getDefaultInstance()));
+    refuse(reply.getRefusalCode(), reply.getRefusal());
+    return reply;
+  }
+
+  /// Takes what a pool says while it moves.
+  public interface MoveTaker {
+    /// Takes one message.
+    void take(MoneyProto.MoveReply reply) throws PoolFailure;
+  }
+
+  /// Moves the pool to the escrow that its operator named when it was started; for the operator.
+  ///
+  /// @param go false to hear only what it would do and cost
+  public void move(boolean go, MoveTaker taker) throws PoolFailure {
+    stream(
+        () ->
+            MoneyGrpc.newBlockingStub(channel)
+                .withCallCredentials(bearer())
+                .move(MoneyProto.MoveRequest.newBuilder().setGo(go).build()),
+        part -> {
+          refuse(part.getRefusalCode(), part.getRefusal());
+          taker.take(part);
+        });
+  }
+
+  private MoneyGrpc.MoneyBlockingStub money(long ms) {
+    return MoneyGrpc.newBlockingStub(channel)
+        .withCallCredentials(bearer())
+        .withDeadlineAfter(ms, TimeUnit.MILLISECONDS)
+        .withMaxInboundMessageSize(WireLimits.MESSAGE_BYTES);
+  }
+
+  private static void refuse(String code, String message) throws PoolFailure {
+    if (!code.isEmpty()) {
+      throw new PoolFailure(PoolFailure.Kind.REFUSED, code, message);
+    }
   }
 
   // ---- models -----------------------------------------------------------------------------------
@@ -958,10 +1168,12 @@ public final class PoolClient implements AutoCloseable {
   }
 
   private static PoolFailure unreadable(Exception e) {
+    return unreadable(String.valueOf(e.getMessage()));
+  }
+
+  private static PoolFailure unreadable(String why) {
     return new PoolFailure(
-        PoolFailure.Kind.REFUSED,
-        "UNREADABLE",
-        "the pool's answer makes no sense: " + e.getMessage());
+        PoolFailure.Kind.REFUSED, "UNREADABLE", "the pool's answer makes no sense: " + why);
   }
 
   private static PoolFailure interrupted() {

@@ -21,6 +21,7 @@ import java.util.Set;
 /// @param silenceMs after how much silence a provider is lost
 /// @param version what About says
 /// @param terms how it is a market for inference
+/// @param money how it settles
 public record PoolConfig(
     Path dir,
     String host,
@@ -33,7 +34,8 @@ public record PoolConfig(
     long heartbeatMs,
     long silenceMs,
     String version,
-    MarketTerms terms) {
+    MarketTerms terms,
+    MoneyTerms money) {
   /// The usual: loopback, no welcome credits, 64 GiB of blobs, a heartbeat every 2 s, lost after 10
   /// s.
   public static PoolConfig usual(Path dir, Key key) {
@@ -49,7 +51,8 @@ public record PoolConfig(
         2_000,
         10_000,
         "0.1.0",
-        MarketTerms.NONE);
+        MarketTerms.NONE,
+        MoneyTerms.NONE);
   }
 
   /// @throws IllegalArgumentException with what is wrong and what to write instead
@@ -89,7 +92,8 @@ public record PoolConfig(
         heartbeatMs,
         silenceMs,
         version,
-        terms);
+        terms,
+        money);
   }
 
   /// The same with other welcome credits.
@@ -106,7 +110,8 @@ public record PoolConfig(
         heartbeatMs,
         silenceMs,
         version,
-        terms);
+        terms,
+        money);
   }
 
   /// The same with other times.
@@ -123,7 +128,8 @@ public record PoolConfig(
         newHeartbeatMs,
         newSilenceMs,
         version,
-        terms);
+        terms,
+        money);
   }
 
   /// The same with other disk space for blobs.
@@ -140,7 +146,8 @@ public record PoolConfig(
         heartbeatMs,
         silenceMs,
         version,
-        terms);
+        terms,
+        money);
   }
 
   /// The same with the operator's own certificate.
@@ -157,7 +164,8 @@ public record PoolConfig(
         heartbeatMs,
         silenceMs,
         version,
-        terms);
+        terms,
+        money);
   }
 
   /// The same as another market for inference.
@@ -174,6 +182,25 @@ public record PoolConfig(
         heartbeatMs,
         silenceMs,
         version,
-        newTerms);
+        newTerms,
+        money);
+  }
+
+  /// The same, settling otherwise.
+  public PoolConfig withMoney(MoneyTerms newMoney) {
+    return new PoolConfig(
+        dir,
+        host,
+        port,
+        key,
+        operators,
+        tls,
+        welcomeMicrocredits,
+        blobBytes,
+        heartbeatMs,
+        silenceMs,
+        version,
+        terms,
+        newMoney);
   }
 }

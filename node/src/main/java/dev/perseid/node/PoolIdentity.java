@@ -6,6 +6,7 @@ import dev.perseid.core.Hash;
 import dev.perseid.wire.Malformed;
 import dev.perseid.wire.Translation;
 import dev.perseid.wire.v1.IdentityGrpc;
+import dev.perseid.wire.v1.MoneyProto;
 import dev.perseid.wire.v1.Proto;
 import io.grpc.Status;
 import io.grpc.stub.StreamObserver;
@@ -28,11 +29,20 @@ final class PoolIdentity extends IdentityGrpc.IdentityImplBase {
 
   @Override
   public void about(Proto.AboutRequest request, StreamObserver<Proto.AboutReply> out) {
+    Address self = config.key().address();
+    MoneyProto.MoneyTerms money;
+    try {
+      money = mill.ask(pool -> PoolMoney.terms(pool.money(), self)).write();
+    } catch (PoolMill.Unavailable e) {
+      out.onError(PoolJobs.unavailable(e));
+      return;
+    }
     out.onNext(
         Proto.AboutReply.newBuilder()
-            .setPool(Translation.bytes(config.key().address()))
+            .setPool(Translation.bytes(self))
             .setVersion(config.version())
             .setProtocol(1)
+            .setMoney(money)
             .build());
     out.onCompleted();
   }

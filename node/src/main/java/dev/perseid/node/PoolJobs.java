@@ -64,7 +64,7 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
 
   private final PoolConfig config;
   private final PoolMill mill;
-  private final WatchHub watchers;
+  private final WatchHub<JobId> watchers;
   private final BlobStore blobs;
   private final BlobGrants grants;
   private final InstantSource clock;
@@ -74,7 +74,7 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
   PoolJobs(
       PoolConfig config,
       PoolMill mill,
-      WatchHub watchers,
+      WatchHub<JobId> watchers,
       BlobStore blobs,
       BlobGrants grants,
       InstantSource clock) {
@@ -419,7 +419,7 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
         refusal -> out.onError(denied(refusal)),
         () -> {
           JobId job = Translation.job(request.getJob(), "job");
-          Optional<WatchHub.Watcher> watcher = watchers.watch(job);
+          Optional<WatchHub<JobId>.Watcher> watcher = watchers.watch(job);
           if (watcher.isEmpty()) {
             throw new Denied(
                 new Rejection(
@@ -427,14 +427,17 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
           }
           // On this thread: Helidon forgets a call, which counts against its connection's limit,
           // only if its answer was complete when its own thread ended.
-          try (WatchHub.Watcher bell = watcher.get()) {
+          try (WatchHub<JobId>.Watcher bell = watcher.get()) {
             follow(job, visible(caller, job), bell, out);
           }
         });
   }
 
   private void follow(
-      JobId job, JobView first, WatchHub.Watcher watcher, StreamObserver<Proto.JobProgress> out) {
+      JobId job,
+      JobView first,
+      WatchHub<JobId>.Watcher watcher,
+      StreamObserver<Proto.JobProgress> out) {
     try {
       long begunNs = System.nanoTime();
       JobView view = first;
@@ -625,6 +628,9 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
             long index = indices.nextLong();
             if (index >= size) {
               break; // younger than the head
+            }
+            if (index < request.getFromIndex()) {
+              continue;
             }
             byte[] canonical = records.entry(index);
             Entry entry = EntryCodec.decode(canonical);

@@ -12,6 +12,7 @@ import dev.perseid.core.FromProvider;
 import dev.perseid.core.Hash;
 import dev.perseid.core.JobId;
 import dev.perseid.core.Lease;
+import dev.perseid.core.Movement;
 import dev.perseid.core.Offer;
 import dev.perseid.core.Pool;
 import dev.perseid.core.ProviderView;
@@ -54,6 +55,9 @@ public final class PoolLoop {
 
     /// Tells who watches that a job changed.
     void jobChanged(JobId job);
+
+    /// Tells who watches that a consumer's purse changed.
+    void purseChanged(Address consumer);
   }
 
   /// Where records go.
@@ -63,6 +67,9 @@ public final class PoolLoop {
 
     /// Keeps an entry, unless it is kept already.
     void entry(Entry entry);
+
+    /// Keeps a movement of money, unless it is kept already.
+    void movement(Movement movement);
   }
 
   /// Which blobs the pool has.
@@ -606,6 +613,7 @@ public final class PoolLoop {
   private void carryOut(List<Effect> effects, List<Answered> answers) {
     Map<Address, Parcel> parcels = new LinkedHashMap<>();
     Map<JobId, Boolean> changed = new LinkedHashMap<>();
+    TreeSet<Address> purses = new TreeSet<>();
     for (Effect e : effects) {
       switch (e) {
         case Effect.StoreBatch b -> archive.batch(b.batch());
@@ -614,7 +622,8 @@ public final class PoolLoop {
         case Effect.StopLease s -> parcel(parcels, s.provider()).stop.add(s.lease());
         case Effect.ReportDurable d -> parcel(parcels, d.provider()).durable.add(d.lease());
         case Effect.JobChanged c -> changed.put(c.job(), true);
-        case Effect.StoreMovement _, Effect.PurseChanged _ -> {}
+        case Effect.StoreMovement m -> archive.movement(m.movement());
+        case Effect.PurseChanged p -> purses.add(p.consumer());
       }
     }
     // Replies come before parcels: a provider is welcomed before it gets its first lease.
@@ -637,6 +646,7 @@ public final class PoolLoop {
       }
     });
     changed.keySet().forEach(outbox::jobChanged);
+    purses.forEach(outbox::purseChanged);
   }
 
   private static Parcel parcel(Map<Address, Parcel> parcels, Address provider) {

@@ -6,8 +6,10 @@ import dev.perseid.core.Entry;
 import dev.perseid.core.EntryCodec;
 import dev.perseid.core.Event;
 import dev.perseid.core.EventCodec;
+import dev.perseid.core.Movement;
 import dev.perseid.core.Pool;
 import dev.perseid.core.SignedBatch;
+import dev.perseid.journal.MoneyBook;
 import dev.perseid.journal.RecordStore;
 import dev.perseid.journal.StoreException;
 import java.io.Closeable;
@@ -37,8 +39,9 @@ import org.jspecify.annotations.Nullable;
 /// Turns the pool's loop: owns the one thread on which the state lives, the log and the record
 /// store. Everything else of the node reaches the state through here.
 ///
-/// Its directory has `lock`, `log/` (Raft) and `records/`. The record store is a projection of the
-/// log: it is written after the log, synced before each snapshot, and mended by the replay.
+/// Its directory has `lock`, `log/` (Raft), `records/` and `money/`. Record store and money book
+/// are projections of the log: they are written after the log, synced before each snapshot, and
+/// mended by the replay.
 final class PoolMill implements Closeable {
   /// The pool cannot answer now. The message is for the caller.
   static final class Unavailable extends Exception {
@@ -51,6 +54,7 @@ final class PoolMill implements Closeable {
   private final InstantSource clock;
   private final FileChannel lockFile;
   private final RecordStore records;
+  private final MoneyBook book;
   private final LinkedBlockingQueue<Runnable> inbox = new LinkedBlockingQueue<>();
   private final AtomicReference<String> failure = new AtomicReference<>("");
   private final PoolLoop loop;
@@ -67,11 +71,14 @@ final class PoolMill implements Closeable {
     this.clock = clock;
     this.lockFile = lock(dir);
     RecordStore opened = null;
+    MoneyBook openedBook = null;
     RatisLog openedLog = null;
     boolean whole = false;
     try {
       opened = RecordStore.open(dir.resolve("records"));
       records = opened;
+      openedBook = MoneyBook.open(dir.resolve("money"));
+      book = openedBook;
       Pool restored = Pool.empty(config.key().address());
       state = restored;
       openedLog = RatisLog.open(dir.resolve("log"), new Owner());
@@ -89,7 +96,7 @@ final class PoolMill implements Closeable {
       whole = true;
     } finally {
       if (!whole) {
-        closeAll(openedLog, opened, lockFile);
+        closeAll(openedLog, opened, openedBook, lockFile);
       }
     }
     this.thread = Thread.ofPlatform().name("pool").unstarted(this::turn);
@@ -142,6 +149,16 @@ final class PoolMill implements Closeable {
               + records.count()
               + ": one of them was damaged or replaced; restore the directory from a backup");
     }
+    if (book.count() != pool.movements()) {
+      throw new PoolStartException(
+          "the log in "
+              + dir
+              + " knows "
+              + pool.movements()
+              + " movements of money and the money book "
+              + book.count()
+              + ": one of them was damaged or replaced; restore the directory from a backup");
+    }
   }
 
   void start() {
@@ -166,6 +183,16 @@ final class PoolMill implements Closeable {
                 + restored.records()
                 + " records: it was damaged or replaced; restore it from a backup");
       }
+      if (book.count() < restored.movements()) {
+        throw new PoolStartException(
+            "the money book in "
+                + dir
+                + " has "
+                + book.count()
+                + " of "
+                + restored.movements()
+                + " movements: it was damaged or replaced; restore it from a backup");
+      }
     }
 
     @Override
@@ -182,11 +209,11 @@ final class PoolMill implements Closeable {
         switch (e) {
           case Effect.StoreBatch b -> archive.batch(b.batch());
           case Effect.StoreEntry s -> archive.entry(s.entry());
+          case Effect.StoreMovement m -> archive.movement(m.movement());
           // Was carried out, or will be when the provider comes back.
           case Effect.SendLease _,
               Effect.StopLease _,
               Effect.ReportDurable _,
-              Effect.StoreMovement _,
               Effect.PurseChanged _,
               Effect.JobChanged _ -> {}
         }
@@ -218,6 +245,15 @@ final class PoolMill implements Closeable {
     public void entry(Entry entry) {
       try {
         records.appendEntry(entry, EntryCodec.encode(entry));
+      } catch (StoreException e) {
+        unwritable(e);
+      }
+    }
+
+    @Override
+    public void movement(Movement movement) {
+      try {
+        book.append(movement);
       } catch (StoreException e) {
         unwritable(e);
       }
@@ -287,6 +323,7 @@ final class PoolMill implements Closeable {
   private void snapshot() {
     try {
       records.sync();
+      book.sync();
     } catch (StoreException e) {
       fail(String.valueOf(e.getMessage()));
       return;
@@ -384,6 +421,11 @@ final class PoolMill implements Closeable {
     return records;
   }
 
+  /// All movements of money, for reading.
+  MoneyBook book() {
+    return book;
+  }
+
   /// Whether the log took a snapshot yet; for tests.
   long snapshots() {
     return log.snapshots();
@@ -398,16 +440,20 @@ final class PoolMill implements Closeable {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
-    closeAll(log, records, lockFile);
+    closeAll(log, records, book, lockFile);
   }
 
   private static void closeAll(
-      @Nullable RatisLog log, @Nullable RecordStore records, FileChannel lockFile)
+      @Nullable RatisLog log,
+      @Nullable RecordStore records,
+      @Nullable MoneyBook book,
+      FileChannel lockFile)
       throws IOException {
     try (lockFile;
+        book;
         records;
         log) {
-      // Closed in this order: log, records, lock.
+      // Closed in this order: log, records, book, lock.
     }
   }
 }

@@ -17,7 +17,9 @@ import java.net.URI;
 import java.security.SecureRandom;
 import java.time.InstantSource;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
@@ -90,12 +92,29 @@ public final class PoolNode implements Closeable {
                   config.key().address(), blobs, config.terms().audits(), secret(), auditBytes),
               new DirectServers(config.terms().direct(), (at, offer) -> direct(at, offer, loops)));
       opened.push(market);
+      Optional<EscrowVault> escrow = Optional.empty();
+      if (config.money().chain().isPresent()) {
+        escrow =
+            Optional.of(
+                EscrowVault.open(
+                    config.money().chain().get(),
+                    config.key(),
+                    config.dir().resolve("vault"),
+                    clock));
+      }
+      List<Vault> vaults = new ArrayList<>(List.of(new CreditsVault()));
+      escrow.ifPresent(vaults::add);
+      Settler settler = opened(opened, new Settler(mill, config.money(), vaults, clock));
+      PoolMoney money =
+          new PoolMoney(config.key().address(), mill, streams.purses(), settler, escrow);
       boolean encrypted = !Channels.isLoopback(config.host()) || config.tls().isPresent();
       PoolServer server =
           opened(
               opened,
               PoolServer.start(
-                  config, clock, mill, streams, blobs, grants, published, market, encrypted));
+                  config, clock, mill, streams, blobs, grants, published, market, money,
+                  encrypted));
+      settler.start();
       Optional<Gateway> gateway = Optional.empty();
       if (config.terms().gateway().isPresent()) {
         Gateway started =

@@ -74,7 +74,17 @@ final class PoolServer implements Closeable {
           Map.entry("perseid.v1.Models/ListKeys", CLIENTS),
           Map.entry("perseid.v1.Models/RevokeKey", CLIENTS),
           Map.entry("perseid.v1.Inference/Serve", EnumSet.of(Sessions.Role.PROVIDER)),
-          Map.entry("perseid.v1.Inference/Ask", CLIENTS));
+          Map.entry("perseid.v1.Inference/Ask", CLIENTS),
+          Map.entry("perseid.v1.Money/Purse", CLIENTS),
+          Map.entry("perseid.v1.Money/WatchPurse", CLIENTS),
+          Map.entry("perseid.v1.Money/TakeVoucher", CLIENTS),
+          Map.entry("perseid.v1.Money/Leave", CLIENTS),
+          Map.entry("perseid.v1.Money/Statement", EnumSet.allOf(Sessions.Role.class)),
+          Map.entry("perseid.v1.Money/Claim", EnumSet.allOf(Sessions.Role.class)),
+          Map.entry("perseid.v1.Money/Status", EnumSet.of(Sessions.Role.OPERATOR)),
+          Map.entry("perseid.v1.Money/Settle", EnumSet.of(Sessions.Role.OPERATOR)),
+          Map.entry("perseid.v1.Money/RequireVouchers", EnumSet.of(Sessions.Role.OPERATOR)),
+          Map.entry("perseid.v1.Money/Move", EnumSet.of(Sessions.Role.OPERATOR)));
 
   /// What Helidon would log, with a stack trace, for every piece of garbage that somebody sends.
   /// Held here because loggers that nobody holds forget their level.
@@ -102,6 +112,7 @@ final class PoolServer implements Closeable {
       BlobGrants grants,
       PublishedFiles published,
       PoolMarket market,
+      PoolMoney money,
       boolean encrypted)
       throws IOException {
     for (Logger noisy : NOISY) {
@@ -164,6 +175,7 @@ final class PoolServer implements Closeable {
                     .service(new PoolIdentity(config, sessions, mill, clock))
                     .service(new PoolJobs(config, mill, streams.watchers(), blobs, grants, clock))
                     .service(models)
+                    .service(money)
                     .service(new PoolOpenInference(market, config.version()))
                     .service(new PoolInference(mill, market, config.terms().poolPermille()))
                     .service(

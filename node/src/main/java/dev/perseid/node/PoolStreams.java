@@ -19,7 +19,8 @@ final class PoolStreams implements PoolLoop.Outbox {
 
   private final Map<Name, PoolStream> streams = new HashMap<>();
   private final Map<Address, Integer> ofProvider = new HashMap<>();
-  private final WatchHub watchers = new WatchHub();
+  private final WatchHub<JobId> watchers = new WatchHub<>();
+  private final WatchHub<Address> purses = new WatchHub<>();
   private final BlobGrants grants;
   private boolean closed;
 
@@ -27,8 +28,12 @@ final class PoolStreams implements PoolLoop.Outbox {
     this.grants = grants;
   }
 
-  WatchHub watchers() {
+  WatchHub<JobId> watchers() {
     return watchers;
+  }
+
+  WatchHub<Address> purses() {
+    return purses;
   }
 
   /// Takes a new stream; empty if this provider has too many already, or the pool is stopping.
@@ -64,6 +69,11 @@ final class PoolStreams implements PoolLoop.Outbox {
   @Override
   public void jobChanged(JobId job) {
     watchers.changed(job);
+  }
+
+  @Override
+  public void purseChanged(Address consumer) {
+    purses.changed(consumer);
   }
 
   /// Ends all streams and takes no more.

@@ -54,6 +54,8 @@ public final class RemoteMarket implements Market, AutoCloseable {
   private final Caller caller;
   private final boolean sealed;
   private final Consumer<String> notices;
+  private final Optional<Wallet> wallet;
+  private final long window;
   private final Thread follower;
   private final CountDownLatch first = new CountDownLatch(1);
   private volatile Catalog catalog = new Catalog(0, List.of(), Map.of());
@@ -61,8 +63,15 @@ public final class RemoteMarket implements Market, AutoCloseable {
   private volatile boolean closing;
 
   private RemoteMarket(
-      PoolClient client, String localKey, boolean sealed, Consumer<String> notices) {
+      PoolClient client,
+      String localKey,
+      boolean sealed,
+      Optional<Wallet> wallet,
+      long window,
+      Consumer<String> notices) {
     this.client = client;
+    this.wallet = wallet;
+    this.window = window;
     this.key = localKey.getBytes(StandardCharsets.UTF_8);
     this.caller = new Caller(client.self(), "local");
     this.sealed = sealed;
@@ -80,7 +89,22 @@ public final class RemoteMarket implements Market, AutoCloseable {
   public static RemoteMarket open(
       PoolClient client, String localKey, boolean sealed, Consumer<String> notices)
       throws PoolFailure, InterruptedException {
-    RemoteMarket market = new RemoteMarket(client, localKey, sealed, notices);
+    return open(client, localKey, sealed, Optional.empty(), 0, notices);
+  }
+
+  /// As the other, for a pool that asks for vouchers.
+  ///
+  /// @param wallet signs them before each request that needs one; none to leave that to others
+  /// @param window how much may be owed beyond what is proved, microcredits
+  public static RemoteMarket open(
+      PoolClient client,
+      String localKey,
+      boolean sealed,
+      Optional<Wallet> wallet,
+      long window,
+      Consumer<String> notices)
+      throws PoolFailure, InterruptedException {
+    RemoteMarket market = new RemoteMarket(client, localKey, sealed, wallet, window, notices);
     market.learn(client.catalog());
     market.follower.start();
     market.first.await(1, TimeUnit.SECONDS);
@@ -224,20 +248,54 @@ public final class RemoteMarket implements Market, AutoCloseable {
       }
     }
     Inflow inflow = new Inflow(receiver, opener, request);
-    Runnable cancel =
-        client.ask(
-            Proto.AskRequest.newBuilder()
-                .setRequestId(request.id())
-                .setOffer(Translation.bytes(listing.offerHash()))
-                .setApi(request.api().word())
-                .setBody(UnsafeByteOperations.unsafeWrap(body))
-                .setStream(request.stream())
-                .setSealed(sealed)
-                .setMaxTokens(maxTokens)
-                .build(),
-            inflow);
-    inflow.cancelWith(cancel);
+    Proto.AskRequest asked =
+        Proto.AskRequest.newBuilder()
+            .setRequestId(request.id())
+            .setOffer(Translation.bytes(listing.offerHash()))
+            .setApi(request.api().word())
+            .setBody(UnsafeByteOperations.unsafeWrap(body))
+            .setStream(request.stream())
+            .setSealed(sealed)
+            .setMaxTokens(maxTokens)
+            .build();
+    if (wallet.isEmpty()) {
+      inflow.cancelWith(client.ask(asked, inflow));
+    } else {
+      // Signing asks the pool first, which takes a moment.
+      long most = most(listing.offer(), request, body.length, maxTokens);
+      Thread.ofVirtual()
+          .name("pays")
+          .start(() -> {
+            cover(wallet.get(), most, inflow);
+            if (!inflow.isStopped()) {
+              inflow.cancelWith(client.ask(asked, inflow));
+            } else {
+              inflow.onError(Status.CANCELLED.asRuntimeException());
+            }
+          });
+    }
     return new Placed.Running(inflow::cancel);
+  }
+
+  private void cover(Wallet from, long most, Inflow inflow) {
+    try {
+      Wallet.Look look = from.cover(client.purse(Optional.empty()), most, window);
+      if (look instanceof Wallet.Look.Lacking(String why)) {
+        inflow.unpaidFor(why);
+      }
+    } catch (PoolFailure e) {
+      inflow.unpaidFor(String.valueOf(e.getMessage()));
+    }
+  }
+
+  /// The most that a request may cost, without knowing the model's tokens: one has at least a byte.
+  private static long most(ModelOffer offer, Request request, int bytes, long maxTokens) {
+    long prompt = request.api() == Api.INFER ? 0 : bytes;
+    long rows = Rows.of(request.api(), request.body());
+    long most = Math.max(0, maxTokens);
+    return Math.max(
+        offer.price().charge(prompt, 0, most, rows),
+        offer.price().charge(prompt, prompt, most, rows));
   }
 
   /// The answer to one request as it comes in.
@@ -250,6 +308,7 @@ public final class RemoteMarket implements Market, AutoCloseable {
     private final @Nullable AnswerScan scan;
 
     private @Nullable Runnable stop;
+    private volatile String unpaid = "";
     private long openedBytes;
     private boolean stopped;
     private boolean ended;
@@ -260,6 +319,15 @@ public final class RemoteMarket implements Market, AutoCloseable {
       this.request = request;
       this.scan =
           opener == null || request.api() == Api.INFER ? null : new AnswerScan(request.api());
+    }
+
+    /// Why no voucher was signed, for the case that the pool wants one.
+    void unpaidFor(String why) {
+      unpaid = why;
+    }
+
+    synchronized boolean isStopped() {
+      return stopped;
     }
 
     void cancelWith(Runnable how) {
@@ -374,7 +442,12 @@ public final class RemoteMarket implements Market, AutoCloseable {
         broken("the provider ended its answer in the middle");
       } else if (first()) {
         if (end.hasFailure()) {
-          receiver.failed(InferenceParts.read(end.getFailure()), bill);
+          Failure failure = InferenceParts.read(end.getFailure());
+          receiver.failed(
+              failure.kind() == Failure.Kind.UNPAID && !unpaid.isEmpty()
+                  ? new Failure(Failure.Kind.UNPAID, unpaid)
+                  : failure,
+              bill);
         } else {
           receiver.done(bill);
         }

@@ -1,6 +1,5 @@
 package dev.perseid.node;
 
-import dev.perseid.core.JobId;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -9,18 +8,19 @@ import java.util.Optional;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 
-/// Wakes those who watch a job when it changed. Safe for any thread; [#changed] never blocks.
-final class WatchHub {
+/// Wakes those who watch something, say a job, when it changed. Safe for any thread; [#changed]
+/// never blocks.
+final class WatchHub<T> {
   /// One who watches.
   final class Watcher implements AutoCloseable {
-    private final JobId job;
+    private final T what;
     private final Semaphore bell = new Semaphore(0);
 
-    private Watcher(JobId job) {
-      this.job = job;
+    private Watcher(T what) {
+      this.what = what;
     }
 
-    /// Waits until the job changed since the last call, or for `ms`.
+    /// Waits until it changed since the last call, or for `ms`.
     void await(long ms) throws InterruptedException {
       if (bell.tryAcquire(ms, TimeUnit.MILLISECONDS)) {
         bell.drainPermits();
@@ -30,34 +30,34 @@ final class WatchHub {
     @Override
     public void close() {
       synchronized (WatchHub.this) {
-        List<Watcher> all = watchers.get(job);
+        List<Watcher> all = watchers.get(what);
         if (all != null && all.remove(this)) {
           count--;
           if (all.isEmpty()) {
-            watchers.remove(job);
+            watchers.remove(what);
           }
         }
       }
     }
   }
 
-  private final Map<JobId, List<Watcher>> watchers = new HashMap<>();
+  private final Map<T, List<Watcher>> watchers = new HashMap<>();
   private int count;
 
   /// Begins to watch; empty if too many watch already.
-  synchronized Optional<Watcher> watch(JobId job) {
+  synchronized Optional<Watcher> watch(T what) {
     if (count >= PoolLimits.WATCHERS) {
       return Optional.empty();
     }
     count++;
-    Watcher w = new Watcher(job);
-    watchers.computeIfAbsent(job, _ -> new ArrayList<>()).add(w);
+    Watcher w = new Watcher(what);
+    watchers.computeIfAbsent(what, _ -> new ArrayList<>()).add(w);
     return Optional.of(w);
   }
 
-  /// The job changed.
-  synchronized void changed(JobId job) {
-    List<Watcher> all = watchers.get(job);
+  /// It changed.
+  synchronized void changed(T what) {
+    List<Watcher> all = watchers.get(what);
     if (all != null) {
       for (Watcher w : all) {
         if (w.bell.availablePermits() == 0) {

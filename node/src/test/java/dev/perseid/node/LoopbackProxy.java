@@ -15,6 +15,7 @@ final class LoopbackProxy implements Closeable {
   private final ServerSocket listener = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
   private final List<Socket> open = new CopyOnWriteArrayList<>();
   private final int target;
+  private volatile boolean down;
 
   LoopbackProxy(int target) throws IOException {
     this.target = target;
@@ -23,6 +24,12 @@ final class LoopbackProxy implements Closeable {
 
   int port() {
     return listener.getLocalPort();
+  }
+
+  /// Lets nobody through any more, or everybody again.
+  void down(boolean isDown) throws IOException {
+    down = isDown;
+    cut();
   }
 
   /// Resets all connections; new ones are passed on again.
@@ -47,6 +54,10 @@ final class LoopbackProxy implements Closeable {
     try {
       while (true) {
         Socket from = listener.accept();
+        if (down) {
+          from.close();
+          continue;
+        }
         Socket to = new Socket(InetAddress.getLoopbackAddress(), target);
         open.add(from);
         open.add(to);

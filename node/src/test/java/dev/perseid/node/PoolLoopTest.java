@@ -16,6 +16,7 @@ import dev.perseid.core.Hash;
 import dev.perseid.core.JobId;
 import dev.perseid.core.JobSpec;
 import dev.perseid.core.Lease;
+import dev.perseid.core.Movement;
 import dev.perseid.core.Offer;
 import dev.perseid.core.Outcome;
 import dev.perseid.core.Pool;
@@ -80,6 +81,7 @@ class PoolLoopTest {
     final List<ToProvider> sent = new ArrayList<>();
     final List<Entry> archived = new ArrayList<>();
     final List<JobId> changed = new ArrayList<>();
+    final List<Movement> moved = new ArrayList<>();
     boolean slowLog;
     final Pool pool = Pool.empty(POOL);
     final PoolLoop loop =
@@ -106,6 +108,15 @@ class PoolLoopTest {
     @Override
     public void jobChanged(JobId job) {
       changed.add(job);
+    }
+
+    @Override
+    public void purseChanged(Address consumer) {}
+
+    @Override
+    public void movement(Movement movement) {
+      assertThat(movement.number()).isEqualTo(moved.size());
+      moved.add(movement);
     }
 
     @Override

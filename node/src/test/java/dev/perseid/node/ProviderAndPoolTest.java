@@ -67,7 +67,8 @@ final class ProviderAndPoolTest {
         200,
         2_000,
         "test",
-        MarketTerms.NONE);
+        MarketTerms.NONE,
+        MoneyTerms.NONE);
   }
 
   @AfterEach

@@ -3,6 +3,7 @@ package dev.perseid.sim;
 import dev.perseid.core.Entry;
 import dev.perseid.core.Event;
 import dev.perseid.core.EventCodec;
+import dev.perseid.core.Movement;
 import dev.perseid.core.SignedBatch;
 import dev.perseid.node.PoolLoop;
 import java.util.ArrayList;
@@ -32,6 +33,7 @@ final class Disk implements PoolLoop.Log, PoolLoop.Archive {
   private int snapshotAt;
 
   private final List<Entry> entries = new ArrayList<>();
+  private final List<Movement> movements = new ArrayList<>();
   private final List<SignedBatch> batches = new ArrayList<>();
   private int syncedEntries;
   private int syncedBatches;
@@ -182,6 +184,19 @@ final class Disk implements PoolLoop.Log, PoolLoop.Archive {
     }
     if (n == entries.size()) {
       entries.add(e);
+    }
+  }
+
+  @Override
+  public void movement(Movement m) {
+    int n = Math.toIntExact(m.number());
+    if (n > movements.size()) {
+      throw new Violation("movement " + n + " was archived after " + (movements.size() - 1));
+    }
+    if (n == movements.size()) {
+      movements.add(m);
+    } else if (!movements.get(n).equals(m)) {
+      throw new Violation("movement " + n + " is another when the log is replayed");
     }
   }
 

@@ -145,10 +145,10 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
       switch (e) {
         case Effect.StoreBatch b -> disk.batch(b.batch());
         case Effect.StoreEntry s -> disk.entry(s.entry());
+        case Effect.StoreMovement m -> disk.movement(m.movement());
         case Effect.SendLease _,
             Effect.StopLease _,
             Effect.ReportDurable _,
-            Effect.StoreMovement _,
             Effect.PurseChanged _,
             Effect.JobChanged _ -> {
           // Providers ask again when they join; nobody watches yet.
@@ -577,6 +577,11 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
     if (cable != null) {
       cable.toProvider(message);
     }
+  }
+
+  @Override
+  public void purseChanged(Address consumer) {
+    diary.note(agenda.nowUs(), "purse changed", consumer.a());
   }
 
   @Override

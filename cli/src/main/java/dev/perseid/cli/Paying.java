@@ -1,0 +1,98 @@
+package dev.perseid.cli;
+
+import dev.perseid.core.JobId;
+import dev.perseid.node.Payer;
+import dev.perseid.node.PoolClient;
+import dev.perseid.node.PoolFailure;
+import dev.perseid.node.PurseState;
+import dev.perseid.node.Wallet;
+import dev.perseid.wire.v1.Proto;
+import java.util.Optional;
+import java.util.function.ToLongFunction;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Option;
+
+/// Options of commands that pay, where a pool asks for vouchers.
+final class Paying {
+  /// How much requests to models may owe beyond what is proved: what a pool sets aside for them at
+  /// once.
+  static final String REQUESTS_WINDOW = "0.1";
+
+  private static final int NEWEST_JOBS = 1_000;
+
+  @Option(
+      names = "--window",
+      paramLabel = "CREDITS",
+      description =
+          "How much you may owe beyond what receipts prove; default: a sixteenth of the budget, or"
+              + " what the next unit of work may cost.")
+  @Nullable String window;
+
+  @Option(
+      names = "--prepay",
+      paramLabel = "CREDITS",
+      description =
+          "Promise this much at once, in steps, for work that goes on while you are away.")
+  @Nullable String prepay;
+
+  /// Begins to pay for a job, or promises for it.
+  ///
+  /// @param budget of the job, microcredits
+  /// @return what goes on paying until it is closed; nothing if nobody asks for vouchers
+  Optional<Payer> start(Home home, PoolClient client, long budget, Screen screen)
+      throws BadInput, PoolFailure {
+    Optional<Wallet> wallet = Agreed.wallet(home, client, screen::note);
+    if (wallet.isEmpty()) {
+      return Optional.empty();
+    }
+    promise(wallet.get(), client);
+    return Optional.of(Payer.start(client, wallet.get(), window(budget), screen::note));
+  }
+
+  /// As [#start], for a job that runs already; nothing if it is not the caller's own.
+  Optional<Payer> follow(Home home, PoolClient client, JobId job, Screen screen)
+      throws BadInput, PoolFailure {
+    if (!client.terms().vouched()) {
+      return Optional.empty();
+    }
+    for (Proto.JobProgress one : client.list(false, NEWEST_JOBS)) {
+      if (Progress.id(one).equals(job)) {
+        return start(home, client, one.getBudget(), screen);
+      }
+    }
+    return Optional.empty();
+  }
+
+  /// Promises what `--prepay` says, for a job that nobody follows.
+  ///
+  /// @param budget of the job, which a job that nobody follows needs
+  void ahead(Home home, PoolClient client, long budget, Screen screen)
+      throws BadInput, PoolFailure {
+    Optional<Wallet> wallet = Agreed.wallet(home, client, screen::note);
+    if (wallet.isEmpty()) {
+      return;
+    }
+    if (prepay == null) {
+      screen.note(
+          "this pool asks for vouchers, and nobody signs them once this command has ended: follow"
+              + " the job with `perseid watch`, or write --prepay "
+              + Amounts.credits(budget).replace(" credits", ""));
+      return;
+    }
+    promise(wallet.get(), client);
+  }
+
+  private void promise(Wallet wallet, PoolClient client) throws BadInput, PoolFailure {
+    if (prepay != null) {
+      wallet.prepay(client.purse(Optional.empty()), Amounts.microcredits(prepay, "--prepay"));
+    }
+  }
+
+  private ToLongFunction<PurseState> window(long budget) throws BadInput {
+    if (window == null) {
+      return Payer.usualWindow(budget);
+    }
+    long fixed = Amounts.microcredits(window, "--window");
+    return now -> fixed;
+  }
+}

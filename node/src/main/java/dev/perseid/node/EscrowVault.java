@@ -1,0 +1,552 @@
+package dev.perseid.node;
+
+import dev.perseid.chain.Abi;
+import dev.perseid.chain.AbiReader;
+import dev.perseid.chain.At;
+import dev.perseid.chain.Chain;
+import dev.perseid.chain.ChainException;
+import dev.perseid.chain.Commitment;
+import dev.perseid.chain.Deployment;
+import dev.perseid.chain.Due;
+import dev.perseid.chain.Escrow;
+import dev.perseid.chain.Head;
+import dev.perseid.chain.Log;
+import dev.perseid.chain.Outbox;
+import dev.perseid.chain.PayoutTree;
+import dev.perseid.chain.Receipt;
+import dev.perseid.chain.Registry;
+import dev.perseid.chain.Revert;
+import dev.perseid.chain.Settlement;
+import dev.perseid.chain.SignedVoucher;
+import dev.perseid.chain.Token;
+import dev.perseid.core.Address;
+import dev.perseid.core.ChainPurse;
+import dev.perseid.core.Command;
+import dev.perseid.core.Epoch;
+import dev.perseid.core.Hash;
+import dev.perseid.core.Money;
+import dev.perseid.core.Payout;
+import dev.perseid.core.Voucher;
+import dev.perseid.settle.Digests;
+import dev.perseid.settle.Key;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
+
+/// The vault on a chain: purses, till and payouts of an `Escrow` contract (docs/contracts.md). Only
+/// blocks that are deep enough count. What is sent goes through an outbox on disk, so that it is
+/// sent once whatever happens in between.
+///
+/// Its folder has `outbox`, and `epoch-N.json`: each settlement as it was sent, from which payees
+/// are told how to claim.
+final class EscrowVault implements Vault {
+  private static final Hash DEPOSITED = Abi.topic("Deposited(address,address,address,uint256)");
+  private static final Hash EXIT_ASKED = Abi.topic("ExitAsked(address,address,uint64)");
+  private static final Hash EXIT_CANCELLED = Abi.topic("ExitCancelled(address,address)");
+  private static final Hash EXITED = Abi.topic("Exited(address,address,address,uint256)");
+  private static final Hash REDEEMED = Abi.topic("Redeemed(address,uint256)");
+  private static final Hash VOUCHER_SKIPPED = Abi.topic("VoucherSkipped(address,address,uint96)");
+  private static final Hash SETTLED =
+      Abi.topic("Settled(address,uint64,uint256,bytes32,address,uint64,bytes32)");
+  private static final Hash PAYOUT_FAILED = Abi.topic("PayoutFailed(address,address,uint256)");
+  private static final Hash CLAIMED = Abi.topic("Claimed(address,address,address,uint256)");
+  private static final long LOG_BLOCKS = 2_000;
+
+  /// What is known of the chain once it was asked.
+  ///
+  /// @param identity the pool's registered identity
+  record Opened(
+      Chain chain, Deployment deployment, Escrow escrow, Outbox outbox, Address identity) {}
+
+  private final MoneyTerms.ChainAt at;
+  private final Deployment deployment;
+  private final Key key;
+  private final Path dir;
+  private final InstantSource clock;
+  private @Nullable Opened opened;
+
+  private EscrowVault(
+      MoneyTerms.ChainAt at, Deployment deployment, Key key, Path dir, InstantSource clock) {
+    this.at = at;
+    this.deployment = deployment;
+    this.key = key;
+    this.dir = dir;
+    this.clock = clock;
+  }
+
+  /// Makes a vault; the chain is not asked yet, so that a pool starts without it.
+  ///
+  /// @param key the pool's, which acts for its identity and pays for gas
+  /// @param dir its folder, made if there is none
+  /// @throws PoolStartException if the deployment cannot be read
+  static EscrowVault open(MoneyTerms.ChainAt at, Key key, Path dir, InstantSource clock)
+      throws IOException {
+    try {
+      Files.createDirectories(dir);
+      return new EscrowVault(at, Deployment.read(at.deployment()), key, dir, clock);
+    } catch (ChainException e) {
+      throw new PoolStartException(e.text(), e);
+    }
+  }
+
+  /// What the pool's money is on this vault.
+  Money.Escrow money() {
+    return new Money.Escrow(
+        deployment.chainId(), deployment.escrow(), deployment.token(), identity());
+  }
+
+  private Address identity() {
+    return at.identity().orElse(key.address());
+  }
+
+  /// The pool's key, which pays for gas and for what is moved.
+  Address payer() {
+    return key.address();
+  }
+
+  @Override
+  public boolean holds(Money money) {
+    return money.equals(money());
+  }
+
+  /// The chain, asked for the first time if it was not yet.
+  synchronized Opened chain() throws Trouble {
+    Opened now = opened;
+    if (now != null) {
+      return now;
+    }
+    Chain chain = null;
+    boolean done = false;
+    try {
+      chain = Chain.connect(at.rpc(), OptionalLong.of(deployment.chainId()));
+      deployment.check(chain);
+      Registry registry = new Registry(chain, deployment.registry());
+      if (!registry.isPool(identity(), At.latest())) {
+        throw new Trouble(
+            identity() + " is not registered as a pool: run 'perseid chain register' with its key");
+      }
+      if (!registry.actsFor(key.address(), identity(), At.latest())) {
+        throw new Trouble(
+            "the pool's key "
+                + key.address()
+                + " does not act for the identity "
+                + identity()
+                + ": its controller must add it at the registry");
+      }
+      Outbox outbox =
+          Outbox.open(
+              dir.resolve("outbox"),
+              chain,
+              key,
+              new Outbox.Rules(at.mostWei(), at.confirmations(), MoneyLimits.PATIENCE_MS),
+              clock);
+      now =
+          new Opened(chain, deployment, new Escrow(chain, deployment.escrow()), outbox, identity());
+      opened = now;
+      done = true;
+      return now;
+    } catch (ChainException e) {
+      throw new Trouble(e.text());
+    } catch (IOException e) {
+      throw new Trouble("the outbox in " + dir + " cannot be used: " + e.getMessage());
+    } finally {
+      if (!done && chain != null) {
+        chain.close();
+      }
+    }
+  }
+
+  /// The newest block that counts.
+  Head head() throws Trouble {
+    try {
+      return chain().chain().confirmed(at.confirmations());
+    } catch (ChainException e) {
+      throw new Trouble(e.text());
+    }
+  }
+
+  // ---- what happens -----------------------------------------------------------------------------
+
+  /// Whose purses and payouts changed in some blocks.
+  private record Touched(TreeSet<Address> consumers, TreeSet<Address> payees, boolean redeemed) {}
+
+  @Override
+  public List<Command> news(Books books) throws Trouble {
+    Opened o = chain();
+    try {
+      Head head = o.chain().confirmed(at.confirmations());
+      long from = Math.max(books.block() + 1, deployment.fromBlock());
+      if (head.number() < from) {
+        return List.of();
+      }
+      if (head.number() - from >= LOG_BLOCKS) {
+        // The rest at the next look, which follows at once.
+        head = o.chain().block(from + LOG_BLOCKS - 1);
+      }
+      Touched touched = touched(o, from, head);
+      TreeSet<Address> consumers = touched.consumers();
+      if (touched.redeemed()) {
+        // Somebody redeemed vouchers for the pool, and the event does not say whose.
+        consumers.addAll(books.purses());
+      }
+      List<Command> news = new ArrayList<>();
+      for (ChainPurse purse : purses(o, List.copyOf(consumers), head)) {
+        news.add(new Command.SeePurse(purse, head.number()));
+      }
+      List<Address> payees = List.copyOf(touched.payees());
+      List<Long> paid = o.escrow().paidTo(o.identity(), payees, At.block(head));
+      for (int i = 0; i < payees.size(); i++) {
+        news.add(new Command.SeePaid(payees.get(i), paid.get(i), head.number()));
+      }
+      news.add(new Command.SeeBlock(head.number(), head.timeS() * 1_000_000));
+      return news;
+    } catch (ChainException e) {
+      throw new Trouble(e.text());
+    }
+  }
+
+  private static Touched touched(Opened o, long from, Head head) throws ChainException {
+    Touched touched = new Touched(new TreeSet<>(), new TreeSet<>(), false);
+    boolean redeemed = false;
+    for (Log log :
+        o.chain()
+            .logs(
+                o.escrow().address(),
+                List.of(DEPOSITED, EXIT_ASKED, EXIT_CANCELLED, EXITED, REDEEMED, CLAIMED),
+                topic(o.identity()),
+                from,
+                head)) {
+      Hash kind = log.topics().getFirst();
+      if (kind.equals(REDEEMED)) {
+        redeemed = true;
+      } else if (kind.equals(CLAIMED)) {
+        touched.payees().add(address(log, 2));
+      } else {
+        touched.consumers().add(address(log, 2));
+      }
+    }
+    return new Touched(touched.consumers(), touched.payees(), redeemed);
+  }
+
+  private static List<ChainPurse> purses(Opened o, List<Address> consumers, Head head)
+      throws ChainException {
+    List<ChainPurse> all = new ArrayList<>();
+    List<Escrow.Purse> read = o.escrow().purses(o.identity(), consumers, At.block(head));
+    for (int i = 0; i < consumers.size(); i++) {
+      Escrow.Purse p = read.get(i);
+      all.add(
+          new ChainPurse(
+              consumers.get(i), p.funded(), p.spent(), Math.multiplyExact(p.exitAtS(), 1_000_000)));
+    }
+    return all;
+  }
+
+  /// All purses of the pool that were ever used, and those of `more`, at a block.
+  List<ChainPurse> allPurses(List<Address> more, Head head) throws Trouble {
+    Opened o = chain();
+    try {
+      TreeSet<Address> consumers = new TreeSet<>(more);
+      for (long from = deployment.fromBlock(); from <= head.number(); from += LOG_BLOCKS) {
+        long last = Math.min(head.number(), from + LOG_BLOCKS - 1);
+        Head to = last == head.number() ? head : o.chain().block(last);
+        consumers.addAll(touched(o, from, to).consumers());
+      }
+      return purses(o, List.copyOf(consumers), head);
+    } catch (ChainException e) {
+      throw new Trouble(e.text());
+    }
+  }
+
+  private static Hash topic(Address address) {
+    byte[] word = new byte[32];
+    System.arraycopy(address.bytes(), 0, word, 12, 20);
+    return Hash.of(word);
+  }
+
+  private static Address address(Log log, int topic) throws ChainException {
+    return new AbiReader(log.topics().get(topic).bytes()).address(0);
+  }
+
+  // ---- settling ---------------------------------------------------------------------------------
+
+  @Override
+  public Step settle(Epoch epoch) throws Trouble {
+    Opened o = chain();
+    Settlement settlement = settlement(epoch);
+    // The same number may be closed anew with other content, and then it is another transaction.
+    String content = settlement.toJson();
+    String name =
+        "settle-"
+            + epoch.number()
+            + "-"
+            + Hash.sha256(content.getBytes(StandardCharsets.UTF_8)).hex().substring(0, 16);
+    keep(epoch.number(), content);
+    try {
+      if (o.outbox().state(name).isEmpty()) {
+        Optional<Step> before = settledBefore(o, epoch, settlement);
+        if (before.isPresent()) {
+          return before.get();
+        }
+        o.outbox().submit(name, o.escrow().settle(o.identity(), settlement), Outbox.Again.HARMLESS);
+      }
+      o.outbox().tick();
+      Outbox.State state = o.outbox().state(name).orElseThrow();
+      return switch (state) {
+        case Outbox.State.Waiting _, Outbox.State.Included _ ->
+            new Step.Waiting(Outbox.describe(state));
+        case Outbox.State.Done(Receipt receipt) -> confirmed(epoch, receipt);
+        case Outbox.State.Failed(Receipt _, Optional<Revert> why) ->
+            failed(o, epoch, settlement, why, Outbox.describe(state));
+        case Outbox.State.Displaced _ ->
+            settledBefore(o, epoch, settlement)
+                .orElseThrow(() ->
+                    new Trouble(
+                        "the settlement of epoch "
+                            + epoch.number()
+                            + " never happened, because another program used the pool's key at the same"
+                            + " time: let no other program use it, and ask for a settlement again"));
+      };
+    } catch (ChainException e) {
+      if (e.revert().isPresent()) {
+        return failed(o, epoch, settlement, e.revert(), e.text());
+      }
+      throw new Trouble(e.text());
+    }
+  }
+
+  private Settlement settlement(Epoch epoch) {
+    List<SignedVoucher> vouchers = new ArrayList<>();
+    for (Voucher v : epoch.vouchers()) {
+      vouchers.add(new SignedVoucher(v.consumer(), v.cumulative(), v.signature(), !byKey(v)));
+    }
+    List<Due> dues = new ArrayList<>();
+    List<Due> pushed = new ArrayList<>();
+    for (Payout p : epoch.payouts()) {
+      Due due = new Due(p.payee(), p.cumulative());
+      dues.add(due);
+      if (p.pushed()) {
+        pushed.add(due);
+      }
+    }
+    return new Settlement(
+        epoch.number(),
+        vouchers,
+        epoch.leastEarned(),
+        pushed,
+        dues,
+        key.address(),
+        epoch.recordsSize(),
+        epoch.recordsRoot());
+  }
+
+  private boolean byKey(Voucher v) {
+    Hash digest =
+        Digests.voucher(
+            deployment.chainId(), deployment.escrow(), v.consumer(), identity(), v.cumulative());
+    return Key.verify(digest, v.signature(), v.consumer());
+  }
+
+  private Step confirmed(Epoch epoch, Receipt receipt) throws Trouble {
+    return confirmed(
+        epoch, receipt.logs(), receipt.transaction(), receipt.block(), receipt.gasUsed());
+  }
+
+  private Step confirmed(Epoch epoch, List<Log> logs, Hash tx, long block, long gas)
+      throws Trouble {
+    long redeemed = 0;
+    List<Address> skipped = new ArrayList<>();
+    List<Address> failed = new ArrayList<>();
+    try {
+      for (Log log : logs) {
+        if (!log.contract().equals(deployment.escrow()) || !log.transaction().equals(tx)) {
+          continue;
+        }
+        Hash kind = log.topics().getFirst();
+        if (kind.equals(SETTLED)) {
+          redeemed = new AbiReader(log.data()).amount(0);
+        } else if (kind.equals(VOUCHER_SKIPPED)) {
+          skipped.add(address(log, 2));
+        } else if (kind.equals(PAYOUT_FAILED)) {
+          failed.add(address(log, 2));
+        }
+      }
+    } catch (ChainException e) {
+      throw new Trouble(e.text());
+    }
+    return new Step.Settled(
+        new Command.ConfirmEpoch(epoch.number(), redeemed, skipped, failed, tx, block, gas));
+  }
+
+  /// Whether the chain has settled this epoch already, though the outbox does not know: it was
+  /// lost, or another key of the pool did it.
+  private Optional<Step> settledBefore(Opened o, Epoch epoch, Settlement settlement)
+      throws ChainException, Trouble {
+    Head head = o.chain().confirmed(at.confirmations());
+    long done = o.escrow().till(o.identity(), At.block(head)).epoch();
+    if (done < epoch.number()) {
+      if (done < epoch.number() - 1) {
+        throw new Trouble(
+            "the chain knows of "
+                + done
+                + " settlements of this pool and its books of "
+                + (epoch.number() - 1)
+                + ": is it the right chain and identity?");
+      }
+      return Optional.empty();
+    }
+    Commitment ours = settlement.commitment();
+    if (done > epoch.number()
+        || !o.escrow()
+            .commitmentAt(o.identity(), epoch.number(), At.block(head))
+            .equals(ours.hash())) {
+      throw new Trouble(
+          "epoch "
+              + epoch.number()
+              + " of this pool was settled with another content: another pool runs under the"
+              + " identity "
+              + o.identity()
+              + ", or these books are an old copy; stop one of them");
+    }
+    for (long last = head.number(); last >= deployment.fromBlock(); last -= LOG_BLOCKS) {
+      Head to = last == head.number() ? head : o.chain().block(last);
+      long from = Math.max(deployment.fromBlock(), last - LOG_BLOCKS + 1);
+      List<Log> logs =
+          o.chain()
+              .logs(
+                  o.escrow().address(),
+                  List.of(SETTLED, VOUCHER_SKIPPED, PAYOUT_FAILED),
+                  topic(o.identity()),
+                  from,
+                  to);
+      for (Log log : logs) {
+        if (log.topics().getFirst().equals(SETTLED)
+            && new AbiReader(log.topics().get(2).bytes()).small(0) == epoch.number()) {
+          return Optional.of(confirmed(epoch, logs, log.transaction(), log.block(), 0));
+        }
+      }
+    }
+    throw new Trouble(
+        "the chain has settled epoch " + epoch.number() + " and shows no event of it");
+  }
+
+  private Step failed(
+      Opened o, Epoch epoch, Settlement settlement, Optional<Revert> why, String text)
+      throws Trouble {
+    String error = why.map(Revert::error).orElse("");
+    try {
+      return switch (error) {
+        case "WrongEpoch" ->
+            settledBefore(o, epoch, settlement)
+                .orElse(new Step.Waiting("it was settled; that block is not deep enough yet"));
+        case "BadVoucher" -> reopen(epoch, List.of(badVoucher(settlement, why, text)), text);
+        // A purse was emptied, or a contract denied its voucher: with those that deny left out and
+        // the purses read again, the next one will do.
+        case "EarnedLess", "TillTooSmall" -> reopen(epoch, denied(o, settlement), text);
+        default -> throw new Trouble(text);
+      };
+    } catch (ChainException e) {
+      throw new Trouble(e.text());
+    }
+  }
+
+  private static Address badVoucher(Settlement settlement, Optional<Revert> why, String text)
+      throws Trouble {
+    List<Address> byKeys =
+        settlement.vouchers().stream()
+            .filter(v -> !v.byContract())
+            .map(SignedVoucher::consumer)
+            .toList();
+    int number = why.flatMap(w -> w.argument(0)).map(Integer::parseInt).orElse(-1);
+    if (number < 0 || number >= byKeys.size()) {
+      throw new Trouble(text);
+    }
+    return byKeys.get(number);
+  }
+
+  private static Step reopen(Epoch epoch, List<Address> denied, String text) {
+    return new Step.Impossible(new Command.ReopenEpoch(epoch.number(), denied, text));
+  }
+
+  /// Consumers that are contracts and whose vouchers these contracts deny now.
+  private static List<Address> denied(Opened o, Settlement settlement) throws ChainException {
+    List<Address> denied = new ArrayList<>();
+    for (SignedVoucher v : settlement.vouchers()) {
+      if (v.byContract()) {
+        Escrow.Purse purse = o.escrow().purse(o.identity(), v.consumer(), At.latest());
+        if (purse.left() > 0) {
+          denied.add(v.consumer());
+        }
+      }
+    }
+    return denied;
+  }
+
+  // ---- what payees are told ---------------------------------------------------------------------
+
+  private Path file(long epoch) {
+    return dir.resolve("epoch-" + epoch + ".json");
+  }
+
+  private void keep(long epoch, String content) throws Trouble {
+    Path file = file(epoch);
+    try {
+      if (Files.exists(file) && Files.readString(file).equals(content)) {
+        return;
+      }
+      Path fresh = dir.resolve("epoch.new");
+      Files.writeString(fresh, content);
+      Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    } catch (IOException e) {
+      throw new Trouble(file + " cannot be written: " + e.getMessage());
+    }
+  }
+
+  /// How an account can claim what it is due.
+  ///
+  /// @param cumulative all that it is due from the start
+  record Claim(long epoch, long cumulative, List<Hash> proof, Commitment commitment) {}
+
+  /// How an account can claim what it is due by an epoch; empty if that names it not.
+  Optional<Claim> claim(long epoch, Address account) throws Trouble {
+    Settlement settlement;
+    try {
+      settlement = Settlement.ofJson(Files.readString(file(epoch)));
+    } catch (NoSuchFileException e) {
+      return Optional.empty();
+    } catch (IOException | ChainException e) {
+      throw new Trouble(file(epoch) + " cannot be read: " + e.getMessage());
+    }
+    PayoutTree tree = settlement.tree();
+    return tree.due(account)
+        .map(due ->
+            new Claim(
+                epoch,
+                due.cumulative(),
+                tree.proof(account).orElseThrow(),
+                settlement.commitment()));
+  }
+
+  Token token() throws Trouble {
+    return new Token(chain().chain(), deployment.token());
+  }
+
+  @Override
+  public synchronized void close() throws IOException {
+    Opened now = opened;
+    opened = null;
+    if (now != null) {
+      now.chain().close();
+      now.outbox().close();
+    }
+  }
+}

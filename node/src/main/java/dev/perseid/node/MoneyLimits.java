@@ -1,0 +1,59 @@
+package dev.perseid.node;
+
+/// Every limit of how a pool settles and shows its money, in one place.
+public final class MoneyLimits {
+  /// Between two settlements unless somebody says otherwise: a day, for which the escrow's exits
+  /// are made.
+  public static final long EPOCH_MS = 24L * 3_600_000;
+
+  /// The shortest.
+  public static final long LEAST_EPOCH_MS = 100;
+
+  /// How often the chain is looked at.
+  static final long LOOK_MS = 1_000;
+
+  /// The longest pause after a look that failed.
+  static final long LONGEST_PAUSE_MS = 60_000;
+
+  /// Looks that fail one after another before who waits for a settlement is told.
+  static final int FAILURES_TOLD = 3;
+
+  /// How long the operator's own settlement is waited for.
+  static final long SETTLE_MS = 240_000;
+
+  /// Commands of one look.
+  static final int NEWS = 10_000;
+
+  /// Movements in one part of a statement.
+  static final int STATEMENT_PART = 4_096;
+
+  /// Statements that are being made at once.
+  static final int STATEMENTS = 64;
+
+  /// A watched purse is looked at again after a pause, when it changed or this time has passed:
+  /// what waits for a voucher may change without it.
+  static final long PURSE_PAUSE_MS = 10;
+
+  /// See [#PURSE_PAUSE_MS].
+  static final long PURSE_LOOK_MS = 150;
+
+  /// How long a transaction waits before it is sent again with a higher fee.
+  static final long PATIENCE_MS = 60_000;
+
+  /// How deep a block must be to count, unless somebody says otherwise.
+  public static final int CONFIRMATIONS = 12;
+
+  /// What a unit of gas may cost at most unless somebody says otherwise, in gwei.
+  public static final long MOST_GWEI = 50;
+
+  /// Rounds in which a pool that moves tops purses up before it gives up.
+  static final int MOVE_ROUNDS = 8;
+
+  /// Gas of a first deposit into a purse, and of the approval before it.
+  static final long DEPOSIT_GAS = 115_000;
+
+  /// How long one transaction of a move may take.
+  static final long MOVE_MS = 600_000;
+
+  private MoneyLimits() {}
+}

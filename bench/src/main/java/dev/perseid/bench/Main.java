@@ -23,6 +23,7 @@ public final class Main {
       perseid bench micro
       perseid bench gateway [--rounds 3] [--only direct,nginx,portkey,perseid,relayed] [--streams yes|no]
       perseid bench tokens [--threads 1,2] [--streams 1,8,16] [--rounds 5]
+      perseid bench gas [--tasks 1,10,100,1000,100000] [--rounds 5] [--block-time 2]
       perseid bench audit [--model published.gguf] [--finer unquantised.gguf] [--runs 40] [--tokens 1000]
 
       --pool-flags and --provider-flags hand JVM options, separated by spaces, to those processes.
@@ -114,6 +115,14 @@ public final class Main {
                   poolFlags,
                   providerFlags)
               .run(folder, home);
+      case "gas" ->
+          new Gas(
+                  report,
+                  new Gas.Setting(
+                      numbers(options.getOrDefault("tasks", "1,10,100,1000,100000")),
+                      number(options, "rounds", 5),
+                      number(options, "block-time", 2)))
+              .run(folder, home);
       case "audit" ->
           new Detection(
                   report,
@@ -129,7 +138,8 @@ public final class Main {
 
   private static Map<String, String> options(String[] args) {
     if (args.length == 0
-        || !List.of("throughput", "latency", "restart", "micro", "gateway", "tokens", "audit")
+        || !List.of(
+                "throughput", "latency", "restart", "micro", "gateway", "tokens", "audit", "gas")
             .contains(args[0])) {
       throw new IllegalArgumentException("which benchmark?");
     }

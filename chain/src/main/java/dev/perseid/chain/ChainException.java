@@ -27,7 +27,8 @@ public final class ChainException extends Exception {
   private final Kind kind;
   private final transient Optional<Revert> revert;
 
-  ChainException(Kind kind, String message) {
+  /// @param message what is wrong and what to do
+  public ChainException(Kind kind, String message) {
     super(message);
     this.kind = kind;
     this.revert = Optional.empty();

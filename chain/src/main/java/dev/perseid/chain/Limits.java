@@ -75,7 +75,7 @@ public final class Limits {
   static final int DEPLOYMENT_BYTES = 64 * 1024;
 
   /// Bytes of a settlement's file.
-  static final int SETTLEMENT_BYTES = 256 * 1024 * 1024;
+  public static final int SETTLEMENT_BYTES = 256 * 1024 * 1024;
 
   /// Seconds that npm has to fetch, and a local chain to listen.
   static final long FETCH_S = 180;

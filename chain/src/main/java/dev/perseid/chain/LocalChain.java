@@ -162,6 +162,22 @@ public final class LocalChain implements AutoCloseable {
     process.waitFor();
   }
 
+  /// Gives an account money for gas on a local chain that somebody else started.
+  ///
+  /// @throws ChainException of kind `INPUT` if it is no such chain
+  public static void fund(Chain chain, Address account, BigInteger wei) throws ChainException {
+    try {
+      chain.raw("anvil_setBalance", text(account.toString()), text(Hex.of(wei)));
+    } catch (ChainException e) {
+      throw switch (e.kind()) {
+        case REFUSED ->
+            ChainException.input(
+                "this is no local chain: nobody gives money away here (" + e.text() + ")");
+        case UNREACHABLE, UNTRUSTED, WRONG_CHAIN, REVERTED, POOR, DEAR, INPUT -> e;
+      };
+    }
+  }
+
   /// Gives an account money for gas.
   public void fund(Address account, BigInteger wei) throws ChainException {
     chain.raw("anvil_setBalance", text(account.toString()), text(Hex.of(wei)));
@@ -181,6 +197,12 @@ public final class LocalChain implements AutoCloseable {
   /// Whether each transaction gets a block at once.
   public void automine(boolean on) throws ChainException {
     chain.raw("evm_setAutomine", JsonNodeFactory.instance.booleanNode(on));
+  }
+
+  /// Makes a block each so many seconds, and none at once; 0: none at all.
+  public void interval(int seconds) throws ChainException {
+    automine(false);
+    chain.raw("evm_setIntervalMining", JsonNodeFactory.instance.numberNode(seconds));
   }
 
   /// Forgets a transaction that waits.

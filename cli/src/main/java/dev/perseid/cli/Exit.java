@@ -11,10 +11,10 @@ final class Exit {
   /// Wrong options, or a file that cannot be used as it is.
   static final int USAGE = 2;
 
-  /// The pool cannot be reached, or this machine lacks something.
+  /// The pool or the chain cannot be reached or believed, or this machine lacks something.
   static final int UNREACHABLE = 3;
 
-  /// The pool answered no, e.g. because the account holds too little.
+  /// The pool or a contract answered no, e.g. because the account holds too little.
   static final int REFUSED = 4;
 
   /// A bug in perseid.

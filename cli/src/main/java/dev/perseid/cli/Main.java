@@ -1,5 +1,6 @@
 package dev.perseid.cli;
 
+import dev.perseid.chain.ChainException;
 import dev.perseid.node.PoolFailure;
 import dev.perseid.node.PoolStartException;
 import java.io.IOException;
@@ -39,6 +40,7 @@ import picocli.CommandLine.Spec;
       ModelCommand.class,
       AskCommand.class,
       GatewayCommand.class,
+      ChainCommand.class,
       DoctorCommand.class,
       VersionCommand.class,
       RehearseCommand.class
@@ -50,10 +52,10 @@ import picocli.CommandLine.Spec;
       "  fmt                 format the sources",
       "  examples build      rebuild the examples' modules (--check: only compare)",
       "  sim --seed N        a simulated network",
-      "  bench WHAT          throughput, latency, restart or micro: measures this machine",
+      "  bench WHAT          throughput, latency, restart, micro, gas, ...: measures this machine",
       "",
-      "Exit codes: 0 ok, 1 job failed or receipt wrong, 2 wrong usage or input, 3 pool unreachable"
-          + " or something missing here, 4 refused by the pool, 70 a bug."
+      "Exit codes: 0 ok, 1 job failed or receipt wrong, 2 wrong usage or input, 3 pool or chain"
+          + " unreachable or something missing here, 4 refused by the pool or a contract, 70 a bug."
     })
 public final class Main implements Runnable {
   private final Screen screen;
@@ -124,6 +126,14 @@ public final class Main implements Runnable {
         yield switch (failure.kind()) {
           case UNREACHABLE -> Exit.UNREACHABLE;
           case REFUSED -> Exit.REFUSED;
+        };
+      }
+      case ChainException chain -> {
+        screen.note("perseid: " + chain.text());
+        yield switch (chain.kind()) {
+          case UNREACHABLE, UNTRUSTED -> Exit.UNREACHABLE;
+          case WRONG_CHAIN, INPUT -> Exit.USAGE;
+          case REVERTED, REFUSED, POOR, DEAR -> Exit.REFUSED;
         };
       }
       case PoolStartException start -> {

@@ -425,6 +425,9 @@ final class Decision {
       }
       Lease lease = state.lease(open);
       String wrong = ReportCheck.problem(lease, report);
+      if (wrong == null && report.isStopped() && open.job.isRunning()) {
+        wrong = "it says that the pool stopped it, and the pool did not";
+      }
       if (wrong != null) {
         endWithout(open, lease, Outcome.REFUSED, "the report was refused: " + wrong);
         continue;

@@ -275,19 +275,23 @@ public record ExecutionRecord(
                 offer.toPool(charge))));
   }
 
-  /// What an attempt costs: nothing unless the task did its own work (DONE or TASK_FAILED), never
-  /// more than the lease allows.
+  /// What an attempt costs: nothing unless the task did its own work (DONE or TASK_FAILED) or the
+  /// pool stopped it at that, never more than the lease allows.
   static long charge(Lease l, Report r, Price price) {
     return switch (r.outcome()) {
-      case DONE, TASK_FAILED ->
-          Math.min(
-              l.maxCharge(),
-              price.charge(
-                  r.usage().gas().orElse(0),
-                  l.kind().memoryBytes(),
-                  r.usage().wallNs().orElse(0),
-                  r.usage().bytesIn().orElse(0) + r.usage().bytesOut().orElse(0)));
-      case PROVIDER_FAILED, LOST, CANCELLED, REFUSED -> 0;
+      case DONE, TASK_FAILED -> metered(l, r, price);
+      case CANCELLED -> r.isStopped() ? metered(l, r, price) : 0;
+      case PROVIDER_FAILED, LOST, REFUSED -> 0;
     };
+  }
+
+  private static long metered(Lease l, Report r, Price price) {
+    return Math.min(
+        l.maxCharge(),
+        price.charge(
+            r.usage().gas().orElse(0),
+            l.kind().memoryBytes(),
+            r.usage().wallNs().orElse(0),
+            r.usage().bytesIn().orElse(0) + r.usage().bytesOut().orElse(0)));
   }
 }

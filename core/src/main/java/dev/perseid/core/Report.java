@@ -27,4 +27,13 @@ public record Report(
     List<Blob> outputs,
     String engine,
     String isolation,
-    Hash digest) {}
+    Hash digest) {
+  /// The reason of a CANCELLED attempt that the pool stopped, because its job had ended: what it
+  /// had used by then is paid. With any other reason it is not.
+  public static final String STOPPED = "stopped by the pool";
+
+  /// Whether it says that the pool stopped it.
+  boolean isStopped() {
+    return outcome == Outcome.CANCELLED && reason.equals(STOPPED);
+  }
+}

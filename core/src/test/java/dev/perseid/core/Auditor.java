@@ -198,7 +198,11 @@ final class Auditor {
     assertThat(attempts.add(List.of(lease.job(), r.task(), r.attempt())))
         .as("attempt %d of task %d of job %d is recorded once", r.attempt(), r.task(), lease.job())
         .isTrue();
-    if (r.outcome() != Outcome.DONE && r.outcome() != Outcome.TASK_FAILED) {
+    boolean stopped = r.outcome() == Outcome.CANCELLED && r.reason().equals(Report.STOPPED);
+    if (stopped) {
+      assertThat(jobEnds).as("only what the pool stopped").containsKey(lease.job());
+    }
+    if (r.outcome() != Outcome.DONE && r.outcome() != Outcome.TASK_FAILED && !stopped) {
       assertThat(r.charge()).as("charge of %s", r.outcome()).isZero();
     }
     boolean over = jobEnds.containsKey(lease.job());

@@ -121,6 +121,31 @@ class PoolTest {
   }
 
   @Test
+  void whatThePoolStopsIsPaidForWhatItUsedAndWhatItDidNotStopIsNot() {
+    f.join(1, 3);
+    JobId job = f.submit(Sample.job(1, 3));
+    List<Lease> leases = f.schedule(3);
+    List<Event> events = f.report(Sample.stopped(leases.get(0)));
+    assertThat(ended(events).entry().record())
+        .extracting(ExecutionRecord::outcome, ExecutionRecord::charge)
+        .containsExactly(Outcome.REFUSED, 0L);
+    assertThat(ended(events).entry().record().reason())
+        .isEqualTo(
+            "the report was refused: it says that the pool stopped it, and the pool did not");
+
+    f.run(new Command.CancelJob(job, Sample.ALICE, false));
+    assertThat(f.stopped()).containsExactly(leases.get(1).id(), leases.get(2).id());
+    ExecutionRecord paid = ended(f.report(Sample.stopped(leases.get(1)))).entry().record();
+    assertThat(paid.outcome()).isEqualTo(Outcome.CANCELLED);
+    assertThat(paid.charge()).isEqualTo(3);
+    Report drained = Sample.ended(leases.get(2), Outcome.CANCELLED, "drained");
+    assertThat(ended(f.report(drained)).entry().record().charge()).isZero();
+    assertThat(f.pool.balance(Sample.provider(1))).isEqualTo(3);
+    assertThat(f.pool.balance(Sample.ALICE)).isEqualTo(100_000_000 - 3);
+    assertThat(f.sum()).isZero();
+  }
+
+  @Test
   void aProviderFaultIsNotPaidAndTriedElsewhereUntilTheAttemptsAreUsedUp() {
     f.join(1, 1);
     f.join(2, 1);

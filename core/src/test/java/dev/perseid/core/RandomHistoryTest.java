@@ -182,6 +182,7 @@ class RandomHistoryTest {
         case 1, 2 -> Sample.ended(lease, Outcome.PROVIDER_FAILED, "engine died");
         case 3 -> Sample.ended(lease, Outcome.CANCELLED, "drained");
         case 4 -> Sample.ended(lease, Outcome.LOST, "a lie");
+        case 6, 7 -> Sample.stopped(lease);
         case 5 ->
             new Report(
                 good.lease(),

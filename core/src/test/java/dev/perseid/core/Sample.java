@@ -145,6 +145,22 @@ final class Sample {
         hash(lease.id() + 5_000));
   }
 
+  /// Stopped by the pool after half of its gas.
+  static Report stopped(Lease lease) {
+    Report done = done(lease);
+    return new Report(
+        lease.id(),
+        Outcome.CANCELLED,
+        Report.STOPPED,
+        done.startedUs(),
+        done.endedUs(),
+        done.usage(),
+        List.of(),
+        done.engine(),
+        done.isolation(),
+        done.digest());
+  }
+
   /// A job whose tasks depend on earlier ones at random.
   static JobSpec randomJob(Random random, Address consumer, long nonce) {
     int kindCount = 1 + random.nextInt(3);

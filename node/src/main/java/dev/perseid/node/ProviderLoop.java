@@ -83,6 +83,10 @@ public final class ProviderLoop {
     final Lease lease;
     State state = State.QUEUED;
     boolean stopped;
+
+    /// Whether it was the pool that stopped it, which pays for what it used then.
+    boolean byPool;
+
     int overtaken;
     @Nullable Report report;
     long sentUs = NEVER;
@@ -351,6 +355,7 @@ public final class ProviderLoop {
       queue.remove(h);
       giveBack(h);
     } else {
+      h.byPool = true;
       stopRunning(h);
     }
   }
@@ -439,7 +444,8 @@ public final class ProviderLoop {
       throw new IllegalArgumentException(
           "lease " + h.lease.id() + " declares " + h.lease.outputs() + " outputs: " + a.outputs());
     }
-    String reason = reason(a.reason());
+    boolean paid = a.outcome() == Outcome.CANCELLED && h.byPool;
+    String reason = paid ? Report.STOPPED : reason(a.reason());
     Report unsigned = report(h.lease.id(), a, reason, Hash.ZERO);
     ExecutionRecord record = ExecutionRecord.of(pool, h.lease, unsigned, offer.price());
     h.report = report(h.lease.id(), a, reason, signer.digest(record));

@@ -8,6 +8,7 @@ import dev.perseid.core.Hash;
 import dev.perseid.core.Input;
 import dev.perseid.core.JobId;
 import dev.perseid.core.Outcome;
+import dev.perseid.core.Report;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
 import dev.perseid.settle.Key;
@@ -187,7 +188,9 @@ final class ProviderAndPoolTest {
     Until.holds(() -> node.status().load().equals(idle));
     assertThat(shopper.records(job))
         .hasSize(2)
-        .allMatch(e -> e.record().outcome() == Outcome.CANCELLED && e.record().charge() == 0);
+        .allMatch(e -> e.record().outcome() == Outcome.CANCELLED)
+        .as("what they used by then is paid")
+        .allMatch(e -> e.record().reason().equals(Report.STOPPED) && e.record().charge() > 0);
   }
 
   @Test

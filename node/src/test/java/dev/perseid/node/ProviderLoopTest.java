@@ -404,6 +404,19 @@ final class ProviderLoopTest {
     pass(ProviderLimits.BATCH_WAIT_US);
     Report r = said(FromProvider.Reports.class).getFirst().reports().getFirst();
     assertThat(r.outcome()).isEqualTo(Outcome.CANCELLED);
+    assertThat(r.reason()).as("is paid for what it used").isEqualTo(Report.STOPPED);
+  }
+
+  @Test
+  void whatAHastyDrainStopsIsNotThePoolsDoing() {
+    connect();
+    give(lease(1));
+    loop.stopAll();
+    assertThat(stopped).containsExactly(1L);
+    end(1, Attempt.unstarted(Outcome.CANCELLED, "stopped"));
+    pass(ProviderLimits.BATCH_WAIT_US);
+    Report r = said(FromProvider.Reports.class).getFirst().reports().getFirst();
+    assertThat(r.reason()).isEqualTo("stopped");
   }
 
   @Test

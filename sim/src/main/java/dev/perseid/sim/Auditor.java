@@ -457,22 +457,28 @@ final class Auditor {
     recordFollows(j, made, r, task);
     attested(entry, task);
 
-    long owed =
+    boolean stopped = r.outcome() == Outcome.CANCELLED && r.reason().equals("stopped by the pool");
+    if (stopped && j.state == Event.JobState.RUNNING) {
+      throw new Violation(task + " is paid as stopped, but its job runs");
+    }
+    boolean pays =
         switch (r.outcome()) {
-          case DONE, TASK_FAILED -> {
-            Offer offer = offer(r.offer());
-            yield Math.min(
+          case DONE, TASK_FAILED -> true;
+          case CANCELLED -> stopped;
+          case PROVIDER_FAILED, LOST, REFUSED -> false;
+        };
+    long owed =
+        pays
+            ? Math.min(
                 made.maxCharge(),
-                offer
+                offer(r.offer())
                     .price()
                     .charge(
                         r.usage().gas().orElse(0),
                         r.memoryBytes(),
                         r.usage().wallNs().orElse(0),
-                        r.usage().bytesIn().orElse(0) + r.usage().bytesOut().orElse(0)));
-          }
-          case PROVIDER_FAILED, LOST, CANCELLED, REFUSED -> 0;
-        };
+                        r.usage().bytesIn().orElse(0) + r.usage().bytesOut().orElse(0)))
+            : 0;
     if (r.charge() != owed) {
       throw new Violation(task + " cost " + r.charge() + " and should cost " + owed);
     }

@@ -30,8 +30,7 @@ final class Round {
           Comparator.comparing((Line l) -> l.head, Group.ORDER)
               .thenComparingInt(l -> l.head.first()));
 
-  /// Jobs that wait for one of their leases to end, or for a voucher, by number; only asked, never
-  /// walked.
+  /// Jobs that wait for one of their leases to end, by number; only asked, never walked.
   private final Set<Integer> withoutBudget = new HashSet<>();
 
   /// The line of the step that was proposed last: where it stands now depends on that step.
@@ -96,7 +95,7 @@ final class Round {
       if (state.open.best(group.shape.cores(), group.shape.memoryBytes(), NOBODY) == null) {
         continue;
       }
-      Assign chosen = choose(group);
+      Assign chosen = choose(state, group);
       if (chosen == null) {
         advance(line);
         continue;
@@ -116,7 +115,7 @@ final class Round {
       }
       long hold = Math.min(worst, unheld);
       if (vouched && !state.treasury.covers(job.payer, hold, nowUs)) {
-        withoutBudget.add(job.number);
+        // Another line may have something cheaper of the same job.
         advance(line);
         continue;
       }
@@ -135,7 +134,7 @@ final class Round {
   }
 
   /// A ready task of the group and its provider; null if its tasks must wait for other providers.
-  private @Nullable Assign choose(Group group) {
+  private static @Nullable Assign choose(State state, Group group) {
     int cores = group.shape.cores();
     long memoryBytes = group.shape.memoryBytes();
     int lookedAt = 0;
@@ -166,13 +165,15 @@ final class Round {
       if (group.isEmpty()) {
         continue;
       }
-      int task = group.first();
-      TaskKind kind = job.graph().kind(task);
-      Provider best = state.open.best(group.shape.cores(), group.shape.memoryBytes(), NOBODY);
+      Assign now = state.open.isEmpty() ? null : choose(state, group);
       long worst =
-          best == null
-              ? cheapest(state, job, group, task)
-              : worstCase(job.graph(), task, kind, best.offer.offer.price());
+          now == null
+              ? cheapest(state, job, group, group.first())
+              : worstCase(
+                  job.graph(),
+                  now.task,
+                  job.graph().kind(now.task),
+                  now.provider.offer.offer.price());
       long hold = Math.min(worst, job.unheld());
       if (hold > 0 && (least == 0 || hold < least)) {
         least = hold;

@@ -127,6 +127,7 @@ final class Auditor {
   private final Notary notary;
   private final Set<Address> liars;
   private final ModelBooks models;
+  private final PurseBooks purses;
 
   private long issued;
   private final Map<Address, Long> balances = new TreeMap<>();
@@ -149,6 +150,7 @@ final class Auditor {
     this.self = self;
     this.notary = notary;
     this.liars = liars;
+    purses = new PurseBooks(self, new Money());
     models =
         new ModelBooks(
             self,
@@ -162,6 +164,11 @@ final class Auditor {
               @Override
               public long balance(Address account) {
                 return balances.getOrDefault(account, 0L);
+              }
+
+              @Override
+              public void earned(Address account, long amount) {
+                Auditor.this.purses.earned(account, amount);
               }
             });
   }
@@ -186,6 +193,7 @@ final class Auditor {
     for (Event e : durable) {
       events++;
       check(e);
+      purses.makeGood();
     }
     lost(durable);
     for (JobFile j : jobs) {
@@ -272,6 +280,7 @@ final class Auditor {
       }
       case Event.TabFilled e -> {
         time(e.atUs());
+        purses.begins(e.consumer(), e.amount());
         models.filled(e);
       }
       case Event.TabEmptied e -> {
@@ -302,26 +311,57 @@ final class Auditor {
       case Event.AuditsFunded e -> {
         time(e.atUs());
         models.auditsFunded(e);
+        purses.audits(e.account(), e.amount());
       }
       case Event.AuditsClosed e -> {
         time(e.atUs());
         models.auditsClosed(e);
+        purses.audits(e.account(), -e.amount());
       }
-      case Event.MoneyAdopted _,
-          Event.VoucherTaken _,
-          Event.PurseSeen _,
-          Event.PaidSeen _,
-          Event.BlockSeen _,
-          Event.PaymentTaken _,
-          Event.PaymentReturned _,
-          Event.ExcessReturned _,
-          Event.EpochClosed _,
-          Event.EpochConfirmed _,
-          Event.EpochReopened _,
-          Event.ExitAsked _,
-          Event.ExitCancelled _,
-          Event.Exited _ ->
-          throw new Violation("nobody moved this pool's money: " + event);
+      case Event.MoneyAdopted e -> {
+        time(e.atUs());
+        Set<Address> all = new java.util.TreeSet<>(balances.keySet());
+        purses.adopted(e, all);
+      }
+      case Event.VoucherTaken e -> {
+        time(e.atUs());
+        purses.taken(e.voucher());
+      }
+      case Event.PurseSeen e -> {
+        time(e.atUs());
+        purses.seen(e.purse());
+      }
+      case Event.PaidSeen e -> {
+        time(e.atUs());
+        purses.pay(e.payee(), e.total());
+      }
+      case Event.BlockSeen e -> time(e.atUs());
+      case Event.PaymentTaken e -> {
+        time(e.atUs());
+        purses.payment(e);
+      }
+      case Event.PaymentReturned e -> {
+        time(e.atUs());
+        purses.returned(e);
+      }
+      case Event.ExcessReturned e -> {
+        time(e.atUs());
+        purses.excess(e);
+      }
+      case Event.EpochClosed e -> {
+        time(e.epoch().closedUs());
+        purses.closed(e.epoch());
+      }
+      case Event.EpochConfirmed e -> {
+        time(e.atUs());
+        purses.confirmed(e);
+      }
+      case Event.EpochReopened e -> {
+        time(e.atUs());
+        purses.reopened();
+      }
+      case Event.ExitAsked _, Event.ExitCancelled _, Event.Exited _ ->
+          throw new Violation("nobody leaves credits here: " + event);
       case Event.Refused e -> {
         time(e.atUs());
         refusals++;
@@ -387,6 +427,7 @@ final class Auditor {
     if (p.draining || p.gone) {
       throw new Violation(task + " was assigned to " + e.provider() + ", which drains or is gone");
     }
+    purses.begins(j.spec.consumer(), e.maxCharge());
     if (kind.cores() > p.offer.cores() || kind.memoryBytes() > p.offer.memoryBytes()) {
       throw new Violation(task + " was assigned to " + e.provider() + ", on which it cannot fit");
     }
@@ -431,6 +472,7 @@ final class Auditor {
     written(entry);
     ExecutionRecord r = entry.record();
     provider(r.provider()).earned += models.recorded(entry);
+    purses.charged(r.consumer(), r.charge());
     if (entry.attestation() instanceof Entry.Attestation.Signed s) {
       attested(s, r, "request " + r.lease());
     }
@@ -486,7 +528,8 @@ final class Auditor {
     j.reserved -= r.charge();
     j.charged += r.charge();
     provider(r.provider()).earned += r.charge();
-    move(r.provider(), r.charge());
+    purses.earned(r.provider(), r.charge());
+    purses.charged(r.consumer(), r.charge());
     boolean fault =
         switch (r.outcome()) {
           case PROVIDER_FAILED, LOST, REFUSED -> true;
@@ -705,6 +748,51 @@ final class Auditor {
     lastUs = atUs;
   }
 
+  /// Whether somebody ever had anything.
+  boolean hasAccount(Address account) {
+    return balances.containsKey(account);
+  }
+
+  PurseBooks purses() {
+    return purses;
+  }
+
+  /// What the books about vouchers see of these.
+  private final class Money implements PurseBooks.Accounts {
+    @Override
+    public void move(Address account, long amount) {
+      Auditor.this.move(account, amount);
+    }
+
+    @Override
+    public long balance(Address account) {
+      return balances.getOrDefault(account, 0L);
+    }
+
+    @Override
+    public long reserved(Address account) {
+      long sum = models.tab(account);
+      for (JobFile j : jobs) {
+        sum += j.spec.consumer().equals(account) ? j.reserved : 0;
+      }
+      return sum;
+    }
+
+    @Override
+    public long inFlight(Address account) {
+      long sum = models.tab(account);
+      for (JobFile j : jobs) {
+        sum += j.spec.consumer().equals(account) ? j.held : 0;
+      }
+      return sum;
+    }
+
+    @Override
+    public void issue(long amount) {
+      issued += amount;
+    }
+  }
+
   private void move(Address account, long amount) {
     balances.merge(account, amount, Math::addExact);
   }
@@ -731,7 +819,7 @@ final class Auditor {
 
   /// The auditor's own books.
   private void audit() {
-    long sum = models.onTabs() - issued;
+    long sum = models.onTabs() - issued + purses.besides();
     for (long balance : balances.values()) {
       sum += balance;
     }
@@ -768,6 +856,7 @@ final class Auditor {
           reserved.getOrDefault(who, 0L) + models.tab(who));
     });
     models.compare(pool);
+    purses.compare(pool);
     providers.forEach((who, p) -> {
       ProviderView v =
           pool.provider(who).orElseThrow(() -> new Violation("the pool forgot provider " + who));

@@ -132,6 +132,11 @@ final class Bazaar {
     petitions = new Petitions(agenda, dice, pool);
   }
 
+  /// Who asks.
+  List<Address> patrons() {
+    return List.copyOf(patrons);
+  }
+
   /// Plans what happens in the storm.
   void open() {
     int patronCount = 1 + dice.below(2);
@@ -536,6 +541,7 @@ final class Bazaar {
             tab.there += amount;
             hold(p, prompt, completion);
           } else if (code(reply) != Rejection.Code.INSUFFICIENT_CREDITS
+              && code(reply) != Rejection.Code.UNCOVERED
               && code(reply) != Rejection.Code.OVERLOADED) {
             throw new Violation("a tab could not be filled: " + reply);
           }

@@ -40,6 +40,7 @@ final class Customer {
   private final Weather weather;
   private final Auditor auditor;
   private long nonce;
+  private boolean leaves;
   private final Petitions petitions;
 
   Customer(
@@ -59,6 +60,15 @@ final class Customer {
     this.weather = weather;
     petitions = new Petitions(agenda, dice, pool);
     this.auditor = auditor;
+  }
+
+  Address address() {
+    return address;
+  }
+
+  /// It may leave the pool now and then.
+  void mayLeave() {
+    leaves = true;
   }
 
   /// How many of its requests wait for an answer.
@@ -131,7 +141,9 @@ final class Customer {
                   switch (r.rejection().code()) {
                     case INSUFFICIENT_CREDITS, OVERLOADED, UNCOVERED -> true;
                     case INVALID -> rival || reused.contains(spec.nonce());
-                    case UNKNOWN, FORBIDDEN, STALE, ENDED -> false;
+                    // It leaves, or took out what it had spent.
+                    case FORBIDDEN -> leaves;
+                    case UNKNOWN, STALE, ENDED -> false;
                   };
               if (!fair) {
                 throw new Violation("a good job was refused: " + r.rejection());

@@ -36,6 +36,9 @@ final class ModelBooks {
     void move(Address account, long amount);
 
     long balance(Address account);
+
+    /// A part of a charge goes to who earned it.
+    void earned(Address account, long amount);
   }
 
   private static final BigInteger MILLION = BigInteger.valueOf(1_000_000);
@@ -301,9 +304,9 @@ final class ModelBooks {
         throw new Violation(what + " costs " + owed + " and there is " + had + " on the tab");
       }
       tabs.put(r.consumer(), had - owed);
-      accounts.move(r.provider(), toProvider);
-      accounts.move(i.author(), i.toAuthor());
-      accounts.move(self, i.toPool());
+      accounts.earned(r.provider(), toProvider);
+      accounts.earned(i.author(), i.toAuthor());
+      accounts.earned(self, i.toPool());
     }
     paid += owed;
     earned += toProvider + i.toAuthor() + i.toPool();

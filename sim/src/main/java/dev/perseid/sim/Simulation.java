@@ -24,7 +24,7 @@ final class Simulation {
   /// The wall clock at virtual time 0, microseconds since 1970: 2026-01-01.
   static final long EPOCH_US = 1_767_225_600_000_000L;
 
-  private static final long CALM_LIMIT_US = 3600L * 1_000_000;
+  private static final long CALM_LIMIT_US = 3 * 3600L * 1_000_000;
   private static final long HAPPENINGS_LIMIT = 20_000_000;
   private static final long SETTLING_US = 30_000_000;
   private static final long LOOK_EVERY_US = 500_000;
@@ -41,6 +41,7 @@ final class Simulation {
   private final List<ProviderHost> providers = new ArrayList<>();
   private final List<Customer> customers = new ArrayList<>();
   private final Bazaar bazaar;
+  private final Cashier cashier;
   private boolean over;
   private long overSinceUs = Long.MAX_VALUE;
 
@@ -118,6 +119,12 @@ final class Simulation {
         new Bazaar(self, operator, seals, agenda, dice.split(), weather, pool, providers, auditor);
     pool.onStart(bazaar::poolStarted);
     bazaar.open();
+    cashier = new Cashier(self, seals, agenda, dice.split(), weather, pool, auditor, addresses);
+    customers.forEach(c -> cashier.knows(c.address()));
+    bazaar.patrons().forEach(cashier::knows);
+    if (cashier.everMoves()) {
+      customers.forEach(Customer::mayLeave);
+    }
     agenda.after(LOOK_EVERY_US, "look", 0, () -> look(curiosity));
     agenda.after(weather.stormUs(), "the storm ends", 0, this::calm);
   }
@@ -162,6 +169,10 @@ final class Simulation {
       }
     }
     pool.checkReplay();
+    Pool end = pool.quiet();
+    if (end != null) {
+      cashier.checkTheEnd(end);
+    }
     for (ProviderHost p : providers) {
       p.checkIdle();
     }
@@ -179,6 +190,8 @@ final class Simulation {
         auditor.tasksDone(),
         auditor.models().recorded(),
         auditor.models().paid(),
+        auditor.purses().vouchers(),
+        auditor.purses().epochs(),
         pool.restarts(),
         agenda.nowUs(),
         Math.max(0, overSinceUs - weather.stormUs()),
@@ -191,6 +204,7 @@ final class Simulation {
     pool.calm();
     providers.forEach(ProviderHost::calm);
     bazaar.calm();
+    cashier.calm();
     agenda.after(SETTLING_US, "all is settled", 0, auditor::settled);
   }
 
@@ -211,7 +225,8 @@ final class Simulation {
             && quiet != null
             && auditor.unfinished().isEmpty()
             && customers.stream().allMatch(c -> c.unanswered() == 0)
-            && bazaar.unanswered() == 0;
+            && bazaar.unanswered() == 0
+            && cashier.isSettled(quiet);
     if (!finished) {
       overSinceUs = Long.MAX_VALUE;
       if (agenda.nowUs() > weather.stormUs() + CALM_LIMIT_US) {
@@ -231,6 +246,7 @@ final class Simulation {
     StringBuilder text = new StringBuilder(auditor.unfinished().orElse("all jobs are over"));
     Pool quiet = pool.quiet();
     if (quiet != null) {
+      text.append("\n    ").append(cashier.hanging(quiet));
       for (JobId job : auditor.running()) {
         text.append("\n    why ")
             .append(job)

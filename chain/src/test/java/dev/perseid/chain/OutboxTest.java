@@ -202,6 +202,42 @@ class OutboxTest {
     assertThat(nonce()).isEqualTo(3);
   }
 
+  /// Behind one address there may be several nodes, of which one is late.
+  @Test
+  void aReceiptThatIsMissingDoesNotProveThatAnotherTookTheNonce() throws Exception {
+    try (Outbox outbox = open(1)) {
+      outbox.submit("a", pay(), Outbox.Again.NEVER);
+      faulty.lie =
+          (method, request, answer) -> {
+            if (method.equals("eth_getTransactionReceipt")) {
+              answer.putNull("result");
+            }
+          };
+      outbox.tick();
+      assertThat(Outbox.describe(state(outbox, "a"))).contains("its receipt is not there yet");
+      // Nor does a node that has forgotten.
+      faulty.lie =
+          (method, request, answer) -> {
+            if (method.equals("eth_getTransactionReceipt")) {
+              answer.putNull("result");
+            } else if (method.equals("eth_getTransactionCount")
+                && request.path("params").path(1).asText().startsWith("0x")) {
+              answer.remove("result");
+              answer.putObject("error").put("code", -32_000).put("message", "missing trie node");
+            }
+          };
+      local.mine(1);
+      clock.pass(10 * 3_600_000);
+      outbox.tick();
+      assertThat(Outbox.describe(state(outbox, "a"))).contains("ask a node with an archive");
+      faulty.lie = (method, request, answer) -> {};
+      outbox.tick();
+      assertThat(state(outbox, "a")).isInstanceOf(Outbox.State.Done.class);
+    }
+    assertThat(paid()).isEqualTo(AMOUNT);
+    assertThat(nonce()).isEqualTo(1);
+  }
+
   @Test
   void aGapThatAnotherUserLeftIsFilled() throws Exception {
     local.automine(false);

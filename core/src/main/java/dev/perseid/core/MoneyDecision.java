@@ -61,10 +61,6 @@ final class MoneyDecision {
       Account found = state.ledger.of(account);
       audits += found.balance + found.reserved;
     }
-    if (audits > 0) {
-      // The pool pays for them out of its own purse.
-      state.ledger.of(state.self);
-    }
     for (Map.Entry<Address, Account> row : state.ledger.accounts().entrySet()) {
       Address owner = row.getKey();
       Account account = row.getValue();

@@ -2,6 +2,7 @@ package dev.perseid.cli;
 
 import dev.perseid.core.Address;
 import dev.perseid.core.Price;
+import dev.perseid.node.AccessTerms;
 import dev.perseid.node.AuditTerms;
 import dev.perseid.node.MarketTerms;
 import dev.perseid.node.MoneyLimits;
@@ -23,9 +24,12 @@ import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
@@ -85,6 +89,48 @@ final class Serving {
         paramLabel = "FOLDER",
         description = "Log, records and blobs; default: ~/.perseid/pool.")
     @Nullable Path dir;
+
+    @Option(
+        names = "--operator",
+        paramLabel = "ADDRESS",
+        split = ",",
+        description = "Who may run the pool beside its own key. Can be given several times.")
+    List<String> operators = List.of();
+
+    @Option(
+        names = "--auditor",
+        paramLabel = "ADDRESS",
+        split = ",",
+        description =
+            "Who may see the records, receipts and accounts of everybody. Can be given several"
+                + " times.")
+    List<String> auditors = List.of();
+
+    @Option(
+        names = "--sign-in-at",
+        paramLabel = "DOMAIN",
+        split = ",",
+        description =
+            "Where people sign in with their wallets, e.g. pool.example.org, beside the pool's own"
+                + " address. Can be given several times.")
+    List<String> domains = List.of();
+
+    AccessTerms access() throws BadInput {
+      return new AccessTerms(
+          addresses(operators, "--operator"), addresses(auditors, "--auditor"), domains);
+    }
+
+    private static Set<Address> addresses(List<String> texts, String option) throws BadInput {
+      Set<Address> all = new HashSet<>();
+      for (String text : texts) {
+        try {
+          all.add(Address.parse(text.toLowerCase(Locale.ROOT)));
+        } catch (IllegalArgumentException e) {
+          throw new BadInput(option + ": '" + text + "' is no address; write 0x and 40 digits");
+        }
+      }
+      return all;
+    }
 
     @Option(
         names = "--welcome",
@@ -403,6 +449,7 @@ final class Serving {
                   options.welcome == null
                       ? welcome
                       : Amounts.microcredits(options.welcome, "--welcome"))
+              .withAccess(options.access())
               .withTerms(options.terms())
               .withMoney(options.money());
       if (options.certificate != null || options.certificateKey != null) {

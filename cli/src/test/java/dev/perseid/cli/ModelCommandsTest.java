@@ -239,6 +239,21 @@ class ModelCommandsTest {
     assertThat(made.err).contains("shown only now");
     assertThat(good("key", "list").out).contains("laptop").doesNotContain(key);
     assertThat(perseid("key", "revoke", "nothing").err).contains("no such key");
+    good(
+        "key",
+        "make",
+        "ci",
+        "--scope",
+        "read,keys",
+        "--model",
+        "a/b",
+        "--spend",
+        "1.5",
+        "--days",
+        "2");
+    assertThat(good("key", "list").out).contains("read,keys", "a/b", "1.5 credits");
+    assertThat(perseid("key", "make", "--scope", "all").err).contains("is no scope");
+    good("key", "revoke", "ci");
     assertThat(good("key", "revoke", key).out).contains("revoked").contains("laptop");
     assertThat(good("key", "list", "--json").json()).isEmpty();
   }

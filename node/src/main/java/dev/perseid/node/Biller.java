@@ -31,7 +31,12 @@ import java.util.function.Function;
 /// vanished, and a consumer nothing. Safe for any thread.
 final class Biller {
   private record Item(
-      ModelOrder order, Served served, ModelOffer offer, Model model, ExecutionRecord record) {}
+      ModelOrder order,
+      List<Hash> keys,
+      Served served,
+      ModelOffer offer,
+      Model model,
+      ExecutionRecord record) {}
 
   private static final class Sent {
     final Address provider;
@@ -50,6 +55,7 @@ final class Biller {
   private final Address pool;
   private final RecordDigests digests;
   private final Tabs tabs;
+  private final KeyBook keys;
   private final Tabs.Core core;
   private final Function<Address, Optional<ServingStream>> streams;
   private final Map<Address, ArrayDeque<Item>> ended = new HashMap<>();
@@ -63,11 +69,13 @@ final class Biller {
       Address pool,
       RecordDigests digests,
       Tabs tabs,
+      KeyBook keys,
       Tabs.Core core,
       Function<Address, Optional<ServingStream>> streams) {
     this.pool = pool;
     this.digests = digests;
     this.tabs = tabs;
+    this.keys = keys;
     this.core = core;
     this.streams = streams;
   }
@@ -78,12 +86,20 @@ final class Biller {
   }
 
   /// A request has ended.
-  void add(ModelOrder order, Served served, ModelOffer offer, Model model, ExecutionRecord record) {
+  ///
+  /// @param line the API key with which it was asked and those above it
+  void add(
+      ModelOrder order,
+      List<Hash> line,
+      Served served,
+      ModelOffer offer,
+      Model model,
+      ExecutionRecord record) {
     unrecorded.incrementAndGet();
     synchronized (this) {
       ended
           .computeIfAbsent(offer.provider(), _ -> new ArrayDeque<>())
-          .add(new Item(order, served, offer, model, record));
+          .add(new Item(order, line, served, offer, model, record));
     }
   }
 
@@ -271,7 +287,12 @@ final class Biller {
   private void record(
       Sent bill, List<ExecutionRecord> records, List<Hash> leaves, String signature) {
     core.accept(
-        new Command.RecordInferences(bill.provider, records, leaves, signature),
+        new Command.RecordInferences(
+            bill.provider,
+            records,
+            leaves,
+            signature,
+            bill.items.stream().map(Item::keys).toList()),
         reply -> {
           if (reply instanceof PoolLoop.Reply.Refused(Rejection why)
               && why.code() == Rejection.Code.OVERLOADED) {
@@ -283,10 +304,9 @@ final class Biller {
           // Of a batch that was refused in part it is not known which: then the tabs here count all
           // of it as paid, and what was not returns when they are emptied.
           for (int i = 0; i < records.size(); i++) {
-            tabs.recorded(
-                records.get(i).consumer(),
-                bill.items.get(i).record().charge(),
-                records.get(i).charge());
+            long charge = bill.items.get(i).record().charge();
+            tabs.recorded(records.get(i).consumer(), charge, records.get(i).charge());
+            keys.recorded(bill.items.get(i).keys(), charge, records.get(i).charge());
           }
           unrecorded.addAndGet(-records.size());
         });

@@ -3,8 +3,6 @@ package dev.perseid.node;
 import dev.perseid.core.Hash;
 import io.helidon.http.HeaderNames;
 import io.helidon.http.Status;
-import io.helidon.webserver.http.HttpRules;
-import io.helidon.webserver.http.HttpService;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
 import java.io.IOException;
@@ -13,7 +11,7 @@ import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.time.InstantSource;
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.regex.Matcher;
@@ -22,64 +20,32 @@ import org.jspecify.annotations.Nullable;
 
 /// `GET`, `HEAD` and `PUT /v1/blobs/{sha256}` (docs/protocol.md). Errors have a status and one line
 /// of text.
-final class BlobPages implements HttpService {
+final class BlobPages {
   private static final String UPLOAD_OFFSET = "Upload-Offset";
   private static final Pattern RANGE = Pattern.compile("bytes=(\\d{1,18})-(\\d{0,18})");
   private static final Pattern CONTENT_RANGE =
       Pattern.compile("bytes (\\d{1,18})-(\\d{1,18})/(\\d{1,18})");
   private static final int BUFFER_BYTES = 1 << 16;
 
-  private final Sessions sessions;
   private final BlobStore blobs;
   private final BlobGrants grants;
   private final PublishedFiles published;
-  private final InstantSource clock;
 
-  BlobPages(
-      Sessions sessions,
-      BlobStore blobs,
-      BlobGrants grants,
-      PublishedFiles published,
-      InstantSource clock) {
-    this.sessions = sessions;
+  BlobPages(BlobStore blobs, BlobGrants grants, PublishedFiles published) {
     this.blobs = blobs;
     this.grants = grants;
     this.published = published;
-    this.clock = clock;
   }
 
-  @Override
-  public void routing(HttpRules rules) {
-    rules.get("/{hash}", this::get).head("/{hash}", this::head).put("/{hash}", this::put);
+  List<Pages.Page> pages() {
+    return List.of(
+        new Pages.Page("GET", "/v1/blobs/{hash}", this::get),
+        new Pages.Page("HEAD", "/v1/blobs/{hash}", this::head),
+        new Pages.Page("PUT", "/v1/blobs/{hash}", this::put));
   }
 
-  private void say(ServerResponse res, int status, String line) {
-    res.status(Status.create(status))
-        .header(HeaderNames.CONTENT_TYPE, "text/plain; charset=utf-8")
-        .send(line + "\n");
-  }
-
-  /// Who calls; null if that has been refused already.
-  private Sessions.@Nullable Session caller(ServerRequest req, ServerResponse res) {
-    Optional<String> token =
-        req.headers().first(HeaderNames.AUTHORIZATION).flatMap(PoolServer::token);
-    if (token.isEmpty()) {
-      res.header(HeaderNames.WWW_AUTHENTICATE, "Bearer");
-      say(res, 401, "log in first: this needs the header `Authorization: Bearer TOKEN`");
-      return null;
-    }
-    return switch (sessions.use(token.get(), clock.millis())) {
-      case Sessions.Found.Good(Sessions.Session s) -> s;
-      case Sessions.Found.TooOften _ -> {
-        say(res, 429, "too many requests a second: wait a little");
-        yield null;
-      }
-      case Sessions.Found.Unknown _ -> {
-        res.header(HeaderNames.WWW_AUTHENTICATE, "Bearer");
-        say(res, 401, "the session is not known or has expired: log in again");
-        yield null;
-      }
-    };
+  private static void say(ServerResponse res, int status, String line) {
+    Pages.say(res, status, line);
   }
 
   private @Nullable Hash hash(ServerRequest req, ServerResponse res) {
@@ -97,10 +63,10 @@ final class BlobPages implements HttpService {
         : OptionalLong.empty();
   }
 
-  private void head(ServerRequest req, ServerResponse res) {
-    Sessions.Session caller = caller(req, res);
-    Hash hash = caller == null ? null : hash(req, res);
-    if (caller == null || hash == null) {
+  private void head(Pages.Visit visit, ServerRequest req, ServerResponse res) {
+    Sessions.Session caller = visit.known();
+    Hash hash = hash(req, res);
+    if (hash == null) {
       return;
     }
     OptionalLong size = readable(caller, hash);
@@ -116,10 +82,10 @@ final class BlobPages implements HttpService {
     }
   }
 
-  private void get(ServerRequest req, ServerResponse res) throws IOException {
-    Sessions.Session caller = caller(req, res);
-    Hash hash = caller == null ? null : hash(req, res);
-    if (caller == null || hash == null) {
+  private void get(Pages.Visit visit, ServerRequest req, ServerResponse res) throws IOException {
+    Sessions.Session caller = visit.known();
+    Hash hash = hash(req, res);
+    if (hash == null) {
       return;
     }
     OptionalLong found = readable(caller, hash);
@@ -174,10 +140,10 @@ final class BlobPages implements HttpService {
     }
   }
 
-  private void put(ServerRequest req, ServerResponse res) throws IOException {
-    Sessions.Session caller = caller(req, res);
-    Hash hash = caller == null ? null : hash(req, res);
-    if (caller == null || hash == null) {
+  private void put(Pages.Visit visit, ServerRequest req, ServerResponse res) throws IOException {
+    Sessions.Session caller = visit.known();
+    Hash hash = hash(req, res);
+    if (hash == null) {
       return;
     }
     OptionalLong length = req.headers().contentLength();
@@ -204,6 +170,14 @@ final class BlobPages implements HttpService {
         return;
       }
       offset = Long.parseLong(query.get());
+    }
+    if (visit.signedBody().isPresent() && (offset > 0 || !visit.signedBody().get().equals(hash))) {
+      // The store checks the blob as a whole, so its name is what binds the bytes.
+      Pages.nobody(
+          res,
+          "a signed request stores a whole blob, and its body's SHA-256 is the blob's name; to go on"
+              + " with a broken upload, log in");
+      return;
     }
     total += offset;
     BlobStore.Put put;

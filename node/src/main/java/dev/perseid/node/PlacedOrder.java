@@ -61,6 +61,10 @@ final class PlacedOrder implements Answer {
   }
 
   final ModelOrder order;
+
+  /// The API key with which it was asked and those above it.
+  final List<Hash> keys;
+
   final Desk desk;
   final Request request;
   final boolean sealed;
@@ -93,6 +97,7 @@ final class PlacedOrder implements Answer {
   PlacedOrder(
       Address pool,
       ModelOrder order,
+      List<Hash> keys,
       Desk desk,
       Request request,
       boolean sealed,
@@ -104,6 +109,7 @@ final class PlacedOrder implements Answer {
       End end) {
     this.pool = pool;
     this.order = order;
+    this.keys = keys;
     this.desk = desk;
     this.request = request;
     this.sealed = sealed;

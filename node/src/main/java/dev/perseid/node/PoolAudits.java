@@ -505,7 +505,12 @@ final class PoolAudits implements Closeable {
       underWay.put(request.id(), mine);
       Market.Placed placed =
           market.ask(
-              payer.get(), l, request, mostTokens, false, new Ear(mine, request, l, mostTokens));
+              new Market.Caller(payer.get(), "audits"),
+              l,
+              request,
+              mostTokens,
+              false,
+              new Ear(mine, request, l, mostTokens));
       if (placed instanceof Market.Placed.Running running) {
         mine.cancel = running.cancel();
         return true;

@@ -11,12 +11,14 @@ import dev.perseid.core.JobId;
 import dev.perseid.core.JobSpec;
 import dev.perseid.core.Model;
 import dev.perseid.core.Movement;
+import dev.perseid.core.Rights;
 import dev.perseid.journal.MovementCodec;
 import dev.perseid.settle.Digests;
 import dev.perseid.settle.Key;
 import dev.perseid.settle.NodeCertificate;
 import dev.perseid.settle.Tls;
 import dev.perseid.wire.Channels;
+import dev.perseid.wire.KeyParts;
 import dev.perseid.wire.Malformed;
 import dev.perseid.wire.ModelParts;
 import dev.perseid.wire.Translation;
@@ -133,13 +135,16 @@ public final class PoolClient implements AutoCloseable {
   public enum Role {
     /// Pays for jobs.
     CONSUMER,
-    /// Runs the pool; must hold the pool's own key.
-    OPERATOR;
+    /// Runs the pool; must hold the pool's own key, or one that its configuration names.
+    OPERATOR,
+    /// Sees everybody's records, receipts and accounts; must be named by the pool's configuration.
+    AUDITOR;
 
     String word() {
       return switch (this) {
         case CONSUMER -> "consumer";
         case OPERATOR -> "operator";
+        case AUDITOR -> "auditor";
       };
     }
   }
@@ -935,10 +940,37 @@ public final class PoolClient implements AutoCloseable {
     refuse(reply.hasRefusal(), reply.getRefusal());
   }
 
+  /// Makes an API key that may do this and no more.
+  ///
+  /// @param keyHash SHA-256 of the key's UTF-8; the key itself stays here
+  public void makeKey(String name, Hash keyHash, Rights rights) throws PoolFailure {
+    Proto.MakeKeyReply reply =
+        call(() ->
+            models()
+                .makeKey(
+                    Proto.MakeKeyRequest.newBuilder()
+                        .setName(name)
+                        .setKeyHash(Translation.bytes(keyHash))
+                        .setRights(KeyParts.write(rights))
+                        .build()));
+    refuse(reply.hasRefusal(), reply.getRefusal());
+  }
+
   /// An API key of the caller's account.
   ///
   /// @param madeUs when it was made, microseconds since the epoch by the pool's clock
-  public record ApiKey(Hash hash, String name, long madeUs) {}
+  /// @param rights what it may do
+  /// @param parent the key that made it, if one did
+  /// @param spent microcredits, where it or one above it has a limit
+  /// @param usedUs when it was used last, if since the pool started
+  public record ApiKey(
+      Hash hash,
+      String name,
+      long madeUs,
+      Rights rights,
+      Optional<Hash> parent,
+      long spent,
+      OptionalLong usedUs) {}
 
   /// The caller's API keys.
   public List<ApiKey> keys() throws PoolFailure {
@@ -949,7 +981,13 @@ public final class PoolClient implements AutoCloseable {
           new ApiKey(
               read(() -> Translation.hash(k.getKeyHash(), "key_hash")),
               k.getName(),
-              k.getMadeUs()));
+              k.getMadeUs(),
+              k.hasRights() ? read(() -> KeyParts.read(k.getRights())) : Rights.INFERENCE,
+              k.getParent().isEmpty()
+                  ? Optional.empty()
+                  : Optional.of(read(() -> Translation.hash(k.getParent(), "parent"))),
+              k.getSpent(),
+              k.hasUsedUs() ? OptionalLong.of(k.getUsedUs()) : OptionalLong.empty()));
     }
     return keys;
   }

@@ -1,19 +1,17 @@
 package dev.perseid.node;
 
-import dev.perseid.core.Address;
 import dev.perseid.settle.Key;
 import dev.perseid.settle.Tls;
 import java.nio.file.Path;
 import java.util.Optional;
-import java.util.Set;
 
 /// How a pool runs.
 ///
 /// @param dir where it keeps its log, records and blobs; made if it is not there
 /// @param host the address to listen at; anything but loopback gets TLS
 /// @param port the port, or 0 for a free one
-/// @param key the pool's own key; its address is the pool's name, and its owner an operator
-/// @param operators further operators
+/// @param key the pool's own key; its address is the pool's name, and its owner the pool's
+/// @param access further operators, auditors, and where people sign in
 /// @param tls the operator's own certificate; if empty, one bound to the pool's key is made
 /// @param welcomeMicrocredits given once to a consumer that comes without any credits; 0 for none
 /// @param blobBytes disk space for blobs
@@ -27,7 +25,7 @@ public record PoolConfig(
     String host,
     int port,
     Key key,
-    Set<Address> operators,
+    AccessTerms access,
     Optional<Tls> tls,
     long welcomeMicrocredits,
     long blobBytes,
@@ -44,7 +42,7 @@ public record PoolConfig(
         "127.0.0.1",
         0,
         key,
-        Set.of(),
+        AccessTerms.NONE,
         Optional.empty(),
         0,
         64L << 30,
@@ -57,7 +55,6 @@ public record PoolConfig(
 
   /// @throws IllegalArgumentException with what is wrong and what to write instead
   public PoolConfig {
-    operators = Set.copyOf(operators);
     if (port < 0 || port > 65_535) {
       throw new IllegalArgumentException("port " + port + ": write 0 (a free one) to 65535");
     }
@@ -85,7 +82,7 @@ public record PoolConfig(
         newHost,
         newPort,
         key,
-        operators,
+        access,
         tls,
         welcomeMicrocredits,
         blobBytes,
@@ -103,7 +100,7 @@ public record PoolConfig(
         host,
         port,
         key,
-        operators,
+        access,
         tls,
         microcredits,
         blobBytes,
@@ -121,7 +118,7 @@ public record PoolConfig(
         host,
         port,
         key,
-        operators,
+        access,
         tls,
         welcomeMicrocredits,
         blobBytes,
@@ -139,7 +136,7 @@ public record PoolConfig(
         host,
         port,
         key,
-        operators,
+        access,
         tls,
         welcomeMicrocredits,
         bytes,
@@ -157,7 +154,7 @@ public record PoolConfig(
         host,
         port,
         key,
-        operators,
+        access,
         Optional.of(certificate),
         welcomeMicrocredits,
         blobBytes,
@@ -175,7 +172,7 @@ public record PoolConfig(
         host,
         port,
         key,
-        operators,
+        access,
         tls,
         welcomeMicrocredits,
         blobBytes,
@@ -193,7 +190,7 @@ public record PoolConfig(
         host,
         port,
         key,
-        operators,
+        access,
         tls,
         welcomeMicrocredits,
         blobBytes,
@@ -202,5 +199,23 @@ public record PoolConfig(
         version,
         terms,
         newMoney);
+  }
+
+  /// The same with other people who may come as more than consumers.
+  public PoolConfig withAccess(AccessTerms newAccess) {
+    return new PoolConfig(
+        dir,
+        host,
+        port,
+        key,
+        newAccess,
+        tls,
+        welcomeMicrocredits,
+        blobBytes,
+        heartbeatMs,
+        silenceMs,
+        version,
+        terms,
+        money);
   }
 }

@@ -1,7 +1,6 @@
 package dev.perseid.node;
 
 import dev.perseid.core.Address;
-import dev.perseid.core.Command;
 import dev.perseid.core.Hash;
 import dev.perseid.wire.Malformed;
 import dev.perseid.wire.Translation;
@@ -11,19 +10,18 @@ import dev.perseid.wire.v1.Proto;
 import io.grpc.Status;
 import io.grpc.stub.StreamObserver;
 import java.time.InstantSource;
-import java.util.Optional;
 
 /// Who the pool is and who calls: the only service that needs no session.
 final class PoolIdentity extends IdentityGrpc.IdentityImplBase {
   private final PoolConfig config;
   private final Sessions sessions;
-  private final PoolMill mill;
+  private final Newcomers newcomers;
   private final InstantSource clock;
 
-  PoolIdentity(PoolConfig config, Sessions sessions, PoolMill mill, InstantSource clock) {
+  PoolIdentity(PoolConfig config, Sessions sessions, Newcomers newcomers, InstantSource clock) {
     this.config = config;
     this.sessions = sessions;
-    this.mill = mill;
+    this.newcomers = newcomers;
     this.clock = clock;
   }
 
@@ -32,7 +30,7 @@ final class PoolIdentity extends IdentityGrpc.IdentityImplBase {
     Address self = config.key().address();
     MoneyProto.MoneyTerms money;
     try {
-      money = mill.ask(pool -> PoolMoney.terms(pool.money(), self)).write();
+      money = newcomers.mill().ask(pool -> PoolMoney.terms(pool.money(), self)).write();
     } catch (PoolMill.Unavailable e) {
       out.onError(PoolJobs.unavailable(e));
       return;
@@ -56,15 +54,8 @@ final class PoolIdentity extends IdentityGrpc.IdentityImplBase {
       out.onError(PoolJobs.invalid(e));
       return;
     }
-    Optional<Hash> nonce = sessions.challenge(caller, clock.millis());
-    if (nonce.isEmpty()) {
-      out.onError(
-          Status.RESOURCE_EXHAUSTED
-              .withDescription("too many log in at the moment: try again in a few seconds")
-              .asRuntimeException());
-      return;
-    }
-    out.onNext(Proto.ChallengeReply.newBuilder().setNonce(Translation.bytes(nonce.get())).build());
+    Hash nonce = sessions.challenge(caller, clock.millis());
+    out.onNext(Proto.ChallengeReply.newBuilder().setNonce(Translation.bytes(nonce)).build());
     out.onCompleted();
   }
 
@@ -76,17 +67,22 @@ final class PoolIdentity extends IdentityGrpc.IdentityImplBase {
     try {
       caller = Translation.address(request.getCaller(), "caller");
       nonce = Translation.hash(request.getNonce(), "nonce");
-      signature = Translation.signature(request.getSignature(), "signature");
+      signature =
+          Translation.signature(
+              request.getSignature(), "signature", PoolLimits.LOGIN_SIGNATURE_BYTES);
     } catch (Malformed e) {
       out.onError(PoolJobs.invalid(e));
       return;
     }
-    switch (sessions.login(caller, nonce, request.getRole(), signature, clock.millis())) {
-      case Sessions.Login.Out(String why) ->
+    switch (sessions.login(
+        caller, nonce, request.getRole(), signature, PoolServer.FROM.get(), clock.millis())) {
+      case Login.Out(String why) ->
           out.onError(Status.UNAUTHENTICATED.withDescription(why).asRuntimeException());
-      case Sessions.Login.In(String token, long expiresMs) -> {
+      case Login.Later(String why) ->
+          out.onError(Status.RESOURCE_EXHAUSTED.withDescription(why).asRuntimeException());
+      case Login.In(String token, long expiresMs, Sessions.Session session) -> {
         try {
-          welcome(caller, request.getRole());
+          newcomers.welcome(session);
         } catch (PoolMill.Unavailable e) {
           out.onError(PoolJobs.unavailable(e));
           return;
@@ -95,14 +91,6 @@ final class PoolIdentity extends IdentityGrpc.IdentityImplBase {
             Proto.LoginReply.newBuilder().setToken(token).setExpiresUs(expiresMs * 1_000).build());
         out.onCompleted();
       }
-    }
-  }
-
-  /// Gives a consumer that never had an account here its welcome credits.
-  private void welcome(Address caller, String role) throws PoolMill.Unavailable {
-    if (config.welcomeMicrocredits() > 0 && role.equals(Sessions.Role.CONSUMER.word())) {
-      // If it is refused (accounts are at their limit), the consumer is in all the same.
-      mill.command(new Command.Welcome(caller, config.welcomeMicrocredits()));
     }
   }
 }

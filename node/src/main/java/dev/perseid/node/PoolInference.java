@@ -181,7 +181,8 @@ final class PoolInference extends InferenceGrpc.InferenceImplBase {
 
   @Override
   public void ask(Proto.AskRequest request, StreamObserver<Proto.AskPart> out) {
-    Address consumer = PoolServer.CALLER.get().caller;
+    Market.Caller caller = PoolServer.CALLER.get().asCaller();
+    Address consumer = caller.account();
     if (asking.merge(consumer, 1, Integer::sum) > MarketLimits.ASKS_OF_ONE) {
       leave(consumer);
       end(
@@ -196,7 +197,7 @@ final class PoolInference extends InferenceGrpc.InferenceImplBase {
       return;
     }
     try {
-      place(consumer, request, out);
+      place(caller, request, out);
     } finally {
       leave(consumer);
     }
@@ -207,7 +208,7 @@ final class PoolInference extends InferenceGrpc.InferenceImplBase {
   }
 
   private void place(
-      Address consumer, Proto.AskRequest request, StreamObserver<Proto.AskPart> out) {
+      Market.Caller caller, Proto.AskRequest request, StreamObserver<Proto.AskPart> out) {
     PoolJobs.serve(
         out,
         refusal -> out.onError(PoolJobs.denied(refusal)),
@@ -233,6 +234,11 @@ final class PoolInference extends InferenceGrpc.InferenceImplBase {
                 new Market.Bill(0, 0, 0, 0, 0));
             return;
           }
+          String model = listing.get().model().name();
+          if (!caller.rights().mayAsk(model)) {
+            throw new PoolJobs.Denied(
+                new Rejection(Rejection.Code.FORBIDDEN, "this key may not ask " + model));
+          }
           Inbox inbox = new Inbox();
           Request asked =
               new Request(
@@ -242,7 +248,7 @@ final class PoolInference extends InferenceGrpc.InferenceImplBase {
                   request.getBody().toByteArray(),
                   request.getStream());
           switch (market.ask(
-              consumer, listing.get(), asked, request.getMaxTokens(), request.getSealed(), inbox)) {
+              caller, listing.get(), asked, request.getMaxTokens(), request.getSealed(), inbox)) {
             case Market.Placed.Full(String message, long retryAfterMs) ->
                 end(
                     out,

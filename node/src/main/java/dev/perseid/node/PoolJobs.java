@@ -26,7 +26,6 @@ import dev.perseid.journal.Merkle;
 import dev.perseid.journal.MerkleTree;
 import dev.perseid.journal.RecordStore;
 import dev.perseid.settle.Digests;
-import dev.perseid.settle.Key;
 import dev.perseid.wire.JobParts;
 import dev.perseid.wire.Malformed;
 import dev.perseid.wire.Translation;
@@ -68,6 +67,7 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
   private final BlobStore blobs;
   private final BlobGrants grants;
   private final InstantSource clock;
+  private final Signatures signatures;
   private final Semaphore submitting = new Semaphore(PoolLimits.SUBMITTING_BYTES);
   private final ConcurrentHashMap<Address, Integer> submissions = new ConcurrentHashMap<>();
 
@@ -77,13 +77,15 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
       WatchHub<JobId> watchers,
       BlobStore blobs,
       BlobGrants grants,
-      InstantSource clock) {
+      InstantSource clock,
+      Signatures signatures) {
     this.config = config;
     this.mill = mill;
     this.watchers = watchers;
     this.blobs = blobs;
     this.grants = grants;
     this.clock = clock;
+    this.signatures = signatures;
   }
 
   // ---- errors ----
@@ -143,6 +145,27 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
     }
   }
 
+  /// Whoever it was has been logged out, or its key was revoked.
+  static StatusRuntimeException revoked() {
+    return Status.UNAUTHENTICATED
+        .withDescription("the session has ended, or the key was revoked")
+        .asRuntimeException();
+  }
+
+  /// Refuses what the account did not sign.
+  ///
+  /// @param what begins the sentence
+  static void signed(
+      Signatures signatures, Address account, Hash digest, String signature, String what)
+      throws Denied, PoolMill.Unavailable {
+    switch (signatures.look(account, digest, signature)) {
+      case Signatures.Verdict.Signed _ -> {}
+      case Signatures.Verdict.NotSigned(String why) ->
+          throw new Denied(new Rejection(Rejection.Code.FORBIDDEN, what + " " + why));
+      case Signatures.Verdict.Unknown(String why) -> throw new PoolMill.Unavailable(why);
+    }
+  }
+
   static <T> void reply(StreamObserver<T> out, T answer) {
     out.onNext(answer);
     out.onCompleted();
@@ -166,7 +189,7 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
   }
 
   private static boolean sees(Sessions.Session caller, Address consumer) {
-    return caller.role == Sessions.Role.OPERATOR || caller.caller.equals(consumer);
+    return caller.role.seesAll() || caller.caller.equals(consumer);
   }
 
   private JobView visible(Sessions.Session caller, JobId job) throws Denied, PoolMill.Unavailable {
@@ -297,16 +320,12 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
       Hash order =
           Digests.order(
               config.key().address(), consumer, job.nonce(), job.budget(), JobCodec.specHash(job));
-      if (!Key.recover(order, signature).equals(Optional.of(consumer))) {
-        throw new Denied(
-            new Rejection(
-                Rejection.Code.FORBIDDEN,
-                "the order is not signed by "
-                    + consumer
-                    + ": header.signature must be over the"
-                    + " JobOrder whose EIP-712 digest is "
-                    + order));
-      }
+      signed(
+          signatures,
+          consumer,
+          order,
+          signature,
+          "header.signature over the JobOrder whose EIP-712 digest is " + order);
       String missing = missing(job);
       if (missing != null) {
         throw new Denied(new Rejection(Rejection.Code.INVALID, missing));
@@ -367,7 +386,7 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
         () -> {
           JobId job = Translation.job(request.getJob(), "job");
           visible(caller, job);
-          boolean operator = caller.role == Sessions.Role.OPERATOR;
+          boolean operator = caller.role.operates();
           switch (mill.command(new Command.CancelJob(job, caller.caller, operator))) {
             case PoolLoop.Reply.Done _ -> reply(out, Proto.CancelReply.getDefaultInstance());
             case PoolLoop.Reply.Refused(Rejection r) -> throw new Denied(r);
@@ -382,9 +401,10 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
         out,
         refusal -> out.onError(denied(refusal)),
         () -> {
-          if (request.getAll() && caller.role != Sessions.Role.OPERATOR) {
+          if (request.getAll() && !caller.role.seesAll()) {
             throw new Denied(
-                new Rejection(Rejection.Code.FORBIDDEN, "only the operator sees all jobs"));
+                new Rejection(
+                    Rejection.Code.FORBIDDEN, "only operators and auditors see all jobs"));
           }
           int limit =
               request.getLimit() <= 0
@@ -428,12 +448,13 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
           // On this thread: Helidon forgets a call, which counts against its connection's limit,
           // only if its answer was complete when its own thread ended.
           try (WatchHub<JobId>.Watcher bell = watcher.get()) {
-            follow(job, visible(caller, job), bell, out);
+            follow(caller, job, visible(caller, job), bell, out);
           }
         });
   }
 
   private void follow(
+      Sessions.Session caller,
       JobId job,
       JobView first,
       WatchHub<JobId>.Watcher watcher,
@@ -455,6 +476,10 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
         long ageMs = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - begunNs);
         Thread.sleep(Math.min(PoolLimits.WATCH_PAUSE_MS, ageMs / WATCH_PAUSES));
         watcher.await(PoolLimits.WATCH_LOOK_MS);
+        if (caller.isOver()) {
+          out.onError(revoked());
+          return;
+        }
         if (out instanceof io.grpc.stub.ServerCallStreamObserver<?> call && call.isCancelled()) {
           return;
         }

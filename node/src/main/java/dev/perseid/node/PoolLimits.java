@@ -61,9 +61,6 @@ public final class PoolLimits {
 
   // ---- sessions ----
 
-  /// Challenges that are open at once.
-  public static final int CHALLENGES = 20_000;
-
   /// How long a challenge is good.
   public static final long CHALLENGE_MS = 60_000;
 
@@ -82,8 +79,38 @@ public final class PoolLimits {
   /// Calls of one session at once, after a pause.
   public static final int CALLS_BURST = 8_000;
 
-  /// Logins and challenges a second, of everybody together, on average.
+  /// Logins a second, of everybody together, on average: a signature takes some 0.2 ms of a core.
   public static final int LOGINS_PER_S = 500;
+
+  /// Logins a second from one network address, on average.
+  public static final int LOGINS_FROM_ONE_PER_S = 100;
+
+  /// Network addresses whose logins are counted.
+  public static final int LOGIN_SOURCES = 20_000;
+
+  /// How far a caller's clock may be ahead of ours.
+  public static final long CLOCK_SKEW_MS = 10_000;
+
+  /// How long a call that is refused may take to send its request.
+  public static final long REFUSAL_MS = 500;
+
+  /// Smart accounts that are asked at once whether they signed something.
+  public static final int CONTRACTS_ASKED = 16;
+
+  /// How old a signed request may be.
+  public static final long SIGNED_MS = 60_000;
+
+  /// Signed requests that are remembered, so that none counts twice; of one caller.
+  public static final int SIGNED_OF_ONE = 50_000;
+
+  /// Signed requests that are remembered, of all callers.
+  public static final int SIGNED = 1_000_000;
+
+  /// Bytes of what is posted to the pages about sessions and keys.
+  public static final int PAGE_BYTES = 32 << 10;
+
+  /// Bytes of a signature by which somebody logs in: a smart account's can be long.
+  public static final int LOGIN_SIGNATURE_BYTES = 4 << 10;
 
   // ---- streams ----
 

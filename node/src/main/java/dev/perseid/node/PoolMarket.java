@@ -2,7 +2,6 @@ package dev.perseid.node;
 
 import com.google.protobuf.ByteString;
 import dev.perseid.core.Address;
-import dev.perseid.core.ApiKeyView;
 import dev.perseid.core.Blob;
 import dev.perseid.core.Command;
 import dev.perseid.core.ExecutionRecord;
@@ -18,6 +17,7 @@ import dev.perseid.core.ProviderView;
 import dev.perseid.core.Served;
 import dev.perseid.core.SignedModelOffer;
 import dev.perseid.core.Standing;
+import dev.perseid.core.Text;
 import dev.perseid.gateway.Market;
 import dev.perseid.inference.Api;
 import dev.perseid.inference.AuditPolicy;
@@ -96,7 +96,7 @@ final class PoolMarket implements Market, Closeable {
           new ArrayBlockingQueue<>(MarketLimits.COUNTING),
           Thread.ofPlatform().name("long-prompts").daemon().factory());
 
-  private volatile Map<Hash, Caller> keys = Map.of();
+  private final KeyBook keys = new KeyBook();
   private volatile Catalog catalog = new Catalog(0, List.of(), Map.of());
   private volatile Listed listed = new Listed(List.of(), Map.of(), Map.of());
   private volatile boolean closing;
@@ -129,7 +129,12 @@ final class PoolMarket implements Market, Closeable {
     this.tabs = new Tabs(core);
     this.biller =
         new Biller(
-            self, digests, tabs, core, provider -> Optional.ofNullable(streams.get(provider)));
+            self,
+            digests,
+            tabs,
+            keys,
+            core,
+            provider -> Optional.ofNullable(streams.get(provider)));
     // Numbers are by the clock, so that they differ from those before a restart.
     this.nextNumber = new AtomicLong(nowUs());
     this.thread =
@@ -209,11 +214,12 @@ final class PoolMarket implements Market, Closeable {
 
   /// Reads the API keys again: to be called when one was made or revoked, which is here only.
   synchronized void refreshKeys() throws PoolMill.Unavailable {
-    Map<Hash, Caller> callers = new HashMap<>();
-    for (ApiKeyView k : mill.ask(pool -> pool.apiKeys(null))) {
-      callers.put(k.keyHash(), new Caller(k.account(), k.keyHash().hex().substring(0, 16)));
-    }
-    keys = callers;
+    keys.refresh(mill.ask(pool -> pool.apiKeys(null)), clock.millis());
+  }
+
+  /// The API keys.
+  KeyBook keys() {
+    return keys;
   }
 
   private void list(Snapshot now) {
@@ -311,7 +317,7 @@ final class PoolMarket implements Market, Closeable {
 
   @Override
   public Optional<Caller> caller(String apiKey) {
-    return Optional.ofNullable(keys.get(Hash.sha256(apiKey.getBytes(StandardCharsets.UTF_8))));
+    return keys.find(apiKey, clock.millis()).map(Sessions.Session::asCaller);
   }
 
   @Override
@@ -345,17 +351,29 @@ final class PoolMarket implements Market, Closeable {
   @Override
   public Placed ask(
       Caller caller, Listing listing, Request request, long maxTokens, Receiver receiver) {
-    return ask(caller.account(), listing, request, maxTokens, false, receiver);
+    return ask(caller, listing, request, maxTokens, false, receiver);
   }
 
   /// As the other, also for a body that only the provider can read.
   Placed ask(
-      Address consumer,
+      Caller caller,
       Listing listing,
       Request asked,
       long maxTokens,
       boolean sealed,
       Receiver receiver) {
+    if (!caller.rights().mayAsk(listing.model().name())) {
+      // Whoever asks looked at this before; it is looked at here again, where the money is.
+      receiver.failed(
+          new Failure(
+              Failure.Kind.REFUSED,
+              "this key may not ask " + listing.model().name(),
+              "model",
+              "model_not_allowed",
+              OptionalLong.empty()),
+          new Bill(0, 0, 0, 0, 0));
+      return new Placed.Running(() -> {});
+    }
     Desk desk = desks.get(listing.offerHash());
     ServingStream stream = streams.get(listing.offer().provider());
     if (desk == null || (stream == null && desk.direct.isEmpty())) {
@@ -377,14 +395,13 @@ final class PoolMarket implements Market, Closeable {
             : asked;
     Optional<Tokens> counter = sealed ? Optional.empty() : tokens(request.model());
     if (counter.isEmpty() || request.body().length <= MarketLimits.COUNTED_AT_ONCE_BYTES) {
-      return new Placed.Running(
-          place(consumer, desk, request, maxTokens, sealed, counter, receiver));
+      return new Placed.Running(place(caller, desk, request, maxTokens, sealed, counter, receiver));
     }
     CompletableFuture<Runnable> later = new CompletableFuture<>();
     try {
       counting.execute(() -> {
         try {
-          later.complete(place(consumer, desk, request, maxTokens, sealed, counter, receiver));
+          later.complete(place(caller, desk, request, maxTokens, sealed, counter, receiver));
         } catch (RuntimeException bug) {
           System.getLogger(PoolMarket.class.getName())
               .log(System.Logger.Level.ERROR, "a long prompt could not be counted", bug);
@@ -406,7 +423,7 @@ final class PoolMarket implements Market, Closeable {
   ///
   /// @return what cancels it
   private Runnable place(
-      Address consumer,
+      Caller caller,
       Desk desk,
       Request request,
       long maxTokens,
@@ -448,17 +465,35 @@ final class PoolMarket implements Market, Closeable {
         new ModelOrder(
             nextNumber.incrementAndGet(),
             request.id(),
-            consumer,
+            caller.account(),
             desk.signed.hash(),
             request.api().word(),
             new Blob(Hash.sha256(body), body.length),
             us,
             us,
             hold);
+    OptionalLong left = keys.hold(caller.keys(), hold);
+    if (left.isPresent()) {
+      over(desk);
+      receiver.failed(
+          new Failure(
+              Failure.Kind.UNPAID,
+              "the request may cost "
+                  + Text.credits(hold)
+                  + ", and this key may spend "
+                  + Text.credits(left.getAsLong())
+                  + " more: ask for a shorter answer (max_tokens), or make a key with a higher limit",
+              "",
+              "key_limit_reached",
+              OptionalLong.empty()),
+          new Bill(0, 0, 0, 0, 0));
+      return () -> {};
+    }
     PlacedOrder placed =
         new PlacedOrder(
             self,
             order,
+            caller.keys(),
             desk,
             request,
             sealed,
@@ -469,12 +504,13 @@ final class PoolMarket implements Market, Closeable {
             receiver,
             this::ended);
     tabs.hold(
-        consumer,
+        caller.account(),
         hold,
         us / 1_000,
         () -> go(placed, maxTokens),
         why -> {
           over(desk);
+          keys.ended(caller.keys(), hold, 0);
           receiver.failed(new Failure(Failure.Kind.UNPAID, why), new Bill(0, 0, 0, 0, 0));
         });
     return placed::cancel;
@@ -591,7 +627,8 @@ final class PoolMarket implements Market, Closeable {
     }
 
     over(placed.desk);
-    biller.add(placed.order, served, placed.desk.offer(), placed.desk.model(), record);
+    biller.add(placed.order, placed.keys, served, placed.desk.offer(), placed.desk.model(), record);
+    keys.ended(placed.keys, placed.order.maxCharge(), record.charge());
     tabs.ended(placed.order.consumer(), placed.order.maxCharge(), record.charge());
   }
 

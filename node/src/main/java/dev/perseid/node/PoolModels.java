@@ -1,6 +1,5 @@
 package dev.perseid.node;
 
-import dev.perseid.core.ApiKeyView;
 import dev.perseid.core.Blob;
 import dev.perseid.core.Command;
 import dev.perseid.core.Hash;
@@ -14,7 +13,7 @@ import dev.perseid.gateway.Market;
 import dev.perseid.inference.AuditPolicy;
 import dev.perseid.inference.Manifest;
 import dev.perseid.settle.Digests;
-import dev.perseid.settle.Key;
+import dev.perseid.wire.KeyParts;
 import dev.perseid.wire.Malformed;
 import dev.perseid.wire.ModelParts;
 import dev.perseid.wire.Translation;
@@ -39,6 +38,8 @@ final class PoolModels extends ModelsGrpc.ModelsImplBase {
   private final BlobGrants grants;
   private final PublishedFiles published;
   private final int poolPermille;
+  private final KeyDesk desk;
+  private final Signatures signatures;
   private final Semaphore followers = new Semaphore(MarketLimits.FOLLOWERS);
 
   PoolModels(
@@ -47,13 +48,17 @@ final class PoolModels extends ModelsGrpc.ModelsImplBase {
       BlobStore blobs,
       BlobGrants grants,
       PublishedFiles published,
-      int poolPermille) {
+      int poolPermille,
+      KeyDesk desk,
+      Signatures signatures) {
     this.mill = mill;
     this.market = market;
     this.blobs = blobs;
     this.grants = grants;
     this.published = published;
     this.poolPermille = poolPermille;
+    this.desk = desk;
+    this.signatures = signatures;
   }
 
   private void execute(Command command) throws PoolMill.Unavailable, PoolJobs.Denied {
@@ -85,11 +90,12 @@ final class PoolModels extends ModelsGrpc.ModelsImplBase {
                     + ": log in with the author's key");
           }
           Hash hash = Digests.model(model);
-          if (!Key.recover(hash, signature).equals(Optional.of(model.author()))) {
-            throw denied(
-                Rejection.Code.FORBIDDEN,
-                "the signature is not the author's over the model's EIP-712 digest " + hash);
-          }
+          PoolJobs.signed(
+              signatures,
+              model.author(),
+              hash,
+              signature,
+              "the author's signature over the model's EIP-712 digest " + hash);
           List<ModelFiles.File> files = files(model, caller);
           Manifest manifest;
           try {
@@ -175,7 +181,7 @@ final class PoolModels extends ModelsGrpc.ModelsImplBase {
               new Command.WithdrawModel(
                   Translation.hash(request.getManifest(), "manifest"),
                   caller.caller,
-                  caller.role == Sessions.Role.OPERATOR));
+                  caller.role.operates()));
           market.refresh();
           PoolJobs.reply(out, Proto.WithdrawReply.getDefaultInstance());
         });
@@ -183,6 +189,7 @@ final class PoolModels extends ModelsGrpc.ModelsImplBase {
 
   @Override
   public void catalog(Proto.CatalogRequest request, StreamObserver<Proto.CatalogPart> out) {
+    Sessions.Session caller = PoolServer.CALLER.get();
     PoolJobs.serve(
         out,
         refusal -> out.onError(PoolJobs.denied(refusal)),
@@ -196,7 +203,7 @@ final class PoolModels extends ModelsGrpc.ModelsImplBase {
                 Rejection.Code.OVERLOADED, "too many follow the catalog: ask now and then instead");
           }
           try {
-            follow(out);
+            follow(caller, out);
           } finally {
             followers.release();
           }
@@ -204,7 +211,7 @@ final class PoolModels extends ModelsGrpc.ModelsImplBase {
   }
 
   /// On the call's own thread, as [PoolJobs#watch].
-  private void follow(StreamObserver<Proto.CatalogPart> out) {
+  private void follow(Sessions.Session caller, StreamObserver<Proto.CatalogPart> out) {
     CountDownLatch over = new CountDownLatch(1);
     Context.current().addListener(_ -> over.countDown(), Runnable::run);
     Proto.CatalogPart told = null;
@@ -214,6 +221,10 @@ final class PoolModels extends ModelsGrpc.ModelsImplBase {
         if (told == null || !told.getModelsList().equals(now.getModelsList())) {
           out.onNext(now);
           told = now;
+        }
+        if (caller.isOver()) {
+          out.onError(PoolJobs.revoked());
+          return;
         }
       } while (!over.await(MarketLimits.FOLLOW_MS, TimeUnit.MILLISECONDS));
       out.onCompleted();
@@ -296,12 +307,13 @@ final class PoolModels extends ModelsGrpc.ModelsImplBase {
           if (request.getName().length() > Limits.API_KEY_NAME_CHARS) {
             throw new Malformed("name has more than " + Limits.API_KEY_NAME_CHARS + " characters");
           }
-          execute(
-              new Command.MakeApiKey(
-                  caller.caller,
-                  Translation.hash(request.getKeyHash(), "key_hash"),
-                  request.getName()));
-          market.refreshKeys();
+          desk.make(
+              caller,
+              request.getName(),
+              Translation.hash(request.getKeyHash(), "key_hash"),
+              request.hasRights()
+                  ? Optional.of(KeyParts.read(request.getRights()))
+                  : Optional.empty());
           PoolJobs.reply(out, Proto.MakeKeyReply.getDefaultInstance());
         });
   }
@@ -314,12 +326,10 @@ final class PoolModels extends ModelsGrpc.ModelsImplBase {
         refusal -> out.onError(PoolJobs.denied(refusal)),
         () -> {
           Proto.ListKeysReply.Builder reply = Proto.ListKeysReply.newBuilder();
-          for (ApiKeyView key : mill.ask(pool -> pool.apiKeys(caller.caller))) {
-            reply.addKeys(
-                Proto.ApiKey.newBuilder()
-                    .setKeyHash(Translation.bytes(key.keyHash()))
-                    .setName(key.name())
-                    .setMadeUs(key.madeUs()));
+          for (KeyDesk.Listed listed : desk.list(caller)) {
+            Proto.ApiKey.Builder key = KeyParts.write(listed.key()).toBuilder();
+            listed.usedMs().ifPresent(ms -> key.setUsedUs(ms * 1_000));
+            reply.addKeys(key);
           }
           PoolJobs.reply(out, reply.build());
         });
@@ -333,12 +343,7 @@ final class PoolModels extends ModelsGrpc.ModelsImplBase {
         refusal ->
             PoolJobs.reply(out, Proto.RevokeKeyReply.newBuilder().setRefusal(refusal).build()),
         () -> {
-          execute(
-              new Command.RevokeApiKey(
-                  Translation.hash(request.getKeyHash(), "key_hash"),
-                  caller.caller,
-                  caller.role == Sessions.Role.OPERATOR));
-          market.refreshKeys();
+          desk.revoke(caller, Translation.hash(request.getKeyHash(), "key_hash"));
           PoolJobs.reply(out, Proto.RevokeKeyReply.getDefaultInstance());
         });
   }

@@ -71,9 +71,10 @@ final class PoolMoney extends MoneyGrpc.MoneyImplBase {
   private static Address account(Sessions.Session caller, ByteString asked, String field)
       throws Malformed, PoolJobs.Denied {
     Address account = asked.isEmpty() ? caller.caller : Translation.address(asked, field);
-    if (caller.role != Sessions.Role.OPERATOR && !caller.caller.equals(account)) {
+    if (!caller.role.seesAll() && !caller.caller.equals(account)) {
       throw new PoolJobs.Denied(
-          new Rejection(Rejection.Code.FORBIDDEN, "only the operator sees the money of others"));
+          new Rejection(
+              Rejection.Code.FORBIDDEN, "only operators and auditors see the money of others"));
     }
     return account;
   }
@@ -142,18 +143,23 @@ final class PoolMoney extends MoneyGrpc.MoneyImplBase {
                     Rejection.Code.OVERLOADED, "too many watch purses: try again in a minute"));
           }
           try (WatchHub<Address>.Watcher watcher = bell.get()) {
-            follow(consumer, watcher, out);
+            follow(caller, consumer, watcher, out);
           }
         });
   }
 
   private void follow(
+      Sessions.Session caller,
       Address consumer,
       WatchHub<Address>.Watcher watcher,
       StreamObserver<MoneyProto.PurseReply> out)
       throws PoolMill.Unavailable {
     MoneyProto.PurseReply told = MoneyProto.PurseReply.getDefaultInstance();
     while (true) {
+      if (caller.isOver()) {
+        out.onError(PoolJobs.revoked());
+        return;
+      }
       // The number of the next movement alone is no news.
       MoneyProto.PurseReply now = look(consumer).write();
       if (!now.toBuilder().clearNextMovement().build().equals(told)) {

@@ -107,18 +107,28 @@ public final class PoolNode implements Closeable {
       Settler settler = opened(opened, new Settler(mill, config.money(), vaults, clock));
       PoolMoney money =
           new PoolMoney(config.key().address(), mill, streams.purses(), settler, escrow);
+      Signatures signatures =
+          escrow
+              .<Signatures>map(vault -> new ChainSignatures(() -> vault.chain().chain()))
+              .orElse(Signatures.KEYS);
+      Security security = Security.of(config, clock, market, signatures);
       boolean encrypted = !Channels.isLoopback(config.host()) || config.tls().isPresent();
       PoolServer server =
           opened(
               opened,
               PoolServer.start(
-                  config, clock, mill, streams, blobs, grants, published, market, money,
+                  config, clock, mill, streams, blobs, grants, published, market, money, security,
                   encrypted));
       settler.start();
       Optional<Gateway> gateway = Optional.empty();
       if (config.terms().gateway().isPresent()) {
         Gateway started =
-            GatewayPort.open(config, config.terms().gateway().get(), market, loops, clock);
+            GatewayPort.open(
+                config,
+                config.terms().gateway().get(),
+                new GuardedMarket(market, security.entrance()),
+                loops,
+                clock);
         gateway = Optional.of(started);
         opened.push(started::close);
       }
@@ -165,6 +175,11 @@ public final class PoolNode implements Closeable {
   /// The port it listens at.
   public int port() {
     return server.port();
+  }
+
+  /// All routes that its port answers: full names of gRPC methods, HTTP methods with paths.
+  List<String> routes() {
+    return server.routes();
   }
 
   /// The pool's address, its name.

@@ -28,7 +28,6 @@ import io.grpc.stub.StreamObserver;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -36,15 +35,10 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
 /// The Open Inference Protocol over gRPC (KServe), on the pool's port, for whoever shows an API key
-/// as `authorization: Bearer KEY`. The cheapest provider that is well is asked, and the next one if
-/// it fails; over HTTP the gateway has more ways of choosing.
+/// as `authorization: Bearer KEY`, or a session's token, or signs each request. The cheapest
+/// provider that is well is asked, and the next one if it fails; over HTTP the gateway has more
+/// ways of choosing.
 final class PoolOpenInference extends GRPCInferenceServiceGrpc.GRPCInferenceServiceImplBase {
-  /// The service's name, as methods have it before the slash.
-  static final String SERVICE = "inference.GRPCInferenceService";
-
-  /// The API key that a call showed.
-  static final Context.Key<String> API_KEY = Context.key("perseid-api-key");
-
   private final Market market;
   private final String version;
 
@@ -58,17 +52,8 @@ final class PoolOpenInference extends GRPCInferenceServiceGrpc.GRPCInferenceServ
   }
 
   private <T> void serve(StreamObserver<T> out, Work<T> work) {
-    String key = API_KEY.get();
-    Optional<Market.Caller> caller = key == null ? Optional.empty() : market.caller(key);
     try {
-      if (caller.isEmpty()) {
-        throw Status.UNAUTHENTICATED
-            .withDescription(
-                "this needs the metadata `authorization: Bearer KEY` with an API key of this pool"
-                    + " (perseid key make)")
-            .asRuntimeException();
-      }
-      T answer = work.run(caller.get());
+      T answer = work.run(PoolServer.CALLER.get().asCaller());
       out.onNext(answer);
       out.onCompleted();
     } catch (Malformed e) {
@@ -152,6 +137,11 @@ final class PoolOpenInference extends GRPCInferenceServiceGrpc.GRPCInferenceServ
         out,
         caller -> {
           Found found = model(request.getModelName(), request.getModelVersion());
+          if (!caller.rights().mayAsk(found.model().name())) {
+            throw Status.PERMISSION_DENIED
+                .withDescription("this key may not ask " + found.model().name())
+                .asRuntimeException();
+          }
           byte[] body = OpenInference.json(request);
           boolean raw = request.getRawInputContentsCount() > 0;
           Failure last =

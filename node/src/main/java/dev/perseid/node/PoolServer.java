@@ -1,40 +1,45 @@
 package dev.perseid.node;
 
-import dev.perseid.core.Address;
+import com.google.protobuf.MessageLite;
+import dev.perseid.core.Hash;
 import dev.perseid.core.ProviderView;
 import dev.perseid.settle.NodeCertificate;
 import dev.perseid.settle.Tls;
+import dev.perseid.wire.Channels;
 import dev.perseid.wire.WireLimits;
+import io.grpc.BindableService;
 import io.grpc.Context;
 import io.grpc.Contexts;
 import io.grpc.ForwardingServerCall;
 import io.grpc.ForwardingServerCallListener;
+import io.grpc.Grpc;
 import io.grpc.Metadata;
+import io.grpc.MethodDescriptor;
 import io.grpc.ServerCall;
 import io.grpc.ServerCallHandler;
 import io.grpc.ServerInterceptor;
+import io.grpc.ServerMethodDefinition;
 import io.grpc.Status;
 import io.helidon.webserver.WebServer;
 import io.helidon.webserver.grpc.GrpcConfig;
 import io.helidon.webserver.grpc.GrpcRouting;
-import io.helidon.webserver.http.HttpRouting;
 import io.helidon.webserver.http1.Http1Config;
 import io.helidon.webserver.http2.Http2Config;
 import java.io.Closeable;
 import java.io.IOException;
 import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.UnknownHostException;
 import java.time.Duration;
 import java.time.InstantSource;
-import java.util.EnumSet;
-import java.util.HashSet;
+import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
-import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 
@@ -45,46 +50,11 @@ final class PoolServer implements Closeable {
   /// Who calls.
   static final Context.Key<Sessions.Session> CALLER = Context.key("perseid-caller");
 
+  /// From where, as the network tells; empty if it does not.
+  static final Context.Key<String> FROM = Context.keyWithDefault("perseid-from", "");
+
   private static final Metadata.Key<String> AUTHORIZATION =
       Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
-
-  private static final Set<Sessions.Role> CLIENTS =
-      EnumSet.of(Sessions.Role.CONSUMER, Sessions.Role.OPERATOR);
-
-  /// Which roles may call which method; a method that is not here is for nobody.
-  private static final Map<String, Set<Sessions.Role>> MAY_CALL =
-      Map.ofEntries(
-          Map.entry("perseid.v1.Providers/Serve", EnumSet.of(Sessions.Role.PROVIDER)),
-          Map.entry("perseid.v1.Jobs/Submit", CLIENTS),
-          Map.entry("perseid.v1.Jobs/Cancel", CLIENTS),
-          Map.entry("perseid.v1.Jobs/List", CLIENTS),
-          Map.entry("perseid.v1.Jobs/Watch", CLIENTS),
-          Map.entry("perseid.v1.Jobs/Results", CLIENTS),
-          Map.entry("perseid.v1.Jobs/Why", CLIENTS),
-          Map.entry("perseid.v1.Jobs/Records", CLIENTS),
-          Map.entry("perseid.v1.Jobs/Receipts", CLIENTS),
-          Map.entry("perseid.v1.Jobs/ListProviders", EnumSet.allOf(Sessions.Role.class)),
-          Map.entry("perseid.v1.Jobs/Account", EnumSet.allOf(Sessions.Role.class)),
-          Map.entry("perseid.v1.Jobs/Grant", EnumSet.of(Sessions.Role.OPERATOR)),
-          Map.entry("perseid.v1.Jobs/MissingBlobs", EnumSet.allOf(Sessions.Role.class)),
-          Map.entry("perseid.v1.Models/Publish", CLIENTS),
-          Map.entry("perseid.v1.Models/Withdraw", CLIENTS),
-          Map.entry("perseid.v1.Models/Catalog", EnumSet.allOf(Sessions.Role.class)),
-          Map.entry("perseid.v1.Models/MakeKey", CLIENTS),
-          Map.entry("perseid.v1.Models/ListKeys", CLIENTS),
-          Map.entry("perseid.v1.Models/RevokeKey", CLIENTS),
-          Map.entry("perseid.v1.Inference/Serve", EnumSet.of(Sessions.Role.PROVIDER)),
-          Map.entry("perseid.v1.Inference/Ask", CLIENTS),
-          Map.entry("perseid.v1.Money/Purse", CLIENTS),
-          Map.entry("perseid.v1.Money/WatchPurse", CLIENTS),
-          Map.entry("perseid.v1.Money/TakeVoucher", CLIENTS),
-          Map.entry("perseid.v1.Money/Leave", CLIENTS),
-          Map.entry("perseid.v1.Money/Statement", EnumSet.allOf(Sessions.Role.class)),
-          Map.entry("perseid.v1.Money/Claim", EnumSet.allOf(Sessions.Role.class)),
-          Map.entry("perseid.v1.Money/Status", EnumSet.of(Sessions.Role.OPERATOR)),
-          Map.entry("perseid.v1.Money/Settle", EnumSet.of(Sessions.Role.OPERATOR)),
-          Map.entry("perseid.v1.Money/RequireVouchers", EnumSet.of(Sessions.Role.OPERATOR)),
-          Map.entry("perseid.v1.Money/Move", EnumSet.of(Sessions.Role.OPERATOR)));
 
   /// What Helidon would log, with a stack trace, for every piece of garbage that somebody sends.
   /// Held here because loggers that nobody holds forget their level.
@@ -96,10 +66,12 @@ final class PoolServer implements Closeable {
 
   private final WebServer web;
   private final PoolStreams streams;
+  private final List<String> routes;
 
-  private PoolServer(WebServer web, PoolStreams streams) {
+  private PoolServer(WebServer web, PoolStreams streams, List<String> routes) {
     this.web = web;
     this.streams = streams;
+    this.routes = List.copyOf(routes);
   }
 
   /// Opens the port and sets the mill going.
@@ -113,6 +85,7 @@ final class PoolServer implements Closeable {
       PublishedFiles published,
       PoolMarket market,
       PoolMoney money,
+      Security security,
       boolean encrypted)
       throws IOException {
     for (Logger noisy : NOISY) {
@@ -132,18 +105,62 @@ final class PoolServer implements Closeable {
     } catch (PoolMill.Unavailable e) {
       throw new PoolStartException(String.valueOf(e.getMessage()), e);
     }
+    KeyDesk desk = new KeyDesk(mill, market);
     PoolModels models =
-        new PoolModels(mill, market, blobs, grants, published, config.terms().poolPermille());
+        new PoolModels(
+            mill,
+            market,
+            blobs,
+            grants,
+            published,
+            config.terms().poolPermille(),
+            desk,
+            security.signatures());
     try {
       models.openListed();
       market.start();
     } catch (PoolMill.Unavailable e) {
       throw new PoolStartException(String.valueOf(e.getMessage()), e);
     }
-    Address self = config.key().address();
-    Set<Address> operators = new HashSet<>(config.operators());
-    operators.add(self);
-    Sessions sessions = new Sessions(self, operators);
+    Sessions sessions = security.sessions();
+    Newcomers newcomers = new Newcomers(mill, config.welcomeMicrocredits());
+    List<BindableService> services =
+        List.of(
+            new PoolIdentity(config, sessions, newcomers, clock),
+            new PoolJobs(
+                config, mill, streams.watchers(), blobs, grants, clock, security.signatures()),
+            models,
+            money,
+            new PoolOpenInference(market, config.version()),
+            new PoolInference(mill, market, config.terms().poolPermille()),
+            new PoolProviders(
+                mill,
+                streams,
+                sessions,
+                clock,
+                lastSession,
+                new Semaphore(PoolLimits.STREAMS_WAITING_BYTES)));
+    AtomicInteger port = new AtomicInteger(config.port());
+    boolean loopback = Channels.isLoopback(config.host());
+    AuthPages auth =
+        new AuthPages(
+            sessions,
+            desk,
+            newcomers,
+            () -> config.access().at(config.key().address(), config.host(), port.get(), loopback),
+            clock);
+    List<Pages.Page> pages = new ArrayList<>(auth.pages());
+    pages.addAll(new BlobPages(blobs, grants, published).pages());
+    List<String> routes = new ArrayList<>();
+    GrpcRouting.Builder grpc = GrpcRouting.builder().intercept(new Gate(security.entrance()));
+    for (BindableService service : services) {
+      for (ServerMethodDefinition<?, ?> method : service.bindService().getMethods()) {
+        String name = method.getMethodDescriptor().getFullMethodName();
+        routes.add(Access.rule(Access.Port.GRPC, name).route());
+      }
+      grpc.service(service);
+    }
+    pages.forEach(page -> routes.add(page.route()));
     Http2Config http2 =
         Http2Config.builder()
             .initialWindowSize(1 << 20)
@@ -169,27 +186,8 @@ final class PoolServer implements Closeable {
                     .maxReadBufferSize(WireLimits.MESSAGE_BYTES)
                     .enableCompression(false)
                     .build())
-            .addRouting(
-                GrpcRouting.builder()
-                    .intercept(new Gate(sessions, clock))
-                    .service(new PoolIdentity(config, sessions, mill, clock))
-                    .service(new PoolJobs(config, mill, streams.watchers(), blobs, grants, clock))
-                    .service(models)
-                    .service(money)
-                    .service(new PoolOpenInference(market, config.version()))
-                    .service(new PoolInference(mill, market, config.terms().poolPermille()))
-                    .service(
-                        new PoolProviders(
-                            mill,
-                            streams,
-                            sessions,
-                            clock,
-                            lastSession,
-                            new Semaphore(PoolLimits.STREAMS_WAITING_BYTES))))
-            .routing(
-                HttpRouting.builder()
-                    .register(
-                        "/v1/blobs", new BlobPages(sessions, blobs, grants, published, clock)));
+            .addRouting(grpc)
+            .routing(Pages.routing(pages, security.entrance()));
     if (encrypted) {
       Tls tls = config.tls().orElseGet(() -> NodeCertificate.make(config.key(), clock.instant()));
       builder.tls(t ->
@@ -208,7 +206,8 @@ final class PoolServer implements Closeable {
               + ": another program has the port, or the address is not this machine's; choose"
               + " another port, or 0 for a free one");
     }
-    return new PoolServer(web, streams);
+    port.set(web.port());
+    return new PoolServer(web, streams, routes);
   }
 
   private static InetAddress address(String host) throws PoolStartException {
@@ -223,17 +222,15 @@ final class PoolServer implements Closeable {
     return web.port();
   }
 
+  /// All routes that are registered: full names of gRPC methods, and HTTP methods with paths.
+  List<String> routes() {
+    return routes;
+  }
+
   @Override
   public void close() {
     streams.close();
     web.stop();
-  }
-
-  /// The token in an `Authorization` header, if there is one.
-  static Optional<String> token(String header) {
-    return header.length() > 7 && header.substring(0, 7).toLowerCase(Locale.ROOT).equals("bearer ")
-        ? Optional.of(header.substring(7).strip())
-        : Optional.empty();
   }
 
   /// Closes once, and with a message that a header can carry: Helidon does not encode it.
@@ -263,8 +260,8 @@ final class PoolServer implements Closeable {
     }
   }
 
-  /// Lets nobody through without a session of the right role.
-  private record Gate(Sessions sessions, InstantSource clock) implements ServerInterceptor {
+  /// Lets nobody through whom the rule of a method does not let.
+  private record Gate(Entrance entrance) implements ServerInterceptor {
     @Override
     public <Q, A> ServerCall.Listener<Q> interceptCall(
         ServerCall<Q, A> call, Metadata headers, ServerCallHandler<Q, A> next) {
@@ -290,56 +287,98 @@ final class PoolServer implements Closeable {
 
     private <Q, A> ServerCall.Listener<Q> enter(
         ServerCall<Q, A> call, Metadata headers, ServerCallHandler<Q, A> next) {
-      String method = call.getMethodDescriptor().getFullMethodName();
-      if (method.startsWith("perseid.v1.Identity/")) {
-        return next.startCall(call, headers);
+      MethodDescriptor<Q, A> method = call.getMethodDescriptor();
+      Access.Rule rule = Access.rule(Access.Port.GRPC, method.getFullMethodName());
+      if (rule.open()) {
+        Context from = Context.current().withValue(FROM, from(call));
+        return Contexts.interceptCall(from, call, headers, next);
       }
       String header = headers.get(AUTHORIZATION);
-      Optional<String> token = header == null ? Optional.empty() : token(header);
-      if (method.startsWith(PoolOpenInference.SERVICE + "/")) {
-        // Its clients have API keys, which it looks at itself.
-        return Contexts.interceptCall(
-            Context.current().withValue(PoolOpenInference.API_KEY, token.orElse("")),
-            call,
-            headers,
-            next);
-      }
-      if (token.isEmpty()) {
-        return refuse(
-            call,
-            Status.UNAUTHENTICATED.withDescription(
-                "log in first: this call needs the metadata `authorization: Bearer TOKEN`"));
-      }
-      return switch (sessions.use(token.get(), clock.millis())) {
-        case Sessions.Found.Unknown _ ->
-            refuse(
-                call,
-                Status.UNAUTHENTICATED.withDescription(
-                    "the session is not known or has expired: log in again"));
-        case Sessions.Found.TooOften _ ->
-            refuse(
-                call,
-                Status.RESOURCE_EXHAUSTED.withDescription(
-                    "this session calls more than "
-                        + PoolLimits.CALLS_PER_S
-                        + " times a second: wait a little"));
-        case Sessions.Found.Good(Sessions.Session session) -> {
-          Set<Sessions.Role> may = MAY_CALL.getOrDefault(method, Set.of());
-          if (!may.contains(session.role)) {
+      return switch (entrance.admit(
+          rule, header == null ? "" : header, "POST", "/" + method.getFullMethodName())) {
+        case Entrance.Admission.Nobody(String why) ->
+            refuse(call, Status.UNAUTHENTICATED.withDescription(why));
+        case Entrance.Admission.TooOften(String why) ->
+            refuse(call, Status.RESOURCE_EXHAUSTED.withDescription(why));
+        case Entrance.Admission.Forbidden(String why) ->
+            refuse(call, Status.PERMISSION_DENIED.withDescription(why));
+        case Entrance.Admission.In(Sessions.Session session, Optional<Hash> body) -> {
+          if (body.isPresent() && !method.getType().clientSendsOneMessage()) {
             yield refuse(
                 call,
-                Status.PERMISSION_DENIED.withDescription(
-                    "a " + session.role.word() + " may not call " + method));
+                Status.UNAUTHENTICATED.withDescription(
+                    "a call whose request is a stream cannot be signed: log in"));
           }
-          yield Contexts.interceptCall(
-              Context.current().withValue(CALLER, session), call, headers, next);
+          ServerCall.Listener<Q> inside =
+              Contexts.interceptCall(
+                  Context.current().withValue(CALLER, session), call, headers, next);
+          yield body.isPresent() ? new Sealed<>(inside, call, body.get()) : inside;
         }
       };
     }
 
+    private static String from(ServerCall<?, ?> call) {
+      return call.getAttributes().get(Grpc.TRANSPORT_ATTR_REMOTE_ADDR)
+              instanceof InetSocketAddress at
+          ? at.getHostString()
+          : "";
+    }
+
+    /// Refuses once the request is there: to frames that come after its end Helidon answers by
+    /// ending the whole connection, and with it the calls of others behind the same proxy.
     private static <Q, A> ServerCall.Listener<Q> refuse(ServerCall<Q, A> call, Status status) {
-      call.close(status, new Metadata());
-      return new ServerCall.Listener<>() {};
+      boolean one = call.getMethodDescriptor().getType().clientSendsOneMessage();
+      call.request(2);
+      // Who opens a call and says nothing is refused all the same.
+      CompletableFuture.delayedExecutor(PoolLimits.REFUSAL_MS, TimeUnit.MILLISECONDS)
+          .execute(() -> call.close(status, new Metadata()));
+      return new ServerCall.Listener<>() {
+        @Override
+        public void onMessage(Q message) {
+          if (!one) {
+            call.close(status, new Metadata());
+          }
+        }
+
+        @Override
+        public void onHalfClose() {
+          call.close(status, new Metadata());
+        }
+      };
+    }
+  }
+
+  /// Lets only the message through that was signed.
+  private static final class Sealed<Q>
+      extends ForwardingServerCallListener.SimpleForwardingServerCallListener<Q> {
+    private final ServerCall<Q, ?> call;
+    private final Hash body;
+    private boolean refused;
+
+    Sealed(ServerCall.Listener<Q> inside, ServerCall<Q, ?> call, Hash body) {
+      super(inside);
+      this.call = call;
+      this.body = body;
+    }
+
+    @Override
+    public void onMessage(Q message) {
+      if (message instanceof MessageLite m && Hash.sha256(m.toByteArray()).equals(body)) {
+        super.onMessage(message);
+        return;
+      }
+      refused = true;
+      call.close(
+          Status.UNAUTHENTICATED.withDescription(
+              "the message is not the one that was signed: SHA-256 of its bytes differs"),
+          new Metadata());
+    }
+
+    @Override
+    public void onHalfClose() {
+      if (!refused) {
+        super.onHalfClose();
+      }
     }
   }
 }

@@ -2,68 +2,80 @@ package dev.perseid.node;
 
 import dev.perseid.core.Address;
 import dev.perseid.core.Hash;
+import dev.perseid.core.Rights;
+import dev.perseid.gateway.Market;
 import dev.perseid.settle.Digests;
-import dev.perseid.settle.Key;
+import dev.perseid.settle.SignIn;
 import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
 import java.util.ArrayDeque;
 import java.util.Base64;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
+import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
-/// Who is logged in: challenges, and sessions by their token. In memory only: after a restart
-/// everybody proves its key again. Safe for any thread.
+/// Who is logged in: sessions by their token. In memory only: after a restart everybody proves its
+/// key again. Safe for any thread.
 final class Sessions {
-  /// As what somebody comes.
-  enum Role {
-    CONSUMER,
-    PROVIDER,
-    OPERATOR;
-
-    String word() {
-      return switch (this) {
-        case CONSUMER -> "consumer";
-        case PROVIDER -> "provider";
-        case OPERATOR -> "operator";
-      };
-    }
-
-    static @Nullable Role of(String word) {
-      for (Role r : values()) {
-        if (r.word().equals(word)) {
-          return r;
-        }
-      }
-      return null;
-    }
-  }
-
-  /// Somebody who has proved a key.
+  /// Somebody who has proved who it is: by a login, an API key, or with each request.
   static final class Session {
     final Address caller;
     final Role role;
+
+    /// What it may do, as far as its role goes.
+    final Rights rights;
+
+    /// The API key that it shows and those above it; empty if it shows none.
+    final List<Hash> keys;
+
+    final long openedMs;
     private final Bucket bucket;
     private long usedMs;
+    private volatile boolean over;
 
-    private Session(Address caller, Role role, long nowMs) {
+    Session(Address caller, Role role, Rights rights, List<Hash> keys, long nowMs) {
       this.caller = caller;
       this.role = role;
+      this.rights = rights;
+      this.keys = List.copyOf(keys);
       this.bucket = new Bucket(PoolLimits.CALLS_PER_S, PoolLimits.CALLS_BURST, nowMs);
+      this.openedMs = nowMs;
       this.usedMs = nowMs;
     }
-  }
 
-  /// What came of a login.
-  sealed interface Login {
-    /// The caller is in.
-    record In(String token, long expiresMs) implements Login {}
+    /// Counts a call; false if there are too many.
+    synchronized boolean take(long nowMs) {
+      usedMs = Math.max(usedMs, nowMs);
+      return bucket.take(nowMs);
+    }
 
-    /// It is not.
-    record Out(String why) implements Login {}
+    synchronized long usedMs() {
+      return usedMs;
+    }
+
+    /// It was revoked or has logged out: what runs in its name ends.
+    void end() {
+      over = true;
+    }
+
+    boolean isOver() {
+      return over;
+    }
+
+    /// The API key that it shows.
+    Optional<Hash> key() {
+      return keys.isEmpty() ? Optional.empty() : Optional.of(keys.getFirst());
+    }
+
+    /// Who this is to a market.
+    Market.Caller asCaller() {
+      String name = keys.isEmpty() ? "session" : keys.getFirst().hex().substring(0, 16);
+      return new Market.Caller(caller, name, rights, keys);
+    }
   }
 
   /// What a token is worth.
@@ -78,114 +90,206 @@ final class Sessions {
     record TooOften() implements Found {}
   }
 
-  /// A token bucket.
-  private static final class Bucket {
-    private final int perS;
-    private final int burst;
-    private double level;
-    private long filledMs;
-
-    Bucket(int perS, int burst, long nowMs) {
-      this.perS = perS;
-      this.burst = burst;
-      this.level = burst;
-      this.filledMs = nowMs;
-    }
-
-    boolean take(long nowMs) {
-      level = Math.min(burst, level + Math.max(0, nowMs - filledMs) * perS / 1_000.0);
-      filledMs = Math.max(filledMs, nowMs);
-      if (level < 1) {
-        return false;
-      }
-      level--;
-      return true;
-    }
-  }
-
-  private record Challenge(Address caller, long untilMs) {}
-
   private final Address pool;
-  private final Set<Address> operators;
+  private final AccessTerms terms;
+  private final Signatures signatures;
   private final SecureRandom random = new SecureRandom();
-  private final LinkedHashMap<Hash, Challenge> challenges = new LinkedHashMap<>();
+  private final Nonces nonces = new Nonces();
   // Least recently used first. By the token's hash, so that a lookup's time tells nothing about it.
   private final LinkedHashMap<Hash, Session> sessions = new LinkedHashMap<>(16, 0.75f, true);
   private final Map<Address, ArrayDeque<Hash>> ofCaller = new HashMap<>();
-  private @Nullable Bucket logins;
+  private @Nullable Bucket looks;
+  private final LinkedHashMap<String, Bucket> looksFrom =
+      new LinkedHashMap<>(16, 0.75f, true) {
+        @Override
+        protected boolean removeEldestEntry(Map.Entry<String, Bucket> eldest) {
+          return size() > PoolLimits.LOGIN_SOURCES;
+        }
+      };
 
-  Sessions(Address pool, Set<Address> operators) {
+  Sessions(Address pool, AccessTerms terms, Signatures signatures) {
     this.pool = pool;
-    this.operators = operators;
+    this.terms = terms;
+    this.signatures = signatures;
   }
 
-  /// A fresh challenge; empty if too many are asked for at the moment.
-  synchronized Optional<Hash> challenge(Address caller, long nowMs) {
-    if (logins == null) {
-      logins = new Bucket(PoolLimits.LOGINS_PER_S, 4 * PoolLimits.LOGINS_PER_S, nowMs);
-    }
-    if (!logins.take(nowMs)) {
-      return Optional.empty();
-    }
-    // They are in the order in which they end.
-    while (!challenges.isEmpty() && challenges.firstEntry().getValue().untilMs() <= nowMs) {
-      challenges.pollFirstEntry();
-    }
-    if (challenges.size() >= PoolLimits.CHALLENGES) {
-      return Optional.empty();
-    }
-    byte[] bytes = new byte[32];
-    random.nextBytes(bytes);
-    Hash nonce = Hash.of(bytes);
-    challenges.put(nonce, new Challenge(caller, nowMs + PoolLimits.CHALLENGE_MS));
-    return Optional.of(nonce);
+  /// Whose sessions these are.
+  Address pool() {
+    return pool;
   }
 
-  /// Opens a session for who signed the challenge. A challenge is good for one try.
-  Login login(Address caller, Hash nonce, String roleWord, String signature, long nowMs) {
-    Challenge challenge;
-    synchronized (this) {
-      challenge = challenges.remove(nonce);
+  /// A fresh challenge. It costs nothing to give away: see [Nonces].
+  Hash challenge(Address caller, long nowMs) {
+    return nonces.make(caller, nowMs);
+  }
+
+  /// A fresh nonce for a message of EIP-4361, for whoever signs it.
+  String nonce(long nowMs) {
+    return nonces.make(Address.ZERO, nowMs).hex();
+  }
+
+  /// Whether a signature may be looked at now: that costs something, so one place cannot make all
+  /// others wait.
+  ///
+  /// @param from where the caller is, empty if that is not known
+  private synchronized boolean mayLook(String from, long nowMs) {
+    if (!from.isEmpty()
+        && !looksFrom
+            .computeIfAbsent(
+                from,
+                _ ->
+                    new Bucket(
+                        PoolLimits.LOGINS_FROM_ONE_PER_S,
+                        4 * PoolLimits.LOGINS_FROM_ONE_PER_S,
+                        nowMs))
+            .take(nowMs)) {
+      return false;
     }
-    if (challenge == null || challenge.untilMs() <= nowMs || !challenge.caller().equals(caller)) {
+    if (looks == null) {
+      looks = new Bucket(PoolLimits.LOGINS_PER_S, 4 * PoolLimits.LOGINS_PER_S, nowMs);
+    }
+    return looks.take(nowMs);
+  }
+
+  private static final Login LATER =
+      new Login.Later("too many log in at the moment: try again in a few seconds");
+
+  /// Opens a session for who signed the challenge. A challenge opens one.
+  Login login(
+      Address caller, Hash nonce, String roleWord, String signature, String from, long nowMs) {
+    if (!nonces.isGood(nonce, caller, nowMs)) {
       return new Login.Out(
           "this nonce was not given to "
               + caller
-              + ", was used already, or is older than 60 s:"
-              + " ask for a new challenge");
+              + ", was used already, or is older than 60 s: ask for a new challenge");
     }
-    Role role = Role.of(roleWord);
-    if (role == null) {
-      return new Login.Out("the role is not known: write consumer, provider or operator");
-    }
-    Hash digest = Digests.login(pool, caller, roleWord, nonce);
-    if (!Key.recover(digest, signature).equals(Optional.of(caller))) {
+    Optional<Role> role = Role.of(roleWord);
+    if (role.isEmpty()) {
       return new Login.Out(
-          "the signature is not "
-              + caller
-              + "'s over Login(pool "
-              + pool
-              + ", caller, role, nonce)");
+          "the role is not known: write consumer, provider, operator, owner or auditor");
     }
-    if (role == Role.OPERATOR && !operators.contains(caller)) {
-      return new Login.Out(caller + " is no operator of this pool");
+    if (!mayLook(from, nowMs)) {
+      return LATER;
+    }
+    String what = ": it must be over Login(pool " + pool + ", caller, role, nonce)";
+    Login refused = look(caller, Digests.login(pool, caller, roleWord, nonce), signature, what);
+    if (refused != null) {
+      return refused;
+    }
+    if (!terms.may(pool, caller, role.get())) {
+      return new Login.Out(caller + " is no " + role.get().word() + " of this pool");
+    }
+    return open(caller, role.get(), Rights.ALL, nonce, nowMs);
+  }
+
+  private @Nullable Login look(Address caller, Hash digest, String signature, String what) {
+    return switch (signatures.look(caller, digest, signature)) {
+      case Signatures.Verdict.Signed _ -> null;
+      case Signatures.Verdict.NotSigned(String why) -> new Login.Out("the signature " + why + what);
+      case Signatures.Verdict.Unknown(String why) -> new Login.Later(why);
+    };
+  }
+
+  /// Opens a session for who signed a message of EIP-4361.
+  ///
+  /// @param narrower what the session is to do at most, beyond what the message says
+  Login signIn(
+      String message,
+      String signature,
+      Optional<Rights> narrower,
+      AccessTerms.Domains domains,
+      String from,
+      long nowMs) {
+    SignIn in;
+    SignInRights wanted;
+    try {
+      in = SignIn.parse(message);
+      wanted = SignInRights.of(in);
+    } catch (SignIn.Malformed e) {
+      return new Login.Out(String.valueOf(e.getMessage()));
+    }
+    String wrong = domains.problem(in);
+    if (wrong != null) {
+      return new Login.Out(wrong);
+    }
+    long skewMs = PoolLimits.CLOCK_SKEW_MS;
+    if (in.issuedAt().toEpochMilli() > nowMs + skewMs
+        || in.notBefore().filter(t -> t.toEpochMilli() > nowMs).isPresent()) {
+      return new Login.Out("the message is not valid yet: compare your clock with ours");
+    }
+    if (in.expiresAt().filter(t -> t.toEpochMilli() <= nowMs).isPresent()) {
+      return new Login.Out("the message has expired: sign a new one");
+    }
+    Hash nonce;
+    try {
+      nonce = Hash.parse(in.nonce());
+    } catch (IllegalArgumentException e) {
+      return new Login.Out("this nonce is not ours: ask for one at /v1/auth/nonce");
+    }
+    if (!nonces.isGood(nonce, Address.ZERO, nowMs)) {
+      return new Login.Out(
+          "this nonce is not ours, was used already, or is older than 60 s: ask for one at"
+              + " /v1/auth/nonce");
+    }
+    Rights rights = wanted.rights();
+    if (in.expiresAt().isPresent()) {
+      rights = within(rights, Math.multiplyExact(in.expiresAt().get().toEpochMilli(), 1_000L));
+    }
+    if (narrower.isPresent()) {
+      String beyond = narrower.get().beyond(rights);
+      if (beyond != null) {
+        return new Login.Out("the request asks for " + beyond + ", which the message does not say");
+      }
+      rights = narrower.get();
+    }
+    if (!mayLook(from, nowMs)) {
+      return LATER;
+    }
+    Login refused = look(in.address(), SignIn.digest(message), signature, " over this message");
+    if (refused != null) {
+      return refused;
+    }
+    if (!terms.may(pool, in.address(), wanted.role())) {
+      return new Login.Out(in.address() + " is no " + wanted.role().word() + " of this pool");
+    }
+    return open(in.address(), wanted.role(), rights, nonce, nowMs);
+  }
+
+  private static Rights within(Rights rights, long untilUs) {
+    return new Rights(
+        rights.scopes(),
+        rights.models(),
+        rights.spendLimit(),
+        OptionalLong.of(Math.min(untilUs, rights.untilUs().orElse(Long.MAX_VALUE))));
+  }
+
+  private Login open(Address caller, Role role, Rights rights, Hash nonce, long nowMs) {
+    if (!nonces.spend(nonce, nowMs)) {
+      return new Login.Out("this nonce was used already: ask for a new one");
     }
     byte[] secret = new byte[32];
     random.nextBytes(secret);
     String token = Base64.getUrlEncoder().withoutPadding().encodeToString(secret);
+    Session session = new Session(caller, role, rights, List.of(), nowMs);
     synchronized (this) {
       Hash name = name(token);
       ArrayDeque<Hash> own = ofCaller.computeIfAbsent(caller, _ -> new ArrayDeque<>());
       while (own.size() >= PoolLimits.SESSIONS_OF_ONE) {
-        sessions.remove(own.removeFirst());
+        end(sessions.remove(own.removeFirst()));
       }
       own.addLast(name);
       while (sessions.size() >= PoolLimits.SESSIONS) {
         forget(sessions.firstEntry().getKey());
       }
-      sessions.put(name, new Session(caller, role, nowMs));
+      sessions.put(name, session);
     }
-    return new Login.In(token, nowMs + PoolLimits.SESSION_MS);
+    return new Login.In(token, nowMs + PoolLimits.SESSION_MS, session);
+  }
+
+  private static void end(@Nullable Session session) {
+    if (session != null) {
+      session.end();
+    }
   }
 
   /// Uses a token.
@@ -195,24 +299,28 @@ final class Sessions {
     if (s == null) {
       return new Found.Unknown();
     }
-    if (nowMs - s.usedMs > PoolLimits.SESSION_MS) {
+    if (nowMs - s.usedMs() > PoolLimits.SESSION_MS || s.rights.isOver(nowMs * 1_000)) {
       forget(name);
       return new Found.Unknown();
     }
-    s.usedMs = Math.max(s.usedMs, nowMs);
-    return s.bucket.take(nowMs) ? new Found.Good(s) : new Found.TooOften();
+    return s.take(nowMs) ? new Found.Good(s) : new Found.TooOften();
+  }
+
+  /// Ends the session of a token.
+  synchronized void logOut(String token) {
+    forget(name(token));
   }
 
   /// Counts a message of a session's stream, which also keeps the session open; false if it sends
   /// too many.
-  synchronized boolean message(Session s, long nowMs) {
-    s.usedMs = Math.max(s.usedMs, nowMs);
-    return s.bucket.take(nowMs);
+  boolean message(Session s, long nowMs) {
+    return s.take(nowMs);
   }
 
   private void forget(Hash name) {
     Session s = sessions.remove(name);
     if (s != null) {
+      s.end();
       ArrayDeque<Hash> own = ofCaller.get(s.caller);
       if (own != null) {
         own.remove(name);

@@ -61,7 +61,7 @@ final class ProviderAndPoolTest {
         "127.0.0.1",
         0,
         key,
-        Set.of(),
+        AccessTerms.NONE,
         tls,
         0,
         1L << 30,

@@ -46,7 +46,8 @@ public record SignIn(
     List<String> resources) {
   /// It is not by the grammar; the message says where.
   public static final class Malformed extends Exception {
-    Malformed(String message) {
+    /// @param message where it is wrong
+    public Malformed(String message) {
       super(message, null, false, false);
     }
   }

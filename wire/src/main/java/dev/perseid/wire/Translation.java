@@ -663,6 +663,14 @@ public final class Translation {
     return HexFormat.of().formatHex(b.toByteArray());
   }
 
+  /// A signature of an account that may be a contract: hexadecimal digits of 1 to `most` bytes.
+  public static String signature(ByteString b, String where, int most) throws Malformed {
+    if (b.isEmpty() || b.size() > most) {
+      throw new Malformed(where + " has " + b.size() + " bytes where 1 to " + most + " belong");
+    }
+    return HexFormat.of().formatHex(b.toByteArray());
+  }
+
   private static void length(ByteString b, int expected, String where) throws Malformed {
     if (b.size() != expected) {
       throw new Malformed(where + " has " + b.size() + " bytes where " + expected + " belong");

@@ -19,7 +19,7 @@ import picocli.CommandLine.ParentCommand;
 @Command(
     name = "account",
     description = "Show your account, or grant credits to one as the operator.",
-    subcommands = AccountCommand.Grant.class)
+    subcommands = {AccountCommand.Grant.class, AccountCommand.Leave.class})
 final class AccountCommand implements Callable<Integer> {
   @ParentCommand private Main main = Unset.main();
   @Mixin private Shared shared = new Shared();
@@ -95,6 +95,8 @@ final class AccountCommand implements Callable<Integer> {
             json.writeStringField("account", account.address().toString());
             json.writeNumberField("balance_microcredits", account.balance());
             json.writeNumberField("reserved_microcredits", account.reserved());
+            json.writeNumberField("due_microcredits", account.due());
+            json.writeNumberField("paid_out_microcredits", account.paid());
             json.writeEndObject();
           });
     } else {
@@ -105,7 +107,13 @@ final class AccountCommand implements Callable<Integer> {
                   + Amounts.credits(account.balance())
                   + " and "
                   + Amounts.credits(account.reserved())
-                  + " reserved for jobs and requests");
+                  + " reserved for jobs and requests"
+                  + (account.due() + account.paid() == 0
+                      ? ""
+                      : "; earned and not paid out yet: "
+                          + Amounts.credits(account.due())
+                          + ", paid out: "
+                          + Amounts.credits(account.paid())));
     }
     return Exit.OK;
   }
@@ -165,6 +173,50 @@ final class AccountCommand implements Callable<Integer> {
                     + " has "
                     + Amounts.credits(after.balance()));
       }
+      return Exit.OK;
+    }
+  }
+
+  /// `perseid account leave`.
+  @Command(
+      name = "leave",
+      description = {
+        "Leave a pool of credits with vouchers: ask, and take what is left four days later.",
+        "On an escrow ask the contract: perseid chain exit."
+      })
+  static final class Leave implements Callable<Integer> {
+    @ParentCommand private AccountCommand account = new AccountCommand();
+    @Mixin private Shared shared = new Shared();
+    @Mixin private AtPool at = new AtPool();
+
+    @Option(names = "--cancel", description = "Stay after all.")
+    private boolean cancel;
+
+    @Option(names = "--take", description = "Take what is left, once the delay is over.")
+    private boolean take;
+
+    @Override
+    public Integer call() throws BadInput, PoolFailure {
+      if (cancel && take) {
+        throw new BadInput("--cancel and --take are opposites: write one");
+      }
+      String step = cancel ? "cancel" : take ? "take" : "ask";
+      try (PoolClient client = at.connect(account.main())) {
+        client.leave(step);
+      }
+      account
+          .main()
+          .screen()
+          .tell(
+              shared.json,
+              "step",
+              step,
+              switch (step) {
+                case "cancel" -> "you stay";
+                case "take" ->
+                    "what was left is out of the pool's books: its operator owes it to you";
+                default -> "asked; in four days: perseid account leave --take";
+              });
       return Exit.OK;
     }
   }

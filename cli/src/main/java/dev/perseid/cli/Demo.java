@@ -1,5 +1,6 @@
 package dev.perseid.cli;
 
+import dev.perseid.chain.Anvil;
 import dev.perseid.cli.genomics.DemoReads;
 import dev.perseid.cli.genomics.GenomicsJob;
 import dev.perseid.cli.genomics.ReferenceRun;
@@ -76,12 +77,14 @@ final class Demo {
   private final DemoReads reads;
   private final Path out;
   private final Path kept;
+  private final DemoChain.Wish money;
   private final boolean asJson;
 
   /// @param example the folder `examples/genomics`
   /// @param reads what to map
   /// @param out where the results go
   /// @param kept folder for what is fetched once
+  /// @param money what it settles on
   Demo(
       Screen screen,
       Serving serving,
@@ -89,6 +92,7 @@ final class Demo {
       DemoReads reads,
       Path out,
       Path kept,
+      DemoChain.Wish money,
       boolean asJson) {
     this.screen = screen;
     this.serving = serving;
@@ -96,6 +100,7 @@ final class Demo {
     this.reads = reads;
     this.out = out;
     this.kept = kept;
+    this.money = money;
     this.asJson = asJson;
   }
 
@@ -111,12 +116,17 @@ final class Demo {
     say("reads: " + reads.source());
 
     Key poolKey = Key.generate();
-    PoolNode pool =
-        PoolNode.start(
-            PoolConfig.usual(folder.resolve("pool"), poolKey)
-                .withTerms(
-                    new MarketTerms(Optional.empty(), DemoModels.FEE_PERMILLE, Set.of())
-                        .withGateway("127.0.0.1", 0)));
+    Optional<DemoChain> chain = chain(folder);
+    PoolConfig config =
+        PoolConfig.usual(folder.resolve("pool"), poolKey)
+            .withTerms(
+                new MarketTerms(Optional.empty(), DemoModels.FEE_PERMILLE, Set.of())
+                    .withGateway("127.0.0.1", 0));
+    if (chain.isPresent()) {
+      chain.get().register(poolKey);
+      config = config.withMoney(chain.get().terms());
+    }
+    PoolNode pool = PoolNode.start(config);
     serving.onStop(() -> Serving.close(pool, screen));
     PoolClient.Target target =
         new PoolClient.Target("127.0.0.1", pool.port(), Optional.of(poolKey.address()));
@@ -131,8 +141,8 @@ final class Demo {
 
     Key consumer = Key.generate();
     try (PoolClient operator = PoolClient.connect(target, poolKey, PoolClient.Role.OPERATOR);
-        PoolClient client = PoolClient.connect(target, consumer, PoolClient.Role.CONSUMER)) {
-      operator.grant(consumer.address(), GRANT, "demo");
+        DemoMoney purse = fund(chain, operator, target, consumer)) {
+      PoolClient client = purse.client();
       awaitProviders(client, children, logs);
       say(
           "pool and "
@@ -153,10 +163,61 @@ final class Demo {
                 return child;
               },
               new Voice(),
+              purse::promise,
               screen);
       return job(
-          client, target, fasta, reads.fastq(), fastq, begun, () -> models.run(client, operator));
+          purse, target, fasta, reads.fastq(), fastq, begun, () -> models.run(client, operator));
     }
+  }
+
+  /// The chain to settle on, if there is to be one; says which it is.
+  private Optional<DemoChain> chain(Path folder) throws IOException, InterruptedException {
+    if (money == DemoChain.Wish.CREDITS) {
+      say("money: credits in the pool's own log");
+      return Optional.empty();
+    }
+    String path = Optional.ofNullable(System.getenv("PATH")).orElse("");
+    return switch (Anvil.find(Anvil.cache(), path, this::say)) {
+      case Anvil.Found.Ready(Anvil anvil) -> {
+        try {
+          DemoChain chain = DemoChain.start(anvil, folder);
+          serving.onStop(chain::close);
+          say(
+              "money: play dollars in an escrow contract on a chain of this machine ("
+                  + chain.name()
+                  + ")");
+          yield Optional.of(chain);
+        } catch (IOException e) {
+          yield without(String.valueOf(e.getMessage()));
+        }
+      }
+      case Anvil.Found.Missing(String why) -> without(why);
+    };
+  }
+
+  /// Goes on without a chain, unless one was insisted on.
+  private Optional<DemoChain> without(String why) throws IOException {
+    if (money == DemoChain.Wish.CHAIN) {
+      throw new IOException("there is no chain here: " + why);
+    }
+    say("money: credits in the pool's own log; not a chain: " + why);
+    return Optional.empty();
+  }
+
+  /// Gives the consumer something to spend, and connects it.
+  private DemoMoney fund(
+      Optional<DemoChain> chain, PoolClient operator, PoolClient.Target target, Key consumer)
+      throws PoolFailure, IOException, InterruptedException {
+    if (chain.isPresent()) {
+      operator.move(true, reply -> {});
+      chain.get().fund(consumer, operator.pool(), GRANT);
+    } else {
+      operator.grant(consumer.address(), GRANT, "demo");
+    }
+    PoolClient client = PoolClient.connect(target, consumer, PoolClient.Role.CONSUMER);
+    DemoMoney purse = new DemoMoney(chain, operator, client, this::say);
+    purse.await(GRANT);
+    return purse;
   }
 
   /// What the models are asked with, and why if it is not the official client.
@@ -299,7 +360,7 @@ final class Demo {
   // --------------------------------------------------------------------------------------
 
   private boolean job(
-      PoolClient client,
+      DemoMoney purse,
       PoolClient.Target target,
       String fasta,
       String fastq,
@@ -312,9 +373,11 @@ final class Demo {
             example.resolve("job.yaml"),
             Map.of("data/reads.fq", readsFile),
             LocalFiles.Stored.NONE);
+    PoolClient client = purse.client();
     RunCommand.upload(client, plan, screen);
     JobSpec spec = plan.spec(client.self(), new SecureRandom().nextLong() & Long.MAX_VALUE);
     long submitted = System.nanoTime();
+    purse.pay(spec.budget());
     JobId id = RunCommand.submit(client, spec);
     say("job " + id + ": " + plan.tasks().size() + " tasks");
     Progress progress = new Progress(screen);
@@ -356,13 +419,14 @@ final class Demo {
     boolean balanced = bill(client, end, providers);
     boolean verified = receipts(client, id, target, entries.size());
     DemoModels.Result models = second.play();
+    boolean settled = settle(purse, entries, id, models.requests());
     say("");
     say(
         "results in "
             + out
             + "; the whole demo took "
             + Amounts.duration(System.nanoTime() - begun));
-    boolean good = same && balanced && verified && models.good();
+    boolean good = same && balanced && verified && models.good() && settled;
     if (asJson) {
       screen.json(json -> {
         json.writeStartObject();
@@ -372,6 +436,8 @@ final class Demo {
         json.writeBooleanField("receipts_verified", verified);
         json.writeBooleanField("models_answered_and_paid", models.good());
         json.writeNumberField("requests", models.requests());
+        json.writeStringField("money", purse.chain().isPresent() ? "chain" : "credits");
+        json.writeBooleanField("settled", settled);
         json.writeStringField("client", models.client());
         json.writeNumberField("records", entries.size());
         json.writeStringField("results", out.toString());
@@ -513,6 +579,22 @@ final class Demo {
     say("");
     say(verified + " receipts verified");
     return verified == receipts.size() && verified == records;
+  }
+
+  /// Settles what the job and the requests cost, where money is on a chain.
+  private boolean settle(DemoMoney purse, List<Entry> entries, JobId job, int requests)
+      throws PoolFailure, IOException, InterruptedException {
+    if (purse.chain().isEmpty()) {
+      return true;
+    }
+    heading("settlement");
+    List<Proto.ProviderView> providers = purse.client().providers();
+    Map<Address, String> names = new LinkedHashMap<>();
+    for (Proto.ProviderView view : providers) {
+      Offer offer = ProvidersCommand.offer(view);
+      names.put(offer.provider(), offer.name() + "'s account");
+    }
+    return purse.settle(names, job, entries.size() + requests, this::say);
   }
 
   private static String name(Map<Address, Offer> offers, Address address) {

@@ -35,6 +35,9 @@ final class DemoModels {
   /// The pool's share of each charge, in thousandths.
   static final int FEE_PERMILLE = 20;
 
+  /// More than the requests of the demo can cost.
+  private static final long PROMISED = 200_000;
+
   private static final String CHAT = "perseid/tiny-chat";
   private static final String CHEAP = "2";
   private static final String DEAR = "5";
@@ -55,6 +58,12 @@ final class DemoModels {
     void piece(String text);
   }
 
+  /// Pays ahead for requests that come with an API key, where the pool asks for vouchers.
+  interface Promise {
+    /// @param microcredits beyond what is spent
+    void pay(long microcredits) throws PoolFailure;
+  }
+
   /// Finds what models are asked with.
   interface Clients {
     DemoClient find() throws InterruptedException;
@@ -71,6 +80,7 @@ final class DemoModels {
   private final Clients clients;
   private final Starter starter;
   private final Voice voice;
+  private final Promise promise;
   private final Screen screen;
   private final HttpClient http = HttpClient.newHttpClient();
   private int requests;
@@ -84,6 +94,7 @@ final class DemoModels {
       Clients clients,
       Starter starter,
       Voice voice,
+      Promise promise,
       Screen screen) {
     this.target = target;
     this.gateway = gateway;
@@ -91,6 +102,7 @@ final class DemoModels {
     this.clients = clients;
     this.starter = starter;
     this.voice = voice;
+    this.promise = promise;
     this.screen = screen;
   }
 
@@ -124,6 +136,7 @@ final class DemoModels {
       String key = KeyCommand.fresh();
       client.makeKey("demo", KeyCommand.hash(key));
       long before = funds(client);
+      promise.pay(PROMISED);
       boolean answered = ask(asking, key, names, "What is the capital of Norway?", 0, true);
       answered &= ask(asking, key, names, "What is 7 + 5?", 0, false);
       answered &= ask(asking, key, names, "Tell me a story.", 0.7, true);
@@ -271,6 +284,11 @@ final class DemoModels {
     return entries.stream().filter(e -> e.record().outcome() == Outcome.DONE).count();
   }
 
+  /// Where earnings can be spent at once they are in the balance, else they are due.
+  private static long earned(PoolClient.Account account) {
+    return account.balance() + account.due();
+  }
+
   private static long funds(PoolClient client) throws PoolFailure {
     PoolClient.Account account = client.account(Optional.empty());
     return account.balance() + account.reserved();
@@ -315,15 +333,15 @@ final class DemoModels {
       table.row(
           names.getOrDefault(p.getKey().toString(), "?") + " earned",
           Amounts.credits(p.getValue()));
-      earned += operator.account(Optional.of(p.getKey())).balance();
+      earned += earned(operator.account(Optional.of(p.getKey())));
     }
     table.row("the author earned", Amounts.credits(toAuthor));
     table.row("the pool earned", Amounts.credits(toPool));
     long paid = before - funds(client);
     table.row("the consumer paid", Amounts.credits(paid));
     table.lines().forEach(voice::line);
-    earned += author.account(Optional.empty()).balance();
-    earned += operator.account(Optional.of(operator.self())).balance();
+    earned += earned(author.account(Optional.empty()));
+    earned += earned(operator.account(Optional.of(operator.self())));
     boolean balanced = paid == charged && paid == earned;
     voice.line(
         balanced

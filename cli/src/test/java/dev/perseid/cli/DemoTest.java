@@ -12,8 +12,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /// The demo as a user runs it, with real processes, on fewer reads.
 class DemoTest {
@@ -25,8 +26,9 @@ class DemoTest {
     }
   }
 
-  @Test
-  void itEndsWellAndLeavesNothingBehind() throws Exception {
+  @ParameterizedTest
+  @EnumSource(names = {"CHAIN", "CREDITS"})
+  void itEndsWellAndLeavesNothingBehind(DemoChain.Wish money) throws Exception {
     List<Path> before = leftovers();
     Path example = Path.of("../examples/genomics");
     Genome genome = Genome.parse(Files.readString(example.resolve("data/lambda.fa")));
@@ -43,7 +45,8 @@ class DemoTest {
     try {
       Path kept = Path.of("target", "clients");
       good =
-          new Demo(screen, serving, example, reads, folder.resolve("results"), kept, false).run();
+          new Demo(screen, serving, example, reads, folder.resolve("results"), kept, money, false)
+              .run();
     } finally {
       serving.stop();
     }
@@ -62,6 +65,17 @@ class DemoTest {
         .contains("by office")
         .contains("tokens and 1 row")
         .contains("receipts of requests verified");
+    if (money == DemoChain.Wish.CHAIN) {
+      assertThat(text)
+          .contains("money: play dollars in an escrow contract on a chain of this machine (anvil ")
+          .contains("== settlement")
+          .containsPattern("epoch 1 settled after .*: 1 voucher, \\d payouts; transaction 0x")
+          .containsPattern("gas for 23[0-9] tasks and requests: \\d+ gas each")
+          .contains("last voucher, settlement and its confirmation took ")
+          .contains("is in the root that the pool committed: verified by the contract Court");
+    } else {
+      assertThat(text).contains("money: credits in the pool's own log");
+    }
     assertThat(leftovers()).isEqualTo(before);
     assertThat(ProcessHandle.current().descendants().filter(DemoTest::isProvider)).isEmpty();
     assertThat(VerifyCommand.receipts(folder.resolve("results/receipts.jsonl"))).hasSize(225);
@@ -70,6 +84,7 @@ class DemoTest {
   private static boolean isProvider(ProcessHandle process) {
     return process.info().arguments().stream()
         .flatMap(Stream::of)
-        .anyMatch("--until-stdin-ends"::equals);
+        .anyMatch(
+            word -> word.equals("--until-stdin-ends") || word.equals("--enable-tx-gas-limit"));
   }
 }

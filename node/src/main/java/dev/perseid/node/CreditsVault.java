@@ -3,7 +3,6 @@ package dev.perseid.node;
 import dev.perseid.core.Command;
 import dev.perseid.core.Epoch;
 import dev.perseid.core.Money;
-import java.util.List;
 
 /// The vault of credits: they live in the pool's log and nowhere else. Nothing happens outside, and
 /// an epoch is settled by saying so.
@@ -17,8 +16,8 @@ final class CreditsVault implements Vault {
   }
 
   @Override
-  public List<Command> news(Books books) {
-    return List.of();
+  public News news(Books books) {
+    return News.NONE;
   }
 
   @Override

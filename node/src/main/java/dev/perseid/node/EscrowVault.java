@@ -7,8 +7,8 @@ import dev.perseid.chain.Chain;
 import dev.perseid.chain.ChainException;
 import dev.perseid.chain.Commitment;
 import dev.perseid.chain.Deployment;
-import dev.perseid.chain.Due;
 import dev.perseid.chain.Escrow;
+import dev.perseid.chain.EscrowReader;
 import dev.perseid.chain.Head;
 import dev.perseid.chain.Log;
 import dev.perseid.chain.Outbox;
@@ -25,9 +25,6 @@ import dev.perseid.core.Command;
 import dev.perseid.core.Epoch;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Money;
-import dev.perseid.core.Payout;
-import dev.perseid.core.Voucher;
-import dev.perseid.settle.Digests;
 import dev.perseid.settle.Key;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -38,9 +35,9 @@ import java.nio.file.StandardCopyOption;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
-import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
 /// The vault on a chain: purses, till and payouts of an `Escrow` contract (docs/contracts.md). Only
@@ -50,23 +47,24 @@ import org.jspecify.annotations.Nullable;
 /// Its folder has `outbox`, and `epoch-N.json`: each settlement as it was sent, from which payees
 /// are told how to claim.
 final class EscrowVault implements Vault {
-  private static final Hash DEPOSITED = Abi.topic("Deposited(address,address,address,uint256)");
-  private static final Hash EXIT_ASKED = Abi.topic("ExitAsked(address,address,uint64)");
-  private static final Hash EXIT_CANCELLED = Abi.topic("ExitCancelled(address,address)");
-  private static final Hash EXITED = Abi.topic("Exited(address,address,address,uint256)");
-  private static final Hash REDEEMED = Abi.topic("Redeemed(address,uint256)");
-  private static final Hash VOUCHER_SKIPPED = Abi.topic("VoucherSkipped(address,address,uint96)");
-  private static final Hash SETTLED =
-      Abi.topic("Settled(address,uint64,uint256,bytes32,address,uint64,bytes32)");
-  private static final Hash PAYOUT_FAILED = Abi.topic("PayoutFailed(address,address,uint256)");
-  private static final Hash CLAIMED = Abi.topic("Claimed(address,address,address,uint256)");
+  private static final List<Hash> OUTCOMES =
+      List.of(
+          Abi.topic("Settled(address,uint64,uint256,bytes32,address,uint64,bytes32)"),
+          Abi.topic("VoucherSkipped(address,address,uint96)"),
+          Abi.topic("PayoutFailed(address,address,uint256)"));
+
   private static final long LOG_BLOCKS = 2_000;
 
   /// What is known of the chain once it was asked.
   ///
   /// @param identity the pool's registered identity
   record Opened(
-      Chain chain, Deployment deployment, Escrow escrow, Outbox outbox, Address identity) {}
+      Chain chain,
+      Deployment deployment,
+      Escrow escrow,
+      EscrowReader reader,
+      Outbox outbox,
+      Address identity) {}
 
   private final MoneyTerms.ChainAt at;
   private final Deployment deployment;
@@ -74,6 +72,9 @@ final class EscrowVault implements Vault {
   private final Path dir;
   private final InstantSource clock;
   private @Nullable Opened opened;
+
+  /// Up to where the core was told; null until something was.
+  private volatile EscrowReader.@Nullable Cursor cursor;
 
   private EscrowVault(
       MoneyTerms.ChainAt at, Deployment deployment, Key key, Path dir, InstantSource clock) {
@@ -151,7 +152,13 @@ final class EscrowVault implements Vault {
               new Outbox.Rules(at.mostWei(), at.confirmations(), MoneyLimits.PATIENCE_MS),
               clock);
       now =
-          new Opened(chain, deployment, new Escrow(chain, deployment.escrow()), outbox, identity());
+          new Opened(
+              chain,
+              deployment,
+              new Escrow(chain, deployment.escrow()),
+              reader(chain),
+              outbox,
+              identity());
       opened = now;
       done = true;
       return now;
@@ -166,105 +173,57 @@ final class EscrowVault implements Vault {
     }
   }
 
-  /// The newest block that counts.
-  Head head() throws Trouble {
-    try {
-      return chain().chain().confirmed(at.confirmations());
-    } catch (ChainException e) {
-      throw new Trouble(e.text());
-    }
-  }
-
   // ---- what happens -----------------------------------------------------------------------------
 
-  /// Whose purses and payouts changed in some blocks.
-  private record Touched(TreeSet<Address> consumers, TreeSet<Address> payees, boolean redeemed) {}
+  private EscrowReader reader(Chain chain) {
+    return new EscrowReader(
+        chain, deployment.escrow(), identity(), deployment.fromBlock(), at.confirmations());
+  }
 
   @Override
-  public List<Command> news(Books books) throws Trouble {
+  public News news(Books books) throws Trouble {
     Opened o = chain();
+    EscrowReader.Cursor from = cursor;
+    if (from == null) {
+      long block = Math.max(books.block(), deployment.fromBlock() - 1);
+      from = new EscrowReader.Cursor(block, Hash.ZERO);
+    }
     try {
-      Head head = o.chain().confirmed(at.confirmations());
-      long from = Math.max(books.block() + 1, deployment.fromBlock());
-      if (head.number() < from) {
-        return List.of();
+      Optional<EscrowReader.Seen> read = o.reader().read(from, books.purses(), books.payees());
+      if (read.isEmpty()) {
+        return News.NONE;
       }
-      if (head.number() - from >= LOG_BLOCKS) {
-        // The rest at the next look, which follows at once.
-        head = o.chain().block(from + LOG_BLOCKS - 1);
-      }
-      Touched touched = touched(o, from, head);
-      TreeSet<Address> consumers = touched.consumers();
-      if (touched.redeemed()) {
-        // Somebody redeemed vouchers for the pool, and the event does not say whose.
-        consumers.addAll(books.purses());
-      }
+      EscrowReader.Seen seen = read.get();
+      Head head = seen.at();
       List<Command> news = new ArrayList<>();
-      for (ChainPurse purse : purses(o, List.copyOf(consumers), head)) {
+      for (ChainPurse purse : seen.purses()) {
         news.add(new Command.SeePurse(purse, head.number()));
       }
-      List<Address> payees = List.copyOf(touched.payees());
-      List<Long> paid = o.escrow().paidTo(o.identity(), payees, At.block(head));
-      for (int i = 0; i < payees.size(); i++) {
-        news.add(new Command.SeePaid(payees.get(i), paid.get(i), head.number()));
+      for (Map.Entry<Address, Long> paid : seen.paid().entrySet()) {
+        news.add(new Command.SeePaid(paid.getKey(), paid.getValue(), head.number()));
       }
-      news.add(new Command.SeeBlock(head.number(), head.timeS() * 1_000_000));
-      return news;
+      if (seen.isCaughtUp()) {
+        news.add(new Command.SeeBlock(head.number(), head.timeS() * 1_000_000));
+      }
+      return new News(news, !seen.isCaughtUp(), () -> cursor = seen.cursor());
     } catch (ChainException e) {
       throw new Trouble(e.text());
     }
   }
 
-  private static Touched touched(Opened o, long from, Head head) throws ChainException {
-    Touched touched = new Touched(new TreeSet<>(), new TreeSet<>(), false);
-    boolean redeemed = false;
-    for (Log log :
-        o.chain()
-            .logs(
-                o.escrow().address(),
-                List.of(DEPOSITED, EXIT_ASKED, EXIT_CANCELLED, EXITED, REDEEMED, CLAIMED),
-                topic(o.identity()),
-                from,
-                head)) {
-      Hash kind = log.topics().getFirst();
-      if (kind.equals(REDEEMED)) {
-        redeemed = true;
-      } else if (kind.equals(CLAIMED)) {
-        touched.payees().add(address(log, 2));
-      } else {
-        touched.consumers().add(address(log, 2));
-      }
-    }
-    return new Touched(touched.consumers(), touched.payees(), redeemed);
-  }
-
-  private static List<ChainPurse> purses(Opened o, List<Address> consumers, Head head)
-      throws ChainException {
-    List<ChainPurse> all = new ArrayList<>();
-    List<Escrow.Purse> read = o.escrow().purses(o.identity(), consumers, At.block(head));
-    for (int i = 0; i < consumers.size(); i++) {
-      Escrow.Purse p = read.get(i);
-      all.add(
-          new ChainPurse(
-              consumers.get(i), p.funded(), p.spent(), Math.multiplyExact(p.exitAtS(), 1_000_000)));
-    }
-    return all;
-  }
-
-  /// All purses of the pool that were ever used, and those of `more`, at a block.
-  List<ChainPurse> allPurses(List<Address> more, Head head) throws Trouble {
+  /// All purses of the pool as they are at a block that counts.
+  EscrowReader.Seen all() throws Trouble {
     Opened o = chain();
     try {
-      TreeSet<Address> consumers = new TreeSet<>(more);
-      for (long from = deployment.fromBlock(); from <= head.number(); from += LOG_BLOCKS) {
-        long last = Math.min(head.number(), from + LOG_BLOCKS - 1);
-        Head to = last == head.number() ? head : o.chain().block(last);
-        consumers.addAll(touched(o, from, to).consumers());
-      }
-      return purses(o, List.copyOf(consumers), head);
+      return reader(o.chain()).readAll(List.of());
     } catch (ChainException e) {
       throw new Trouble(e.text());
     }
+  }
+
+  /// What goes over to the core: all from that block on is news.
+  void tellFrom(EscrowReader.Seen seen) {
+    cursor = seen.cursor();
   }
 
   private static Hash topic(Address address) {
@@ -273,16 +232,12 @@ final class EscrowVault implements Vault {
     return Hash.of(word);
   }
 
-  private static Address address(Log log, int topic) throws ChainException {
-    return new AbiReader(log.topics().get(topic).bytes()).address(0);
-  }
-
   // ---- settling ---------------------------------------------------------------------------------
 
   @Override
   public Step settle(Epoch epoch) throws Trouble {
     Opened o = chain();
-    Settlement settlement = settlement(epoch);
+    Settlement settlement = Settlement.of(epoch, money(), key.address());
     // The same number may be closed anew with other content, and then it is another transaction.
     String content = settlement.toJson();
     String name =
@@ -304,7 +259,7 @@ final class EscrowVault implements Vault {
       return switch (state) {
         case Outbox.State.Waiting _, Outbox.State.Included _ ->
             new Step.Waiting(Outbox.describe(state));
-        case Outbox.State.Done(Receipt receipt) -> confirmed(epoch, receipt);
+        case Outbox.State.Done(Receipt receipt) -> confirmed(o, epoch, receipt);
         case Outbox.State.Failed(Receipt _, Optional<Revert> why) ->
             failed(o, epoch, settlement, why, Outbox.describe(state));
         case Outbox.State.Displaced _ ->
@@ -324,67 +279,17 @@ final class EscrowVault implements Vault {
     }
   }
 
-  private Settlement settlement(Epoch epoch) {
-    List<SignedVoucher> vouchers = new ArrayList<>();
-    for (Voucher v : epoch.vouchers()) {
-      vouchers.add(new SignedVoucher(v.consumer(), v.cumulative(), v.signature(), !byKey(v)));
-    }
-    List<Due> dues = new ArrayList<>();
-    List<Due> pushed = new ArrayList<>();
-    for (Payout p : epoch.payouts()) {
-      Due due = new Due(p.payee(), p.cumulative());
-      dues.add(due);
-      if (p.pushed()) {
-        pushed.add(due);
-      }
-    }
-    return new Settlement(
-        epoch.number(),
-        vouchers,
-        epoch.leastEarned(),
-        pushed,
-        dues,
-        key.address(),
-        epoch.recordsSize(),
-        epoch.recordsRoot());
-  }
-
-  private boolean byKey(Voucher v) {
-    Hash digest =
-        Digests.voucher(
-            deployment.chainId(), deployment.escrow(), v.consumer(), identity(), v.cumulative());
-    return Key.verify(digest, v.signature(), v.consumer());
-  }
-
-  private Step confirmed(Epoch epoch, Receipt receipt) throws Trouble {
-    return confirmed(
-        epoch, receipt.logs(), receipt.transaction(), receipt.block(), receipt.gasUsed());
-  }
-
-  private Step confirmed(Epoch epoch, List<Log> logs, Hash tx, long block, long gas)
-      throws Trouble {
-    long redeemed = 0;
-    List<Address> skipped = new ArrayList<>();
-    List<Address> failed = new ArrayList<>();
-    try {
-      for (Log log : logs) {
-        if (!log.contract().equals(deployment.escrow()) || !log.transaction().equals(tx)) {
-          continue;
-        }
-        Hash kind = log.topics().getFirst();
-        if (kind.equals(SETTLED)) {
-          redeemed = new AbiReader(log.data()).amount(0);
-        } else if (kind.equals(VOUCHER_SKIPPED)) {
-          skipped.add(address(log, 2));
-        } else if (kind.equals(PAYOUT_FAILED)) {
-          failed.add(address(log, 2));
-        }
-      }
-    } catch (ChainException e) {
-      throw new Trouble(e.text());
-    }
+  private Step confirmed(Opened o, Epoch epoch, Receipt receipt) throws ChainException {
+    Escrow.Outcome outcome = o.escrow().outcome(o.identity(), receipt);
     return new Step.Settled(
-        new Command.ConfirmEpoch(epoch.number(), redeemed, skipped, failed, tx, block, gas));
+        new Command.ConfirmEpoch(
+            epoch.number(),
+            outcome.redeemed(),
+            outcome.skipped(),
+            outcome.failedPushes(),
+            receipt.transaction(),
+            receipt.block(),
+            receipt.gasUsed()));
   }
 
   /// Whether the chain has settled this epoch already, though the outbox does not know: it was
@@ -421,17 +326,23 @@ final class EscrowVault implements Vault {
       Head to = last == head.number() ? head : o.chain().block(last);
       long from = Math.max(deployment.fromBlock(), last - LOG_BLOCKS + 1);
       List<Log> logs =
-          o.chain()
-              .logs(
-                  o.escrow().address(),
-                  List.of(SETTLED, VOUCHER_SKIPPED, PAYOUT_FAILED),
-                  topic(o.identity()),
-                  from,
-                  to);
+          o.chain().logs(o.escrow().address(), OUTCOMES, topic(o.identity()), from, to);
       for (Log log : logs) {
-        if (log.topics().getFirst().equals(SETTLED)
+        if (log.topics().getFirst().equals(OUTCOMES.getFirst())
             && new AbiReader(log.topics().get(2).bytes()).small(0) == epoch.number()) {
-          return Optional.of(confirmed(epoch, logs, log.transaction(), log.block(), 0));
+          List<Log> own =
+              logs.stream().filter(l -> l.transaction().equals(log.transaction())).toList();
+          Receipt receipt =
+              new Receipt(
+                  log.transaction(),
+                  log.block(),
+                  log.blockHash(),
+                  true,
+                  Optional.empty(),
+                  0,
+                  Optional.empty(),
+                  own);
+          return Optional.of(confirmed(o, epoch, receipt));
         }
       }
     }

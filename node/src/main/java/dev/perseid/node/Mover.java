@@ -2,7 +2,7 @@ package dev.perseid.node;
 
 import dev.perseid.chain.At;
 import dev.perseid.chain.ChainException;
-import dev.perseid.chain.Head;
+import dev.perseid.chain.EscrowReader;
 import dev.perseid.chain.Outbox;
 import dev.perseid.chain.Token;
 import dev.perseid.core.AccountView;
@@ -42,8 +42,7 @@ final class Mover {
 
   private record Deposit(Address account, long amount, long target) {}
 
-  private record Plan(
-      Head head, List<ChainPurse> purses, List<Deposit> deposits, long sum, long settlements) {}
+  private record Plan(EscrowReader.Seen seen, List<Deposit> deposits, long sum) {}
 
   /// @param go false to tell only what it would do and cost
   void move(boolean go, Teller teller) throws Vault.Trouble, PoolMill.Unavailable, PoolJobs.Denied {
@@ -66,12 +65,13 @@ final class Mover {
           Command adopt =
               new Command.AdoptEscrow(
                   vault.money(),
-                  plan.purses(),
-                  plan.settlements(),
-                  plan.head().number(),
-                  plan.head().timeS() * 1_000_000);
+                  plan.seen().purses(),
+                  plan.seen().till().epoch(),
+                  plan.seen().at().number(),
+                  plan.seen().at().timeS() * 1_000_000);
           switch (mill.command(adopt)) {
             case PoolLoop.Reply.Done _ -> {
+              vault.tellFrom(plan.seen());
               say(teller, "the pool's money lies in the escrow from now on");
               return;
             }
@@ -106,28 +106,20 @@ final class Mover {
     }
   }
 
-  private Plan plan() throws Vault.Trouble, PoolMill.Unavailable, ChainException {
-    EscrowVault.Opened o = vault.chain();
+  private Plan plan() throws Vault.Trouble, PoolMill.Unavailable {
     List<AccountView> accounts = mill.ask(pool -> pool.accounts());
-    Head head = vault.head();
-    List<Address> having = new ArrayList<>();
-    for (AccountView a : accounts) {
-      if (held(a) > 0) {
-        having.add(a.account());
-      }
-    }
+    EscrowReader.Seen seen = vault.all();
     Map<Address, ChainPurse> purses = new HashMap<>();
-    List<ChainPurse> all = vault.allPurses(having, head);
-    for (ChainPurse p : all) {
+    for (ChainPurse p : seen.purses()) {
       purses.put(p.consumer(), p);
     }
     List<Deposit> deposits = new ArrayList<>();
     long sum = 0;
     for (AccountView a : accounts) {
-      ChainPurse p = purses.get(a.account());
-      if (p == null || held(a) == 0) {
+      if (held(a) == 0) {
         continue;
       }
+      ChainPurse p = purses.getOrDefault(a.account(), new ChainPurse(a.account(), 0, 0, 0));
       long lacks = held(a) - (p.funded() - p.spent());
       if (p.leavingAtUs() != 0) {
         throw new Vault.Trouble(
@@ -141,10 +133,7 @@ final class Mover {
         sum = Math.addExact(sum, lacks);
       }
     }
-    List<ChainPurse> used =
-        all.stream().filter(p -> p.funded() > 0 || p.spent() > 0 || p.leavingAtUs() != 0).toList();
-    long settlements = o.escrow().till(o.identity(), At.block(head)).epoch();
-    return new Plan(head, used, deposits, sum, settlements);
+    return new Plan(seen, deposits, sum);
   }
 
   private static long held(AccountView a) {
@@ -154,7 +143,7 @@ final class Mover {
   private MoneyProto.MovePlan told(Plan plan) throws Vault.Trouble, ChainException {
     EscrowVault.Opened o = vault.chain();
     Token token = vault.token();
-    BigInteger price = plan.head().baseFeeWei().orElse(BigInteger.ZERO);
+    BigInteger price = plan.seen().at().baseFeeWei().orElse(BigInteger.ZERO);
     return MoneyProto.MovePlan.newBuilder()
         .setAccounts(plan.deposits().size())
         .setAmount(plan.sum())
@@ -190,7 +179,7 @@ final class Mover {
     }
     if (token.allowance(vault.payer(), o.escrow().address(), At.latest()) < plan.sum()) {
       // Approving twice is the same as once; the height makes the name new in each round.
-      String name = free(o, "move-approve-" + plan.head().number() + "-" + plan.sum());
+      String name = free(o, "move-approve-" + plan.seen().at().number() + "-" + plan.sum());
       o.outbox()
           .submit(name, token.approve(o.escrow().address(), plan.sum()), Outbox.Again.HARMLESS);
       done(o, name, "the approval");

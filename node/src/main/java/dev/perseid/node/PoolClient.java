@@ -174,8 +174,11 @@ public final class PoolClient implements AutoCloseable {
     }
   }
 
-  /// An account's money.
-  public record Account(Address address, long balance, long reserved) {}
+  /// An account's money, microcredits.
+  ///
+  /// @param due earned and not paid out yet, where earnings are paid out
+  /// @param paid all that was ever paid out
+  public record Account(Address address, long balance, long reserved, long due, long paid) {}
 
   /// Why something is as it is.
   public record Why(String sentence, List<String> wouldHelp) {}
@@ -668,7 +671,9 @@ public final class PoolClient implements AutoCloseable {
     return new Account(
         read(() -> Translation.address(reply.getAccount(), "account")),
         reply.getBalance(),
-        reply.getReserved());
+        reply.getReserved(),
+        reply.getDue(),
+        reply.getPaid());
   }
 
   /// Gives credits to an account; for the operator.

@@ -738,6 +738,8 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
                       .setAccount(Translation.bytes(account))
                       .setBalance(pool.balance(account))
                       .setReserved(pool.reserved(account))
+                      .setDue(pool.account(account).due())
+                      .setPaid(pool.account(account).paid())
                       .build()));
         });
   }

@@ -163,7 +163,11 @@ final class PoolMoney extends MoneyGrpc.MoneyImplBase {
       // The number of the next movement alone is no news.
       MoneyProto.PurseReply now = look(consumer).write();
       if (!now.toBuilder().clearNextMovement().build().equals(told)) {
-        out.onNext(now); // throws once the caller has gone
+        try {
+          out.onNext(now);
+        } catch (RuntimeException e) {
+          return; // The caller has gone.
+        }
         told = now.toBuilder().clearNextMovement().build();
       }
       if (out instanceof ServerCallStreamObserver<?> call && call.isCancelled()) {
@@ -275,6 +279,9 @@ final class PoolMoney extends MoneyGrpc.MoneyImplBase {
     PrimitiveIterator.OfLong numbers = book.numbersOf(account);
     while (numbers.hasNext()) {
       long number = numbers.nextLong();
+      if (number < request.getFromNumber() && request.getFromUs() <= 0) {
+        continue; // who asks for what is new adds up by itself
+      }
       byte[] canonical = book.movement(number);
       Movement m = MovementCodec.decode(canonical);
       if (!m.from().equals(account) && !m.to().equals(account)) {

@@ -5,20 +5,55 @@ import dev.perseid.core.Entry;
 import dev.perseid.core.ExecutionRecord;
 import dev.perseid.core.JobId;
 import dev.perseid.core.Movement;
-import java.util.HashMap;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.time.temporal.ChronoUnit;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
 
 /// A pool's counter for a [Wallet]: believes the pool only those charges whose receipts hold.
 public final class ReceiptCounter implements Wallet.Counter {
+  /// How far the pool's clock may be from this machine's.
+  private static final long SKEW_US = 600_000_000;
+
+  /// Charges whose receipts are waited for.
+  private static final int OPEN = 1_000_000;
+
   private final PoolClient client;
   private final Address self;
+  private final InstantSource clock;
+  private final long madeUs;
+
+  /// What a record is said to have cost.
+  private record Said(JobId job, long amount) {}
+
+  /// The highest index of the log whose charge was counted: those that follow are higher.
+  private long highest = -1;
+
+  /// The number of the movement after the last that was looked at.
+  private long listed;
+
+  /// What was counted and not told yet, because a look was broken off.
+  private long carried;
+
+  /// Charges without a receipt that holds, by the record's index: it may come a moment later.
+  private final Map<Long, Said> open = new LinkedHashMap<>();
 
   /// @param client the consumer's connection; not closed by this
   public ReceiptCounter(PoolClient client) {
+    this(client, InstantSource.system());
+  }
+
+  ReceiptCounter(PoolClient client, InstantSource clock) {
     this.client = client;
     this.self = client.self();
+    this.clock = clock;
+    this.madeUs = nowUs();
+  }
+
+  private long nowUs() {
+    return ChronoUnit.MICROS.between(Instant.EPOCH, clock.instant());
   }
 
   @Override
@@ -32,43 +67,63 @@ public final class ReceiptCounter implements Wallet.Counter {
   }
 
   @Override
-  public Wallet.Proved proved(long number) throws PoolFailure {
-    // What each record is said to have cost, and from which index on each job's receipts are
-    // wanted.
-    Map<Long, Long> said = new HashMap<>();
-    Map<JobId, Long> from = new LinkedHashMap<>();
+  public synchronized Wallet.Proved proved(long number, boolean all) throws PoolFailure {
+    if (all) {
+      open.clear();
+      listed = 0;
+      carried = 0;
+    }
     long next = number;
     for (Movement m : client.moved(Optional.empty(), 0, 0, number).movements()) {
       next = Math.max(next, m.number() + 1);
+      if (m.number() < listed) {
+        continue; // it was broken off after this
+      }
+      listed = m.number() + 1;
       if (m.from().equals(self)
           && isCharge(m.kind())
-          && m.ref() instanceof Movement.Ref.OfRecord r) {
-        said.merge(r.index(), m.amount(), Long::sum);
-        from.merge(r.job(), r.index(), Math::min);
+          && m.ref() instanceof Movement.Ref.OfRecord r
+          && (all || r.index() > highest)
+          && open.size() < OPEN) {
+        Said before = open.get(r.index());
+        long sum = before == null ? m.amount() : before.amount() + m.amount();
+        open.put(r.index(), new Said(r.job(), sum));
       }
     }
-    long charged = 0;
+    Map<JobId, Long> from = new LinkedHashMap<>();
+    open.forEach((index, said) -> from.merge(said.job(), index, Math::min));
     for (Map.Entry<JobId, Long> job : from.entrySet()) {
-      long[] sum = {0};
       client.receipts(
           job.getKey(),
           job.getValue(),
           receipt -> {
             if (Receipt.verify(receipt, Optional.of(client.pool()))
                     instanceof Receipt.Check.Verified(Entry entry, Address _, String _)
-                && counts(entry, job.getKey(), said.getOrDefault(entry.index(), -1L))) {
-              said.remove(entry.index());
-              sum[0] += entry.record().charge();
+                && counts(entry)
+                && (all || isRecent(entry.record()))) {
+              open.remove(entry.index());
+              highest = Math.max(highest, entry.index());
+              carried += entry.record().charge();
             }
           });
-      charged += sum[0];
     }
+    long charged = carried;
+    carried = 0;
     return new Wallet.Proved(charged, next);
   }
 
-  private boolean counts(Entry entry, JobId job, long said) {
+  /// When an attempt was assigned stands in what its provider signed.
+  private boolean isRecent(ExecutionRecord r) {
+    return r.assignedUs() >= madeUs - SKEW_US && r.assignedUs() <= nowUs() + SKEW_US;
+  }
+
+  private boolean counts(Entry entry) {
     ExecutionRecord r = entry.record();
-    return r.consumer().equals(self) && r.job().equals(job) && r.charge() == said;
+    Said said = open.get(entry.index());
+    return said != null
+        && r.consumer().equals(self)
+        && r.job().equals(said.job())
+        && r.charge() == said.amount();
   }
 
   private static boolean isCharge(Movement.Kind kind) {

@@ -189,11 +189,17 @@ final class Settler implements Closeable {
       return false;
     }
     Vault vault = vault(view.money());
-    for (Command c : vault.news(view.books())) {
+    // What is settled is told as such before it is seen.
+    if (view.closed().isPresent() && settle(vault, view.closed().get())) {
+      return true;
+    }
+    Vault.News news = vault.news(view.books());
+    for (Command c : news.commands()) {
       execute(c);
     }
-    if (view.closed().isPresent()) {
-      return settle(vault, view.closed().get());
+    news.told().run();
+    if (news.more() || view.closed().isPresent()) {
+      return news.more();
     }
     boolean wanted;
     synchronized (asked) {

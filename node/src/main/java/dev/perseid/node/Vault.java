@@ -1,5 +1,6 @@
 package dev.perseid.node;
 
+import dev.perseid.core.AccountView;
 import dev.perseid.core.Address;
 import dev.perseid.core.Command;
 import dev.perseid.core.Epoch;
@@ -7,6 +8,7 @@ import dev.perseid.core.Money;
 import dev.perseid.core.Pool;
 import java.io.Closeable;
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.List;
 
 /// Where a pool's money rests: in the pool's own log, or in an escrow on a chain. The pool's log is
@@ -22,6 +24,16 @@ interface Vault extends Closeable {
     Trouble(String message) {
       super(message, null, false, false);
     }
+  }
+
+  /// What happened outside.
+  ///
+  /// @param commands for the core, in order
+  /// @param more whether there is more to hear at once
+  /// @param told to be run when the core has taken them all: from then on they are no news
+  record News(List<Command> commands, boolean more, Runnable told) {
+    /// Nothing.
+    static final News NONE = new News(List.of(), false, () -> {});
   }
 
   /// How far the settlement of an epoch is.
@@ -45,11 +57,10 @@ interface Vault extends Closeable {
   /// Whether it is the one for this money.
   boolean holds(Money money);
 
-  /// What happened outside since the state was told last, in order, as commands for the core. What
-  /// is told again does no harm.
+  /// What happened outside since the core was told last. What is told again does no harm.
   ///
   /// @param books what the core knows
-  List<Command> news(Books books) throws Trouble;
+  News news(Books books) throws Trouble;
 
   /// Settles a closed epoch, or tells how far that is: asked until it is settled, over restarts
   /// too.
@@ -59,9 +70,16 @@ interface Vault extends Closeable {
   ///
   /// @param block up to which outside events were told
   /// @param epoch the last that was confirmed
-  record Books(long block, long epoch, List<Address> purses) {
+  /// @param payees who is due or got something
+  record Books(long block, long epoch, List<Address> purses, List<Address> payees) {
     static Books of(Pool pool) {
-      return new Books(pool.block(), pool.epoch(), pool.purses());
+      List<Address> payees = new ArrayList<>();
+      for (AccountView a : pool.accounts()) {
+        if (a.cumulativeDue() > 0) {
+          payees.add(a.account());
+        }
+      }
+      return new Books(pool.block(), pool.epoch(), pool.purses(), payees);
     }
   }
 

@@ -3,6 +3,7 @@ package dev.perseid.node;
 import dev.perseid.core.Address;
 import dev.perseid.settle.Key;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 
 /// Signs a consumer's vouchers to one pool as its work proceeds: with one key, for one pool, under
@@ -14,6 +15,11 @@ public final class Wallet {
   /// Rungs of one promise to pay ahead: the pool collects the highest that was used.
   static final int RUNGS = 16;
 
+  /// How often and with which pause the last receipts are looked for.
+  private static final int LAST_LOOKS = 20;
+
+  private static final long LAST_LOOK_MS = 100;
+
   /// What a wallet asks of a pool.
   public interface Counter {
     /// The consumer's own purse.
@@ -22,8 +28,12 @@ public final class Wallet {
     /// Hands a voucher in.
     void pay(long cumulative, String signature) throws PoolFailure;
 
-    /// The charges of the consumer's from movement `number` on whose receipts hold.
-    Proved proved(long number) throws PoolFailure;
+    /// The charges of the consumer's from movement `number` on whose receipts hold, each counted
+    /// once however often it is shown.
+    ///
+    /// @param all whether to count old work too; else only what was begun since this counter was
+    ///   made, so that a pool cannot show receipts again that were paid long ago
+    Proved proved(long number, boolean all) throws PoolFailure;
   }
 
   /// What receipts prove.
@@ -128,7 +138,7 @@ public final class Wallet {
       next = now.nextMovement();
       return;
     }
-    Proved all = counter.proved(0);
+    Proved all = counter.proved(0, true);
     proved = Math.min(now.spent(), Math.max(own, all.charged()));
     next = all.next();
   }
@@ -243,15 +253,19 @@ public final class Wallet {
   }
 
   /// Signs exactly what was spent, as far as it is proved, so that the pool can collect it: to be
-  /// called when work is over.
-  public synchronized void conclude() throws PoolFailure {
+  /// called when work is over. The last receipts may come a moment after the work is done.
+  public synchronized void conclude() throws PoolFailure, InterruptedException {
     PurseState now = counter.purse();
     if (!terms.vouched()) {
       return;
     }
     check(now);
+    for (int look = 1; proved(now) < now.spent() && look < LAST_LOOKS; look++) {
+      TimeUnit.MILLISECONDS.sleep(LAST_LOOK_MS);
+      now = counter.purse();
+    }
     long spent = Math.min(proved(now), now.funded());
-    if (spent == now.spent() && spent > now.redeemed() && spent < now.signed()) {
+    if (spent > now.redeemed() && spent < now.signed() && spent == now.spent()) {
       pay(spent);
     }
   }
@@ -278,7 +292,7 @@ public final class Wallet {
   /// What was spent, as far as receipts prove it.
   private long proved(PurseState now) throws PoolFailure {
     if (now.spent() > proved) {
-      Proved more = counter.proved(next);
+      Proved more = counter.proved(next, false);
       proved = sum(proved, more.charged());
       next = Math.max(next, more.next());
     }

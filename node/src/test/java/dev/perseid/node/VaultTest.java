@@ -5,207 +5,33 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.perseid.chain.Commitment;
 import dev.perseid.chain.Due;
-import dev.perseid.core.AccountView;
 import dev.perseid.core.Address;
-import dev.perseid.core.Blob;
 import dev.perseid.core.Hash;
 import dev.perseid.core.JobId;
-import dev.perseid.core.JobSpec;
 import dev.perseid.core.Limits;
-import dev.perseid.core.Movement;
-import dev.perseid.core.PurseView;
-import dev.perseid.journal.Statement;
 import dev.perseid.settle.Key;
 import dev.perseid.wire.Translation;
 import dev.perseid.wire.v1.MoneyProto;
 import dev.perseid.wire.v1.Proto;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Instant;
-import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /// One story about money, told of both vaults: credits in the log, and the escrow on a real chain.
 class VaultTest {
-  enum Ledger {
-    CREDITS,
-    ESCROW
-  }
-
   private static final long FUNDS = 2_000_000;
 
   @TempDir Path folder;
 
-  /// A pool on one of the ledgers, with its operator, a consumer and a provider.
-  private final class Scene implements AutoCloseable {
-    final Ledger ledger;
-    final Key poolKey = Key.generate();
-    final Key consumerKey = Key.generate();
-    final Key providerKey = Key.generate();
-    final Optional<ChainLab> lab;
-    final long leastPush;
-    final AtomicLong offsetMs = new AtomicLong();
-    final List<String> notices = new ArrayList<>();
-    PoolNode node;
-    int nonce;
-
-    Scene(Ledger ledger, long leastPush) throws Exception {
-      this.ledger = ledger;
-      this.leastPush = leastPush;
-      this.lab =
-          switch (ledger) {
-            case CREDITS -> Optional.empty();
-            case ESCROW -> Optional.of(new ChainLab(folder));
-          };
-      if (lab.isPresent()) {
-        lab.get().register(poolKey, folder);
-      }
-      node = open();
-      try (PoolClient operator = operator()) {
-        switch (ledger) {
-          case CREDITS -> operator.requireVouchers();
-          case ESCROW -> operator.move(true, reply -> {});
-        }
-      }
-    }
-
-    PoolNode open() throws Exception {
-      PoolConfig config = PoolConfig.usual(folder.resolve("pool"), poolKey).withTimes(200, 20_000);
-      InstantSource clock = () -> Instant.now().plusMillis(offsetMs.get());
-      return PoolNode.start(
-          config.withMoney(
-              lab.isPresent()
-                  ? lab.get().terms(1, leastPush)
-                  : new MoneyTerms(Optional.empty(), MoneyLimits.EPOCH_MS, 1, leastPush)),
-          clock);
-    }
-
-    void restart() throws Exception {
-      node.close();
-      node = open();
-    }
-
-    private PoolClient client(Key key, PoolClient.Role role) throws PoolFailure {
-      return PoolClient.connect(
-          new PoolClient.Target("127.0.0.1", node.port(), Optional.of(node.address())), key, role);
-    }
-
-    PoolClient operator() throws PoolFailure {
-      return client(poolKey, PoolClient.Role.OPERATOR);
-    }
-
-    PoolClient consumer() throws PoolFailure {
-      return client(consumerKey, PoolClient.Role.CONSUMER);
-    }
-
-    void fund(Address consumer, long amount) throws Exception {
-      long before = account(consumer).balance();
-      switch (ledger) {
-        case CREDITS -> {
-          try (PoolClient operator = operator()) {
-            operator.grant(consumer, amount, "test");
-          }
-        }
-        case ESCROW -> lab.orElseThrow().deposit(node.address(), consumer, amount);
-      }
-      Until.holds(() -> account(consumer).balance() == before + amount);
-    }
-
-    AccountView account(Address of) {
-      try {
-        return node.mill().ask(pool -> pool.account(of));
-      } catch (PoolMill.Unavailable e) {
-        throw new AssertionError(e);
-      }
-    }
-
-    PurseView purse() throws Exception {
-      return node.mill().ask(pool -> pool.purse(consumerKey.address())).orElseThrow();
-    }
-
-    /// What a payee has got for good.
-    long got(Address payee) throws Exception {
-      return switch (ledger) {
-        case CREDITS -> account(payee).balance();
-        case ESCROW -> lab.orElseThrow().has(payee);
-      };
-    }
-
-    Wallet wallet(PoolClient client) throws PoolFailure {
-      return client.wallet(new ReceiptCounter(client), Optional.empty(), notices::add);
-    }
-
-    /// Runs a job to its end, paying as it goes, and returns what it cost.
-    long work(PuppetProvider provider, int width) throws Exception {
-      try (PoolClient client = consumer();
-          PoolCaller caller = new PoolCaller(node.port(), consumerKey, "consumer")) {
-        JobSpec job = job(caller, width);
-        try (Payer payer =
-            Payer.start(client, wallet(client), Payer.usualWindow(job.budget()), notices::add)) {
-          Proto.JobProgress end = caller.finished(caller.accepted(job));
-          assertThat(end.getState()).as("%s", end).isEqualTo("done");
-          return end.getCharged();
-        }
-      }
-    }
-
-    JobSpec job(PoolCaller caller, int width) throws Exception {
-      Blob module = caller.put(PoolNodeTest.MODULE);
-      return Given.fan(consumerKey.address(), ++nonce, module, width);
-    }
-
-    MoneyProto.SettleReply settle() throws PoolFailure {
-      try (PoolClient operator = operator()) {
-        return operator.settle();
-      }
-    }
-
-    /// Every account's statement must add up, and end with what the account has.
-    void booksAddUp() throws Exception {
-      for (AccountView a : node.mill().ask(pool -> pool.accounts())) {
-        try (PoolClient operator = operator()) {
-          PoolClient.Moved moved = operator.moved(Optional.of(a.account()), 0, 0, 0);
-          Statement s = Statement.of(a.account(), moved.movements());
-          assertThat(s.after())
-              .as("%s", a)
-              .isEqualTo(
-                  moved.movements().isEmpty()
-                      ? Movement.Holding.NONE
-                      : new Movement.Holding(a.balance(), a.reserved(), a.due()));
-          assertThat(s.change()).isEqualTo(a.balance() + a.reserved() + a.due());
-        }
-      }
-      long sum = node.mill().ask(pool -> pool.sumOfAccounts());
-      assertThat(sum).isZero();
-      if (lab.isPresent()) {
-        var there =
-            lab.get()
-                .escrow
-                .purse(node.address(), consumerKey.address(), dev.perseid.chain.At.latest());
-        assertThat(purse().funded()).isEqualTo(there.funded());
-        assertThat(purse().redeemed()).isEqualTo(there.spent());
-      }
-    }
-
-    @Override
-    public void close() throws Exception {
-      node.close();
-      if (lab.isPresent()) {
-        lab.get().close();
-      }
-    }
-  }
-
   @ParameterizedTest
-  @EnumSource(Ledger.class)
-  void workIsPaidAsItIsDoneAndSettled(Ledger ledger) throws Exception {
-    try (Scene scene = new Scene(ledger, 1)) {
+  @EnumSource(MoneyScene.Ledger.class)
+  void workIsPaidAsItIsDoneAndSettled(MoneyScene.Ledger ledger) throws Exception {
+    try (MoneyScene scene = new MoneyScene(folder, ledger, 1)) {
       scene.fund(scene.consumerKey.address(), FUNDS);
       try (PuppetProvider provider = new PuppetProvider(scene.node.port(), scene.providerKey)) {
         provider.joined().working();
@@ -243,9 +69,9 @@ class VaultTest {
   }
 
   @ParameterizedTest
-  @EnumSource(Ledger.class)
-  void nothingBeginsThatNoVoucherCovers(Ledger ledger) throws Exception {
-    try (Scene scene = new Scene(ledger, 1);
+  @EnumSource(MoneyScene.Ledger.class)
+  void nothingBeginsThatNoVoucherCovers(MoneyScene.Ledger ledger) throws Exception {
+    try (MoneyScene scene = new MoneyScene(folder, ledger, 1);
         PuppetProvider provider = new PuppetProvider(scene.node.port(), scene.providerKey)) {
       scene.fund(scene.consumerKey.address(), FUNDS);
       provider.joined().working();
@@ -310,16 +136,17 @@ class VaultTest {
   }
 
   @ParameterizedTest
-  @EnumSource(Ledger.class)
-  void whoIsDueLittleGetsItToo(Ledger ledger) throws Exception {
+  @EnumSource(MoneyScene.Ledger.class)
+  void whoIsDueLittleGetsItToo(MoneyScene.Ledger ledger) throws Exception {
     // On a chain small payouts are not sent: they are claimed. On credits everything is paid.
-    try (Scene scene = new Scene(ledger, ledger == Ledger.ESCROW ? 1_000_000_000 : 1);
+    try (MoneyScene scene =
+            new MoneyScene(folder, ledger, ledger == MoneyScene.Ledger.ESCROW ? 1_000_000_000 : 1);
         PuppetProvider provider = new PuppetProvider(scene.node.port(), scene.providerKey)) {
       scene.fund(scene.consumerKey.address(), FUNDS);
       provider.joined().working();
       long charged = scene.work(provider, 5);
       scene.settle();
-      if (ledger == Ledger.ESCROW) {
+      if (ledger == MoneyScene.Ledger.ESCROW) {
         ChainLab lab = scene.lab.orElseThrow();
         assertThat(scene.got(scene.providerKey.address())).isZero();
         try (PoolClient payee = scene.client(scene.providerKey, PoolClient.Role.CONSUMER)) {
@@ -351,9 +178,9 @@ class VaultTest {
   }
 
   @ParameterizedTest
-  @EnumSource(Ledger.class)
-  void whoLeavesGetsTheRest(Ledger ledger) throws Exception {
-    try (Scene scene = new Scene(ledger, 1);
+  @EnumSource(MoneyScene.Ledger.class)
+  void whoLeavesGetsTheRest(MoneyScene.Ledger ledger) throws Exception {
+    try (MoneyScene scene = new MoneyScene(folder, ledger, 1);
         PuppetProvider provider = new PuppetProvider(scene.node.port(), scene.providerKey)) {
       Address consumer = scene.consumerKey.address();
       scene.fund(consumer, FUNDS);
@@ -401,7 +228,7 @@ class VaultTest {
     }
   }
 
-  private static boolean leaving(Scene scene) {
+  private static boolean leaving(MoneyScene scene) {
     try {
       return scene.purse().leavingAtUs().isPresent();
     } catch (Exception e) {
@@ -410,9 +237,9 @@ class VaultTest {
   }
 
   @ParameterizedTest
-  @EnumSource(Ledger.class)
-  void theMoneyBookIsMendedByTheLog(Ledger ledger) throws Exception {
-    try (Scene scene = new Scene(ledger, 1)) {
+  @EnumSource(MoneyScene.Ledger.class)
+  void theMoneyBookIsMendedByTheLog(MoneyScene.Ledger ledger) throws Exception {
+    try (MoneyScene scene = new MoneyScene(folder, ledger, 1)) {
       scene.fund(scene.consumerKey.address(), FUNDS);
       try (PuppetProvider provider = new PuppetProvider(scene.node.port(), scene.providerKey)) {
         provider.joined().working();

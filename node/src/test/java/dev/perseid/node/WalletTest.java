@@ -61,11 +61,11 @@ class WalletTest {
     }
 
     @Override
-    public Wallet.Proved proved(long number) {
+    public Wallet.Proved proved(long number, boolean all) {
       asked++;
-      long all = provedFromNow;
+      long now = provedFromNow;
       provedFromNow = 0;
-      return new Wallet.Proved(all, number + 1);
+      return new Wallet.Proved(now, number + 1);
     }
   }
 

@@ -141,7 +141,7 @@ class ContractsTest {
 
   @Test
   void signaturesOfKeysOfContractsAndOfBoth() throws Exception {
-    Signatures signatures = new Signatures(lab.chain);
+    SignatureChecker signatures = new SignatureChecker(lab.chain);
     Hash digest = new Hash(9, 8, 7, 6);
     Key key = Lab.key(65);
     String byKey = key.sign(digest);

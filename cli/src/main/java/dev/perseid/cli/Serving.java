@@ -7,6 +7,7 @@ import dev.perseid.node.AuditTerms;
 import dev.perseid.node.MarketTerms;
 import dev.perseid.node.MoneyLimits;
 import dev.perseid.node.MoneyTerms;
+import dev.perseid.node.PaymentTerms;
 import dev.perseid.node.PoolClient;
 import dev.perseid.node.PoolConfig;
 import dev.perseid.node.PoolNode;
@@ -240,6 +241,22 @@ final class Serving {
                 + " ${DEFAULT-VALUE}.")
     String pushFrom = "1";
 
+    @Option(
+        names = "--payment-fee",
+        paramLabel = "CREDITS",
+        defaultValue = "0.001",
+        description =
+            "What a request that is paid for on the chain by itself (x402) costs beside its price:"
+                + " as much as the transaction costs the pool, or off for no payments of single"
+                + " requests; ${DEFAULT-VALUE}.")
+    String paymentFee = "0.001";
+
+    private PaymentTerms payments() throws BadInput {
+      return paymentFee.equals("off")
+          ? new PaymentTerms(false, 0)
+          : new PaymentTerms(true, Amounts.microcredits(paymentFee, "--payment-fee"));
+    }
+
     MoneyTerms money() throws BadInput {
       try {
         if (rpc.isEmpty() != (deployment == null)) {
@@ -285,7 +302,8 @@ final class Serving {
     MarketTerms terms() throws BadInput {
       try {
         MarketTerms terms =
-            new MarketTerms(Optional.empty(), feePermille, new LinkedHashSet<>(direct), audits());
+            new MarketTerms(Optional.empty(), feePermille, new LinkedHashSet<>(direct), audits())
+                .withPayments(payments());
         if (gatewayPort.equals("off")) {
           return terms;
         }

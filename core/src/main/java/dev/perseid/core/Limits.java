@@ -225,7 +225,8 @@ public final class Limits {
   /// Characters of a voucher's signature as hexadecimal digits; contracts may have long ones.
   public static final int VOUCHER_SIGNATURE_CHARS = 2_050;
 
-  /// Vouchers of one consumer above what it has spent.
+  /// Vouchers of one consumer above what it has spent that are kept: who pays request by request
+  /// signs one for each.
   public static final int VOUCHER_RUNGS = 64;
 
   /// Vouchers of one epoch. With the pushes it makes a transaction of less than 16,777,216 gas

@@ -236,16 +236,6 @@ final class MoneyDecision {
               + exactly(purse.funded)
               + ", or "
               + fund());
-    } else if (purse.rungs.tailMap(purse.spent).size() >= Limits.VOUCHER_RUNGS) {
-      refuse(
-          what,
-          by,
-          Rejection.Code.OVERLOADED,
-          "there are "
-              + Limits.VOUCHER_RUNGS
-              + " vouchers of this account above what it spent: sign the next when the lowest, over "
-              + exactly(purse.rungs.ceilingKey(purse.spent))
-              + ", is used up");
     } else {
       decision.emit(new Event.VoucherTaken(v, nowUs));
     }

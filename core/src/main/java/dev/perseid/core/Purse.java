@@ -1,6 +1,7 @@
 package dev.perseid.core;
 
 import java.util.Map;
+import java.util.NavigableMap;
 import java.util.OptionalLong;
 import java.util.TreeMap;
 
@@ -78,6 +79,28 @@ final class Purse {
     Map.Entry<Long, String> highest = rungs.floorEntry(spent);
     if (highest != null) {
       rungs.headMap(highest.getKey()).clear();
+    }
+  }
+
+  /// Forgets the rung that is missed least while there are too many above what was spent: the one
+  /// whose neighbours are closest. The lowest and the highest stay. Who leaves between two rungs
+  /// gets back what is beyond what it spent either way.
+  void thin() {
+    NavigableMap<Long, String> above = rungs.tailMap(spent, true);
+    while (above.size() > Limits.VOUCHER_RUNGS) {
+      long before = -1;
+      long one = -1;
+      long least = Long.MAX_VALUE;
+      long missed = -1;
+      for (long rung : above.keySet()) {
+        if (before >= 0 && rung - before < least) {
+          least = rung - before;
+          missed = one;
+        }
+        before = one;
+        one = rung;
+      }
+      above.remove(missed);
     }
   }
 

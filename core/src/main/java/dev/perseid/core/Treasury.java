@@ -340,6 +340,7 @@ final class Treasury {
     Purse purse = purse(account);
     purse.rungs.put(voucher.cumulative(), voucher.signature());
     purse.prune();
+    purse.thin();
     purse.usedUs = e.atUs();
     moved(
         effects,

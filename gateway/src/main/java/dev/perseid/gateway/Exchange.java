@@ -178,8 +178,13 @@ final class Exchange implements Lobby.Guest {
     List<Router.Candidate> payable = new ArrayList<>();
     long least = Long.MAX_VALUE;
     Map<Hash, Till.Size> sizes = new HashMap<>();
+    Map<Hash, Till.Size> bounds = new HashMap<>();
     for (Router.Candidate candidate : candidates) {
-      long most = PaymentHeaders.sum(most(till, candidate, sizes), came.way().fee());
+      // What costs nothing to know is asked first.
+      long most = PaymentHeaders.sum(most(till, candidate, bounds, false), came.way().fee());
+      if (most > came.agreed()) {
+        most = PaymentHeaders.sum(most(till, candidate, sizes, true), came.way().fee());
+      }
       least = Math.min(least, most);
       if (most <= came.agreed()) {
         payable.add(candidate);
@@ -232,6 +237,7 @@ final class Exchange implements Lobby.Guest {
     }
     paying = false;
     paid = taken;
+    gateway.turnstile().paid(front.from(), Gateway.nowMs());
     try {
       line();
     } catch (RuntimeException e) {
@@ -276,13 +282,18 @@ final class Exchange implements Lobby.Guest {
         first.model(),
         renderer.contentType(),
         till.ways(),
-        most(till, first, new HashMap<>()),
+        most(
+            till,
+            first,
+            new HashMap<>(),
+            gateway.turnstile().counts(in.body().length, Gateway.nowMs())),
         sent,
         refusal);
   }
 
   /// The most that a request may cost at a candidate.
-  private long most(Till till, Router.Candidate candidate, Map<Hash, Till.Size> sizes) {
+  private long most(
+      Till till, Router.Candidate candidate, Map<Hash, Till.Size> sizes, boolean exactly) {
     Market.Listing listing = candidate.listing();
     Till.Size size =
         sizes.computeIfAbsent(
@@ -290,10 +301,10 @@ final class Exchange implements Lobby.Guest {
             model -> {
               byte[] body = call.body(candidate.model());
               return till.size(
-                  new Request(in.id(), call.api(), model, body, call.stream()),
-                  gateway.turnstile().counts(body.length, Gateway.nowMs()));
+                  new Request(in.id(), call.api(), model, body, call.stream()), exactly);
             });
-    return till.most(listing, size, mostTokens(listing));
+    // Nobody can pay nothing.
+    return Math.max(1, till.most(listing, size, mostTokens(listing)));
   }
 
   /// What came of the payment, if the request was paid for by itself.

@@ -150,7 +150,7 @@ final class PaymentHeaders {
           out.put("amount", Long.toString(charge.getAsLong()));
           extra.put("chargedAmount", Long.toString(charge.getAsLong()));
         }
-        OptionalLong spent = paid.spent(charge.orElse(0));
+        OptionalLong spent = paid.spent();
         if (spent.isPresent()) {
           extra.put("spentAmount", Long.toString(spent.getAsLong()));
         }

@@ -117,9 +117,9 @@ public interface Till {
     /// How much moved; empty if nothing did.
     OptionalLong settled();
 
-    /// All that the payer owes the pool after a request that cost `charge`, as far as is known now;
-    /// empty if nobody keeps an account.
-    OptionalLong spent(long charge);
+    /// All that the payer owes the pool, with what ended until now, as far as is known; empty if
+    /// nobody keeps an account.
+    OptionalLong spent();
 
     /// The request is over, or never began: what it did not use is given back. Once.
     void over();

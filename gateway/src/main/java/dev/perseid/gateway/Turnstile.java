@@ -51,6 +51,14 @@ final class Turnstile {
     }
   }
 
+  /// A request from there has paid: it does not count.
+  void paid(String address, long nowMs) {
+    synchronized (visits) {
+      Visits v = visits(address, nowMs);
+      v.requests = Math.max(0, v.requests - 1);
+    }
+  }
+
   /// A payment from there was wrong.
   void wrong(String address, long nowMs) {
     synchronized (visits) {

@@ -3,6 +3,7 @@ package dev.perseid.node;
 import dev.perseid.chain.At;
 import dev.perseid.chain.Chain;
 import dev.perseid.chain.ChainException;
+import dev.perseid.chain.SignatureChecker;
 import dev.perseid.core.Address;
 import dev.perseid.core.Hash;
 import dev.perseid.settle.Key;
@@ -36,8 +37,7 @@ final class ChainSignatures implements Signatures {
     }
     try {
       boolean signed =
-          new dev.perseid.chain.Signatures(connection.chain())
-              .signed(account, digest, signature, At.latest());
+          new SignatureChecker(connection.chain()).signed(account, digest, signature, At.latest());
       return signed
           ? new Verdict.Signed()
           : new Verdict.NotSigned(

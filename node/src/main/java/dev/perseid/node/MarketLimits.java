@@ -154,5 +154,50 @@ public final class MarketLimits {
 
   static final String PARAMETER = "[A-Za-z0-9_]{1,64}";
 
+  /// How long an authorization should be good, as payers are told, and must be at least, seconds.
+  static final int PAYMENT_S = 120;
+
+  static final int PAYMENT_LEAST_S = 10;
+
+  /// How often what was paid ahead is put into the pool's own purse, how long such a deposit may
+  /// take, seconds, and how often one that failed is tried again under the same name.
+  static final long BANK_MS = 10_000;
+
+  static final long BANK_S = 86_400;
+  static final int BANK_ATTEMPTS = 1_000;
+
+  /// The longest pause before the chain is asked again whether payments can be taken on it.
+  static final long DESK_PAUSE_MS = 30_000;
+
+  /// How long after its end an authorization is still looked for, since a chain has its own clock,
+  /// seconds.
+  static final int PAYMENT_GRACE_S = 120;
+
+  /// Vouchers that are looked at at once.
+  static final int VOUCHERS_AT_ONCE = 1_024;
+
+  /// Payments that are settled on the chain at once: less than the outbox takes, so that there is
+  /// room for settlements.
+  static final int SETTLING_AT_ONCE = 32;
+
+  /// How long a request waits for its payment to be in a block.
+  static final long SETTLE_MS = 60_000;
+
+  /// How often payments that are under way are looked at, and whether there are any.
+  static final long SETTLE_LOOK_MS = 200;
+
+  static final long SETTLE_IDLE_MS = 1_000;
+
+  /// Blocks that are searched at once for a payment that another hand brought.
+  static final long LOOKED_BLOCKS = 1_000;
+
+  /// How long a voucher may come after a higher one, and how many of one consumer may.
+  static final long OVERTAKING_MS = 10_000;
+
+  static final int OVERTAKING = 1_024;
+
+  /// Consumers whose last vouchers are remembered.
+  static final int SIGNERS = 65_536;
+
   private MarketLimits() {}
 }

@@ -12,14 +12,25 @@ import java.util.Set;
 ///   are reached through their providers only, since a pool that called what anybody names could be
 ///   made to call into its operator's own network
 /// @param audits how much it audits
+/// @param payments how it takes payments that come with requests
 public record MarketTerms(
-    Optional<GatewayAt> gateway, int poolPermille, Set<String> direct, AuditTerms audits) {
+    Optional<GatewayAt> gateway,
+    int poolPermille,
+    Set<String> direct,
+    AuditTerms audits,
+    PaymentTerms payments) {
   /// No gateway, no share, no direct calls.
   public static final MarketTerms NONE = new MarketTerms(Optional.empty(), 0, Set.of());
 
-  /// With the usual audits.
+  /// With the usual payments.
+  public MarketTerms(
+      Optional<GatewayAt> gateway, int poolPermille, Set<String> direct, AuditTerms audits) {
+    this(gateway, poolPermille, direct, audits, PaymentTerms.USUAL);
+  }
+
+  /// With the usual audits and payments.
   public MarketTerms(Optional<GatewayAt> gateway, int poolPermille, Set<String> direct) {
-    this(gateway, poolPermille, direct, AuditTerms.USUAL);
+    this(gateway, poolPermille, direct, AuditTerms.USUAL, PaymentTerms.USUAL);
   }
 
   /// Where a gateway listens.
@@ -44,11 +55,17 @@ public record MarketTerms(
 
   /// The same with a gateway.
   public MarketTerms withGateway(String host, int port) {
-    return new MarketTerms(Optional.of(new GatewayAt(host, port)), poolPermille, direct, audits);
+    return new MarketTerms(
+        Optional.of(new GatewayAt(host, port)), poolPermille, direct, audits, payments);
   }
 
   /// The same with other audits.
   public MarketTerms withAudits(AuditTerms newAudits) {
-    return new MarketTerms(gateway, poolPermille, direct, newAudits);
+    return new MarketTerms(gateway, poolPermille, direct, newAudits, payments);
+  }
+
+  /// The same with other payments.
+  public MarketTerms withPayments(PaymentTerms newPayments) {
+    return new MarketTerms(gateway, poolPermille, direct, audits, newPayments);
   }
 }

@@ -11,6 +11,7 @@ import dev.perseid.core.Model;
 import dev.perseid.core.ModelOffer;
 import dev.perseid.core.ModelOrder;
 import dev.perseid.core.ModelView;
+import dev.perseid.core.Money;
 import dev.perseid.core.Outcome;
 import dev.perseid.core.Pool;
 import dev.perseid.core.ProviderView;
@@ -19,6 +20,7 @@ import dev.perseid.core.SignedModelOffer;
 import dev.perseid.core.Standing;
 import dev.perseid.core.Text;
 import dev.perseid.gateway.Market;
+import dev.perseid.gateway.Till;
 import dev.perseid.inference.Api;
 import dev.perseid.inference.AuditPolicy;
 import dev.perseid.inference.Backend;
@@ -30,6 +32,7 @@ import dev.perseid.inference.Tokens;
 import dev.perseid.wire.Translation;
 import dev.perseid.wire.v1.Proto;
 import java.io.Closeable;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
 import java.time.Instant;
@@ -78,6 +81,7 @@ final class PoolMarket implements Market, Closeable {
   private final SecureRandom random = new SecureRandom();
   private final Tabs tabs;
   private final Biller biller;
+  private final PoolTill till;
   private final AtomicLong nextNumber;
   private final AtomicInteger underWay = new AtomicInteger();
   private final Map<Address, ServingStream> streams = new ConcurrentHashMap<>();
@@ -109,7 +113,10 @@ final class PoolMarket implements Market, Closeable {
   record Listed(List<ModelView> models, Map<Address, String> names, Map<Hash, String> signatures) {}
 
   private record Snapshot(
-      List<ModelView> models, List<SignedModelOffer> offers, List<ProviderView> providers) {}
+      List<ModelView> models,
+      List<SignedModelOffer> offers,
+      List<ProviderView> providers,
+      Money money) {}
 
   PoolMarket(
       Address self,
@@ -118,6 +125,7 @@ final class PoolMarket implements Market, Closeable {
       RecordDigests digests,
       TokenShelf tokenShelf,
       PoolAudits audits,
+      PaymentTerms payments,
       DirectCall directCall) {
     this.self = self;
     this.mill = mill;
@@ -135,6 +143,7 @@ final class PoolMarket implements Market, Closeable {
             keys,
             core,
             provider -> Optional.ofNullable(streams.get(provider)));
+    this.till = new PoolTill(self, mill, tabs, core, new Measure(), payments, clock);
     // Numbers are by the clock, so that they differ from those before a restart.
     this.nextNumber = new AtomicLong(nowUs());
     this.thread =
@@ -193,7 +202,9 @@ final class PoolMarket implements Market, Closeable {
   /// Reads the core's state again. Blocks until it answers.
   synchronized void refresh() throws PoolMill.Unavailable {
     Snapshot now =
-        mill.ask(pool -> new Snapshot(pool.models(), pool.modelOffers(), pool.providers()));
+        mill.ask(pool ->
+            new Snapshot(pool.models(), pool.modelOffers(), pool.providers(), pool.money()));
+    till.reckon(now.money());
     Map<Address, String> names = new HashMap<>();
     for (ProviderView p : now.providers()) {
       Address address = p.offer().provider();
@@ -346,6 +357,32 @@ final class PoolMarket implements Market, Closeable {
     return desk == null
         ? Optional.empty()
         : Optional.of(new Listing(offerHash, desk.offer(), desk.model(), live(desk)));
+  }
+
+  @Override
+  public Optional<Till> till() {
+    return Optional.of(till);
+  }
+
+  /// Where payments that come with requests are taken.
+  PoolTill payments() {
+    return till;
+  }
+
+  /// What requests may cost, for who pays for each.
+  private final class Measure implements PoolTill.Scale {
+    @Override
+    public Till.Size size(Request request, boolean exactly) {
+      boolean count = exactly && request.body().length <= MarketLimits.COUNTED_AT_ONCE_BYTES;
+      return new Till.Size(
+          mostPrompt(request, count ? tokens(request.model()) : Optional.empty()),
+          Rows.of(request.api(), request.body()));
+    }
+
+    @Override
+    public long most(Listing listing, Till.Size size, long maxTokens) {
+      return mostCharge(listing.offer(), size.prompt(), maxTokens, size.rows());
+    }
   }
 
   @Override
@@ -658,6 +695,12 @@ final class PoolMarket implements Market, Closeable {
     closing = true;
     counting.shutdown();
     audits.close();
+    try {
+      till.close();
+    } catch (IOException e) {
+      System.getLogger(PoolMarket.class.getName())
+          .log(System.Logger.Level.WARNING, "the slips of payments were not closed", e);
+    }
     LockSupport.unpark(thread);
     for (ServingStream stream : streams.values()) {
       stream.end();

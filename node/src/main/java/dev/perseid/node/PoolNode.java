@@ -1,5 +1,8 @@
 package dev.perseid.node;
 
+import dev.perseid.chain.At;
+import dev.perseid.chain.ChainException;
+import dev.perseid.chain.Token;
 import dev.perseid.core.Address;
 import dev.perseid.core.Hash;
 import dev.perseid.core.ModelOffer;
@@ -90,6 +93,7 @@ public final class PoolNode implements Closeable {
               new TokenShelf(new StoredTokens(blobs)),
               new PoolAudits(
                   config.key().address(), blobs, config.terms().audits(), secret(), auditBytes),
+              config.terms().payments(),
               new DirectServers(config.terms().direct(), (at, offer) -> direct(at, offer, loops)));
       opened.push(market);
       Optional<EscrowVault> escrow = Optional.empty();
@@ -120,6 +124,12 @@ public final class PoolNode implements Closeable {
                   config, clock, mill, streams, blobs, grants, published, market, money, security,
                   encrypted));
       settler.start();
+      if (escrow.isPresent()) {
+        EscrowVault vault = escrow.get();
+        market.payments().connect(() -> desk(config, vault, market.payments(), mill, clock));
+        // Before the vault, whose outbox it uses.
+        opened.push(market.payments());
+      }
       Optional<Gateway> gateway = Optional.empty();
       if (config.terms().gateway().isPresent()) {
         Gateway started =
@@ -137,6 +147,29 @@ public final class PoolNode implements Closeable {
       closeAll(opened, e);
       throw e;
     }
+  }
+
+  /// Takes payments on the chain of an escrow.
+  private static ExactDesk desk(
+      PoolConfig config, EscrowVault vault, PoolTill till, PoolMill mill, InstantSource clock)
+      throws Vault.Trouble, IOException {
+    EscrowVault.Opened o = vault.chain();
+    Token token = new Token(o.chain(), o.deployment().token());
+    Token.Name name;
+    try {
+      name = token.name(At.latest());
+    } catch (ChainException e) {
+      throw new Vault.Trouble(e.text());
+    }
+    return new ExactDesk(
+        o.chain(),
+        o.outbox(),
+        token,
+        name,
+        PaymentSlips.open(config.dir().resolve("payments")),
+        till,
+        new OwnPurse(config.key(), o.identity(), o.escrow(), name, o.outbox(), mill, clock),
+        clock);
   }
 
   /// Decides which answers are audited; nobody can foresee it.

@@ -40,6 +40,15 @@ final class Tabs {
 
     Motion motion = Motion.NONE;
 
+    /// All that what ended cost, as far as it was not found to cost nothing.
+    long ended;
+
+    /// Whether it gets no more than each request needs, because its owner pays for each.
+    boolean each;
+
+    /// Who waits until nothing is in it.
+    final List<Runnable> settling = new ArrayList<>();
+
     /// What it was filled with last, and when. None is asked for ahead after a refusal.
     long filled;
 
@@ -75,7 +84,7 @@ final class Tabs {
       if (tab.motion != Motion.EMPTYING && tab.waiting.isEmpty() && tab.free() >= amount) {
         tab.held += amount;
         now = true;
-        if (tab.motion == Motion.NONE && tab.free() < tab.filled / 2) {
+        if (!tab.each && tab.motion == Motion.NONE && tab.free() < tab.filled / 2) {
           ahead = fillSize(tab, amount);
           tab.motion = Motion.FILLING;
         }
@@ -122,6 +131,7 @@ final class Tabs {
     synchronized (tab) {
       tab.held -= hold;
       tab.spent += charge;
+      tab.ended += charge;
     }
     serve(tab);
   }
@@ -136,6 +146,7 @@ final class Tabs {
     }
     synchronized (tab) {
       tab.spent -= charge;
+      tab.ended -= charge - paid;
       tab.there -= paid;
     }
     serve(tab);
@@ -151,7 +162,7 @@ final class Tabs {
                 && tab.waiting.isEmpty()
                 && tab.held == 0
                 && tab.spent == 0
-                && nowMs - tab.usedMs > MarketLimits.TAB_IDLE_MS;
+                && (nowMs - tab.usedMs > MarketLimits.TAB_IDLE_MS || !tab.settling.isEmpty());
         if (idle) {
           tab.motion = Motion.EMPTYING;
         }
@@ -163,14 +174,59 @@ final class Tabs {
   }
 
   private void emptied(Tab tab, PoolLoop.Reply reply) {
+    List<Runnable> settled = List.of();
     synchronized (tab) {
       tab.motion = Motion.NONE;
       if (reply instanceof PoolLoop.Reply.Done) {
         tab.there = 0;
         tab.filled = 0;
+        tab.each = false;
+        settled = List.copyOf(tab.settling);
+        tab.settling.clear();
       }
     }
+    settled.forEach(Runnable::run);
     serve(tab);
+  }
+
+  // ---- who pays for each request --------------------------------------------------------------
+
+  /// What a consumer has set aside and not used.
+  ///
+  /// @param free what a request could hold at once
+  /// @param unrecorded what ended and is not recorded yet
+  /// @param ended all that what ended has cost since the pool started; only differences mean
+  ///   something
+  record Aside(long free, long unrecorded, long ended) {}
+
+  /// What a consumer has set aside now.
+  Aside aside(Address owner) {
+    Tab tab = tabs.get(owner);
+    if (tab == null) {
+      return new Aside(0, 0, 0);
+    }
+    synchronized (tab) {
+      boolean usable = tab.motion != Motion.EMPTYING && tab.waiting.isEmpty();
+      return new Aside(usable ? Math.max(0, tab.free()) : 0, tab.spent, tab.ended);
+    }
+  }
+
+  /// From now on the tab gets no more than each request needs, until it is emptied.
+  void payEach(Address owner) {
+    Tab tab = tabs.computeIfAbsent(owner, Tab::new);
+    synchronized (tab) {
+      tab.each = true;
+    }
+  }
+
+  /// Empties a tab as soon as nothing in it is held or unrecorded.
+  ///
+  /// @param emptied runs then
+  void settle(Address owner, Runnable emptied) {
+    Tab tab = tabs.computeIfAbsent(owner, Tab::new);
+    synchronized (tab) {
+      tab.settling.add(emptied);
+    }
   }
 
   /// Lets those go on that can, and fills the tab for the first that cannot.
@@ -187,7 +243,7 @@ final class Tabs {
           go.add(first.held);
         } else if (tab.motion == Motion.NONE) {
           need = first.amount - Math.max(0, tab.free());
-          fill = Math.max(need, fillSize(tab, first.amount));
+          fill = tab.each ? need : Math.max(need, fillSize(tab, first.amount));
           tab.motion = Motion.FILLING;
         } else {
           break;

@@ -9,14 +9,14 @@ import java.util.Optional;
 
 /// Whether an account signed something: by its key, or by its code (ERC-1271). An account with code
 /// may have a key as well (EIP-7702), so the key is tried first. Safe for any thread.
-public final class Signatures {
+public final class SignatureChecker {
   private static final byte[] MAGIC = Abi.selector("isValidSignature(bytes32,bytes)");
   private static final int MOST_BYTES = 16 * 1024;
 
   private final Chain chain;
 
   /// Over a chain.
-  public Signatures(Chain chain) {
+  public SignatureChecker(Chain chain) {
     this.chain = chain;
   }
 

@@ -35,6 +35,7 @@ import dev.perseid.wire.v1.Proto;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.StreamObserver;
+import io.helidon.webserver.ServerConnectionException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.time.Instant;
@@ -133,6 +134,8 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
           Status.UNAVAILABLE
               .withDescription("the pool's disk failed: " + e.getMessage())
               .asRuntimeException());
+    } catch (ServerConnectionException e) {
+      return; // It wrote to a connection that was lost.
     } catch (RuntimeException e) {
       if (Status.fromThrowable(e).getCode() == Status.Code.CANCELLED) {
         return; // It wrote to somebody who had hung up.

@@ -421,11 +421,22 @@ public final class RemoteMarket implements Market, AutoCloseable {
       return scan != null && request.api() != Api.EMBEDDING && !scan.complete(1);
     }
 
+    /// First ends the call, then tells: whoever hears of it may ask again at once, and a reset that
+    /// overtakes the next call's start costs the whole connection (Helidon 4.5 takes it for one of
+    /// a stream that never was).
     private void broken(String why) {
+      boolean first = first();
+      cancel();
+      if (first) {
+        receiver.failed(new Failure(Failure.Kind.BROKEN, why), NOTHING);
+      }
+    }
+
+    /// The call is over by itself.
+    private void brokenAtEnd(String why) {
       if (first()) {
         receiver.failed(new Failure(Failure.Kind.BROKEN, why), NOTHING);
       }
-      cancel();
     }
 
     private void end(Proto.AskEnd end) {
@@ -437,9 +448,9 @@ public final class RemoteMarket implements Market, AutoCloseable {
               end.getRows(),
               end.getCharge());
       if (!end.hasFailure() && opener != null && !opener.complete()) {
-        broken("the sealed answer ended before its last part");
+        brokenAtEnd("the sealed answer ended before its last part");
       } else if (!end.hasFailure() && cut()) {
-        broken("the provider ended its answer in the middle");
+        brokenAtEnd("the provider ended its answer in the middle");
       } else if (first()) {
         if (end.hasFailure()) {
           Failure failure = InferenceParts.read(end.getFailure());

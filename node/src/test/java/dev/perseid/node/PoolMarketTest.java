@@ -410,6 +410,7 @@ class PoolMarketTest {
         while (heard != null && !heard.hasOrder()) {
           heard = serving.heard.poll(20, TimeUnit.SECONDS);
         }
+        assertThat(heard).as("instead: %s", listener.told).isNotNull();
         Proto.ModelOrder order = heard.getOrder();
         AnswerSealer sealer =
             sealKey

@@ -182,11 +182,12 @@ const settled = response => decodePaymentResponseHeader(response.headers.get('pa
   await check('voucher: a stream, and what it cost', async () => {
     const before = vouchers.spent;
     const [response, paid] = await pay(6, {stream: true});
-    assert.equal(BigInt(paid.extra.spentAmount), before);
     const text = await response.text();
     const after = decodePaymentResponseHeader(text.match(/: payment-response (\S+)/)[1]);
     const charge = BigInt(after.extra.chargedAmount);
     assert.equal(BigInt(after.extra.spentAmount), before + charge);
+    // The headers leave with the first part of the answer; of a short one all may have come by then.
+    assert.ok([before, before + charge].includes(BigInt(paid.extra.spentAmount)), paid.extra.spentAmount);
     vouchers.spent = before + charge;
     console.log(`paid\tvoucher\t${charge}`);
   });

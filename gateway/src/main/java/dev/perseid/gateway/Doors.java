@@ -99,7 +99,8 @@ final class Doors {
             route.pattern(),
             in.target(),
             signed.isPresent() ? Optional.empty() : key,
-            signed);
+            signed,
+            address);
     Market.Admission.In admitted =
         switch (market.admit(visit)) {
           case Market.Admission.In known -> known;

@@ -45,12 +45,14 @@ public interface Market {
   /// @param target path and query, exactly as they came
   /// @param key an API key or a session's token
   /// @param signed the `Authorization` header of a signed request
+  /// @param from the caller's network address
   record Visit(
       String method,
       String pattern,
       String target,
       Optional<String> key,
-      Optional<String> signed) {}
+      Optional<String> signed,
+      String from) {}
 
   /// What is said at the door.
   sealed interface Admission {

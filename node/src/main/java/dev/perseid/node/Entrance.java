@@ -56,8 +56,10 @@ final class Entrance {
   /// @param authorization the header; empty if there is none
   /// @param method as in HTTP
   /// @param target path and query, exactly as they came
-  Admission admit(Access.Rule rule, String authorization, String method, String target) {
-    Admission who = who(authorization, method, target);
+  /// @param from where the caller is, empty if that is not known
+  Admission admit(
+      Access.Rule rule, String authorization, String method, String target, String from) {
+    Admission who = who(authorization, method, target, from);
     if (!(who instanceof Admission.In in)) {
       return who;
     }
@@ -74,10 +76,10 @@ final class Entrance {
     return in;
   }
 
-  private Admission who(String authorization, String method, String target) {
+  private Admission who(String authorization, String method, String target, String from) {
     long nowMs = clock.millis();
     if (SignedRequest.isMeant(authorization)) {
-      return signed.admit(authorization, method, target, nowMs);
+      return signed.admit(authorization, method, target, from, nowMs);
     }
     Optional<String> token = token(authorization);
     if (token.isEmpty()) {

@@ -37,7 +37,7 @@ final class GuardedMarket implements Market {
   public Admission admit(Visit visit) {
     Access.Rule rule = Access.rule(Access.Port.GATEWAY, visit.method() + " " + visit.pattern());
     String shown = visit.signed().orElseGet(() -> "Bearer " + visit.key().orElse(""));
-    return switch (entrance.admit(rule, shown, visit.method(), visit.target())) {
+    return switch (entrance.admit(rule, shown, visit.method(), visit.target(), visit.from())) {
       case Entrance.Admission.In(Sessions.Session session, Optional<Hash> body) ->
           new Admission.In(session.asCaller(), body);
       case Entrance.Admission.Nobody(String why) -> new Admission.Nobody(why);

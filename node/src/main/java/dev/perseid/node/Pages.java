@@ -66,7 +66,8 @@ final class Pages {
     String query = line.query().rawValue();
     String target = line.uriPath().rawPath() + (query.isEmpty() ? "" : "?" + query);
     String authorization = req.headers().first(HeaderNames.AUTHORIZATION).orElse("");
-    switch (entrance.admit(rule, authorization, line.method().text(), target)) {
+    switch (entrance.admit(
+        rule, authorization, line.method().text(), target, req.remotePeer().host())) {
       case Entrance.Admission.In(Sessions.Session session, Optional<Hash> body) -> {
         boolean bodiless = !line.method().text().startsWith("P");
         if (bodiless && body.isPresent() && !body.get().equals(Hash.EMPTY_BLOB)) {

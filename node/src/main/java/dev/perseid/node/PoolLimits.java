@@ -100,6 +100,12 @@ public final class PoolLimits {
   /// How old a signed request may be.
   public static final long SIGNED_MS = 60_000;
 
+  /// Signatures of requests that are looked at a second, of everybody together: 0.2 ms each.
+  public static final int SIGNED_LOOKS_PER_S = 2_000;
+
+  /// Signatures of requests that are looked at a second, from one network address.
+  public static final int SIGNED_LOOKS_FROM_ONE_PER_S = 500;
+
   /// Signed requests that are remembered, so that none counts twice; of one caller.
   public static final int SIGNED_OF_ONE = 50_000;
 

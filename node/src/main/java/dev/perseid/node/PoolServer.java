@@ -295,7 +295,11 @@ final class PoolServer implements Closeable {
       }
       String header = headers.get(AUTHORIZATION);
       return switch (entrance.admit(
-          rule, header == null ? "" : header, "POST", "/" + method.getFullMethodName())) {
+          rule,
+          header == null ? "" : header,
+          "POST",
+          "/" + method.getFullMethodName(),
+          from(call))) {
         case Entrance.Admission.Nobody(String why) ->
             refuse(call, Status.UNAUTHENTICATED.withDescription(why));
         case Entrance.Admission.TooOften(String why) ->

@@ -346,7 +346,7 @@ final class PoolTill implements Till, ExactDesk.Books, Closeable {
             new Command.TakeVoucher(new Voucher(v.consumer(), v.cumulative(), v.signature())));
     switch (reply) {
       case PoolLoop.Reply.Done _ -> {
-        tabs.payEach(v.consumer());
+        tabs.payEach(v.consumer(), clock.millis());
         payee.paid(new OnAccount(v.consumer(), spent, aside.ended()));
       }
       case PoolLoop.Reply.Refused(Rejection why) -> {
@@ -453,7 +453,8 @@ final class PoolTill implements Till, ExactDesk.Books, Closeable {
 
     @Override
     public OptionalLong spent() {
-      return OptionalLong.of(spentBefore + tabs.aside(consumer).ended() - endedBefore);
+      // A tab that was forgotten meanwhile counts from 0 again.
+      return OptionalLong.of(spentBefore + Math.max(0, tabs.aside(consumer).ended() - endedBefore));
     }
 
     @Override
@@ -504,7 +505,7 @@ final class PoolTill implements Till, ExactDesk.Books, Closeable {
       Thread.currentThread().interrupt();
     }
     if (taken) {
-      tabs.payEach(slip.payer());
+      tabs.payEach(slip.payer(), clock.millis());
     } else {
       left(slip.payer());
     }
@@ -527,6 +528,7 @@ final class PoolTill implements Till, ExactDesk.Books, Closeable {
   private void giveBack(Slip slip) {
     tabs.settle(
         slip.payer(),
+        clock.millis(),
         () -> {
           synchronized (paying) {
             if (paying.containsKey(slip.payer())) {

@@ -98,14 +98,7 @@ final class Sessions {
   // Least recently used first. By the token's hash, so that a lookup's time tells nothing about it.
   private final LinkedHashMap<Hash, Session> sessions = new LinkedHashMap<>(16, 0.75f, true);
   private final Map<Address, ArrayDeque<Hash>> ofCaller = new HashMap<>();
-  private @Nullable Bucket looks;
-  private final LinkedHashMap<String, Bucket> looksFrom =
-      new LinkedHashMap<>(16, 0.75f, true) {
-        @Override
-        protected boolean removeEldestEntry(Map.Entry<String, Bucket> eldest) {
-          return size() > PoolLimits.LOGIN_SOURCES;
-        }
-      };
+  private final Looks looks = new Looks(PoolLimits.LOGINS_PER_S, PoolLimits.LOGINS_FROM_ONE_PER_S);
 
   Sessions(Address pool, AccessTerms terms, Signatures signatures) {
     this.pool = pool;
@@ -128,29 +121,6 @@ final class Sessions {
     return nonces.make(Address.ZERO, nowMs).hex();
   }
 
-  /// Whether a signature may be looked at now: that costs something, so one place cannot make all
-  /// others wait.
-  ///
-  /// @param from where the caller is, empty if that is not known
-  private synchronized boolean mayLook(String from, long nowMs) {
-    if (!from.isEmpty()
-        && !looksFrom
-            .computeIfAbsent(
-                from,
-                _ ->
-                    new Bucket(
-                        PoolLimits.LOGINS_FROM_ONE_PER_S,
-                        4 * PoolLimits.LOGINS_FROM_ONE_PER_S,
-                        nowMs))
-            .take(nowMs)) {
-      return false;
-    }
-    if (looks == null) {
-      looks = new Bucket(PoolLimits.LOGINS_PER_S, 4 * PoolLimits.LOGINS_PER_S, nowMs);
-    }
-    return looks.take(nowMs);
-  }
-
   private static final Login LATER =
       new Login.Later("too many log in at the moment: try again in a few seconds");
 
@@ -168,7 +138,7 @@ final class Sessions {
       return new Login.Out(
           "the role is not known: write consumer, provider, operator, owner or auditor");
     }
-    if (!mayLook(from, nowMs)) {
+    if (!looks.take(from, nowMs)) {
       return LATER;
     }
     String what = ": it must be over Login(pool " + pool + ", caller, role, nonce)";
@@ -233,16 +203,19 @@ final class Sessions {
     }
     Rights rights = wanted.rights();
     if (in.expiresAt().isPresent()) {
-      rights = within(rights, Math.multiplyExact(in.expiresAt().get().toEpochMilli(), 1_000L));
+      long untilUs = Math.multiplyExact(in.expiresAt().get().toEpochMilli(), 1_000L);
+      rights = within(rights, OptionalLong.of(untilUs));
     }
     if (narrower.isPresent()) {
-      String beyond = narrower.get().beyond(rights);
+      // A request has no field for an end: what it asks for ends when the message does.
+      Rights asked = within(narrower.get(), rights.untilUs());
+      String beyond = asked.beyond(rights);
       if (beyond != null) {
         return new Login.Out("the request asks for " + beyond + ", which the message does not say");
       }
-      rights = narrower.get();
+      rights = asked;
     }
-    if (!mayLook(from, nowMs)) {
+    if (!looks.take(from, nowMs)) {
       return LATER;
     }
     Login refused = look(in.address(), SignIn.digest(message), signature, " over this message");
@@ -255,12 +228,12 @@ final class Sessions {
     return open(in.address(), wanted.role(), rights, nonce, nowMs);
   }
 
-  private static Rights within(Rights rights, long untilUs) {
-    return new Rights(
-        rights.scopes(),
-        rights.models(),
-        rights.spendLimit(),
-        OptionalLong.of(Math.min(untilUs, rights.untilUs().orElse(Long.MAX_VALUE))));
+  private static Rights within(Rights rights, OptionalLong untilUs) {
+    if (untilUs.isEmpty()) {
+      return rights;
+    }
+    long end = Math.min(untilUs.getAsLong(), rights.untilUs().orElse(Long.MAX_VALUE));
+    return new Rights(rights.scopes(), rights.models(), rights.spendLimit(), OptionalLong.of(end));
   }
 
   private Login open(Address caller, Role role, Rights rights, Hash nonce, long nowMs) {

@@ -23,6 +23,8 @@ final class SignedCalls {
 
   private record Used(Address caller, Hash nonce, long untilMs) {}
 
+  private final Looks looks =
+      new Looks(PoolLimits.SIGNED_LOOKS_PER_S, PoolLimits.SIGNED_LOOKS_FROM_ONE_PER_S);
   private final Address pool;
   private final AccessTerms terms;
   private final long startedMs;
@@ -43,8 +45,13 @@ final class SignedCalls {
     this.startedMs = startedMs;
   }
 
-  /// Who signed a request.
-  Entrance.Admission admit(String header, String method, String target, long nowMs) {
+  private static final Entrance.Admission USED =
+      new Entrance.Admission.Nobody("this nonce was used already: each request has its own");
+
+  /// Who signed a request. The signature is looked at last, as that is what costs.
+  ///
+  /// @param from where the caller is, empty if that is not known
+  Entrance.Admission admit(String header, String method, String target, String from, long nowMs) {
     SignedRequest r = SignedRequest.parse(header).orElse(null);
     if (r == null) {
       return new Entrance.Admission.Nobody(
@@ -68,6 +75,13 @@ final class SignedCalls {
     if (r.timeMs() < startedMs) {
       return new Entrance.Admission.Nobody("the pool has started since: sign the request again");
     }
+    if (isUsed(r)) {
+      return USED;
+    }
+    if (!looks.take(from, nowMs)) {
+      return new Entrance.Admission.TooOften(
+          "too many signed requests at the moment: log in and use the session");
+    }
     if (!r.isSigned(pool, method, target)) {
       return new Entrance.Admission.Nobody(
           "the signature is not by the key of "
@@ -88,8 +102,7 @@ final class SignedCalls {
               _ -> new Sessions.Session(r.caller(), role, Rights.ALL, List.of(), nowMs));
       Set<Hash> own = used.computeIfAbsent(r.caller(), _ -> new HashSet<>());
       if (own.contains(r.nonce())) {
-        return new Entrance.Admission.Nobody(
-            "this nonce was used already: each request has its own");
+        return USED;
       }
       if (own.size() >= PoolLimits.SIGNED_OF_ONE || byEnd.size() >= PoolLimits.SIGNED) {
         if (own.isEmpty()) {
@@ -107,6 +120,10 @@ final class SignedCalls {
     return session.take(nowMs)
         ? new Entrance.Admission.In(session, Optional.of(r.body()))
         : new Entrance.Admission.TooOften(Entrance.TOO_OFTEN);
+  }
+
+  private synchronized boolean isUsed(SignedRequest r) {
+    return used.getOrDefault(r.caller(), Set.of()).contains(r.nonce());
   }
 
   private void forget(long nowMs) {

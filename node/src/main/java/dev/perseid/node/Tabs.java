@@ -61,6 +61,20 @@ final class Tabs {
     long free() {
       return there - held - spent;
     }
+
+    /// Whether nothing is going on with it.
+    boolean isStill() {
+      return motion == Motion.NONE && waiting.isEmpty() && held == 0 && spent == 0;
+    }
+
+    boolean isUnused(long nowMs) {
+      return nowMs - usedMs > MarketLimits.TAB_IDLE_MS;
+    }
+
+    /// Of one that is still: whether it can be forgotten.
+    boolean isOver(long nowMs) {
+      return there == 0 && settling.isEmpty() && isUnused(nowMs);
+    }
   }
 
   private final ConcurrentHashMap<Address, Tab> tabs = new ConcurrentHashMap<>();
@@ -75,12 +89,11 @@ final class Tabs {
   /// @param held runs when they are held, at once or later
   /// @param refused gets the reason if they cannot be
   void hold(Address owner, long amount, long nowMs, Runnable held, Consumer<String> refused) {
-    Tab tab = tabs.computeIfAbsent(owner, Tab::new);
+    Tab tab = used(owner, nowMs);
     boolean now = false;
     boolean full = false;
     long ahead = 0;
     synchronized (tab) {
-      tab.usedMs = nowMs;
       if (tab.motion != Motion.EMPTYING && tab.waiting.isEmpty() && tab.free() >= amount) {
         tab.held += amount;
         now = true;
@@ -104,6 +117,19 @@ final class Tabs {
     } else {
       serve(tab);
     }
+  }
+
+  /// The tab of an account, which stays here for [MarketLimits#TAB_IDLE_MS] from now at least.
+  private Tab used(Address owner, long nowMs) {
+    return tabs.compute(
+        owner,
+        (_, known) -> {
+          Tab tab = known == null ? new Tab(owner) : known;
+          synchronized (tab) {
+            tab.usedMs = Math.max(tab.usedMs, nowMs);
+          }
+          return tab;
+        });
   }
 
   /// What a tab is to be filled with, for requests of this size: more each time as long as it is
@@ -141,6 +167,9 @@ final class Tabs {
   /// @param paid what the record took: the charge, or 0 where it was not signed
   void recorded(Address owner, long charge, long paid) {
     Tab tab = tabs.get(owner);
+    if (tab == null && charge == 0) {
+      return; // What costs nothing keeps no tab.
+    }
     if (tab == null) {
       throw new IllegalStateException("no tab of " + owner);
     }
@@ -152,25 +181,37 @@ final class Tabs {
     serve(tab);
   }
 
-  /// Gives back what has not been used for a while.
+  /// Gives back what has not been used for a while, and forgets tabs that have nothing.
   void tick(long nowMs) {
     for (Tab tab : tabs.values()) {
-      boolean idle;
+      boolean empty = false;
+      boolean over = false;
       synchronized (tab) {
-        idle =
-            tab.motion == Motion.NONE
-                && tab.waiting.isEmpty()
-                && tab.held == 0
-                && tab.spent == 0
-                && (nowMs - tab.usedMs > MarketLimits.TAB_IDLE_MS || !tab.settling.isEmpty());
-        if (idle) {
+        if (tab.isStill()) {
+          over = tab.isOver(nowMs);
+          empty = !over && (!tab.settling.isEmpty() || tab.isUnused(nowMs));
+        }
+        if (empty) {
           tab.motion = Motion.EMPTYING;
         }
       }
-      if (idle) {
+      if (empty) {
         core.accept(new Command.EmptyTab(tab.owner), reply -> emptied(tab, reply));
+      } else if (over) {
+        tabs.computeIfPresent(
+            tab.owner,
+            (_, known) -> {
+              synchronized (known) {
+                return known.isStill() && known.isOver(nowMs) ? null : known;
+              }
+            });
       }
     }
+  }
+
+  /// How many tabs are kept.
+  int size() {
+    return tabs.size();
   }
 
   private void emptied(Tab tab, PoolLoop.Reply reply) {
@@ -212,8 +253,8 @@ final class Tabs {
   }
 
   /// From now on the tab gets no more than each request needs, until it is emptied.
-  void payEach(Address owner) {
-    Tab tab = tabs.computeIfAbsent(owner, Tab::new);
+  void payEach(Address owner, long nowMs) {
+    Tab tab = used(owner, nowMs);
     synchronized (tab) {
       tab.each = true;
     }
@@ -222,8 +263,8 @@ final class Tabs {
   /// Empties a tab as soon as nothing in it is held or unrecorded.
   ///
   /// @param emptied runs then
-  void settle(Address owner, Runnable emptied) {
-    Tab tab = tabs.computeIfAbsent(owner, Tab::new);
+  void settle(Address owner, long nowMs, Runnable emptied) {
+    Tab tab = used(owner, nowMs);
     synchronized (tab) {
       tab.settling.add(emptied);
     }

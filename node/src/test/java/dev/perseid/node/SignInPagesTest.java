@@ -183,8 +183,18 @@ class SignInPagesTest {
         message(alice, nonce()) + "\nExpiration Time: " + clock.instant().plusSeconds(30);
     String token = signIn(alice, message).json().get("token").textValue();
     assertThat(send("GET", "/v1/auth/session", token, "").status()).isEqualTo(200);
+    String narrower =
+        message(alice, nonce()) + "\nExpiration Time: " + clock.instant().plusSeconds(30);
+    String reader =
+        post(narrower, alice.sign(SignIn.digest(narrower)), ",\"scopes\":[\"read\"]")
+            .json()
+            .get("token")
+            .textValue();
+    assertThat(send("GET", "/v1/auth/session", reader, "").json().get("scopes").toString())
+        .isEqualTo("[\"read\"]");
     nowMs.addAndGet(30_000);
     assertThat(send("GET", "/v1/auth/session", token, "").status()).isEqualTo(401);
+    assertThat(send("GET", "/v1/auth/session", reader, "").status()).isEqualTo(401);
   }
 
   @Test

@@ -126,4 +126,52 @@ class TabsTest {
     assertThat(account.emptied).isEqualTo(1);
     assertThat(held).isEqualTo(2);
   }
+
+  /// Anybody may come with a new key: who has nothing leaves nothing behind, and costs no commands.
+  @Test
+  void aTabThatHasNothingIsForgotten() {
+    Account account = new Account(0);
+    Tabs tabs = new Tabs(account);
+    for (int i = 0; i < 1_000; i++) {
+      tabs.hold(new Address(9, 9, i), 1_000, 0, () -> held++, refused::add);
+    }
+    account.settle();
+    assertThat(refused).hasSize(1_000);
+    assertThat(tabs.size()).isEqualTo(1_000);
+    tabs.tick(MarketLimits.TAB_IDLE_MS + 1);
+    tabs.tick(MarketLimits.TAB_IDLE_MS + 2);
+    account.settle();
+    assertThat(tabs.size()).isZero();
+    assertThat(account.emptied).isZero();
+  }
+
+  @Test
+  void anIdleTabIsEmptiedOnceAndForgotten() {
+    Account account = new Account(1_000_000);
+    Tabs tabs = new Tabs(account);
+    hold(tabs, 1_000, 0);
+    account.settle();
+    tabs.ended(OWNER, 1_000, 0);
+    for (int i = 1; i <= 20; i++) {
+      tabs.tick(MarketLimits.TAB_IDLE_MS + i);
+      account.settle();
+    }
+    assertThat(account.emptied).isEqualTo(1);
+    assertThat(tabs.size()).isZero();
+    // What cost nothing may be found unsigned after that.
+    tabs.recorded(OWNER, 0, 0);
+    hold(tabs, 1_000, 2 * MarketLimits.TAB_IDLE_MS);
+    account.settle();
+    assertThat(held).isEqualTo(2);
+  }
+
+  @Test
+  void whoIsSettledHearsOfItThoughNothingIsThere() {
+    Account account = new Account(1_000_000);
+    Tabs tabs = new Tabs(account);
+    tabs.settle(OWNER, 0, () -> held++);
+    tabs.tick(1);
+    account.settle();
+    assertThat(held).isEqualTo(1);
+  }
 }

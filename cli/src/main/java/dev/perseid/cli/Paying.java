@@ -45,8 +45,9 @@ final class Paying {
     if (wallet.isEmpty()) {
       return Optional.empty();
     }
-    promise(wallet.get(), client);
-    return Optional.of(Payer.start(client, wallet.get(), window(budget), screen::note));
+    ToLongFunction<PurseState> most = window(budget);
+    promise(wallet.get(), client, most);
+    return Optional.of(Payer.start(client, wallet.get(), most, screen::note));
   }
 
   /// As [#start], for a job that runs already; nothing if it is not the caller's own.
@@ -79,12 +80,14 @@ final class Paying {
               + Amounts.credits(budget).replace(" credits", ""));
       return;
     }
-    promise(wallet.get(), client);
+    promise(wallet.get(), client, window(budget));
   }
 
-  private void promise(Wallet wallet, PoolClient client) throws BadInput, PoolFailure {
+  private void promise(Wallet wallet, PoolClient client, ToLongFunction<PurseState> most)
+      throws BadInput, PoolFailure {
     if (prepay != null) {
-      wallet.prepay(client.purse(Optional.empty()), Amounts.microcredits(prepay, "--prepay"));
+      PurseState now = client.purse(Optional.empty());
+      wallet.prepay(now, Amounts.microcredits(prepay, "--prepay"), most.applyAsLong(now));
     }
   }
 

@@ -6,7 +6,6 @@ import dev.perseid.node.PurseState;
 import dev.perseid.node.VoucherTerms;
 import dev.perseid.node.Wallet;
 import java.util.Optional;
-import java.util.OptionalLong;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -54,30 +53,21 @@ final class VoucherCommand implements Callable<Integer> {
         Agreed.write(main.home(), client.pool(), terms);
         main.screen().note("accepted: vouchers to this pool are signed for " + said(terms));
       }
-      OptionalLong wanted = wanted(client);
-      if (wanted.isPresent()) {
-        Wallet wallet =
-            Agreed.wallet(main.home(), client, main.screen()::note)
-                .orElseThrow(() ->
-                    new BadInput(
-                        "this pool asks for no vouchers: what you have can be spent as it is"));
-        wallet.signUpTo(wanted.getAsLong());
+      if (upTo != null) {
+        wallet(client).signUpTo(Amounts.microcredits(upTo, "--up-to"));
+      } else if (more != null) {
+        long amount = Amounts.microcredits(more, "--more");
+        wallet(client).signMore(client.purse(Optional.empty()), amount);
       }
       show(client.purse(Optional.empty()));
     }
     return Exit.OK;
   }
 
-  /// All that may be owed after this command, if it is to sign.
-  private OptionalLong wanted(PoolClient client) throws BadInput, PoolFailure {
-    if (upTo != null) {
-      return OptionalLong.of(Amounts.microcredits(upTo, "--up-to"));
-    }
-    if (more != null) {
-      long spent = client.purse(Optional.empty()).spent();
-      return OptionalLong.of(Math.addExact(spent, Amounts.microcredits(more, "--more")));
-    }
-    return OptionalLong.empty();
+  private Wallet wallet(PoolClient client) throws BadInput, PoolFailure {
+    return Agreed.wallet(main.home(), client, main.screen()::note)
+        .orElseThrow(() ->
+            new BadInput("this pool asks for no vouchers: what you have can be spent as it is"));
   }
 
   private static String said(VoucherTerms t) {

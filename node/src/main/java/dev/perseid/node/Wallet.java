@@ -130,16 +130,15 @@ public final class Wallet {
   }
 
   private synchronized void begin(PurseState now) throws PoolFailure {
-    long own = own(now);
-    highest = own;
-    if (now.spent() <= own) {
-      // What was spent is covered by what this key signed before: there is nothing to prove.
-      proved = now.spent();
+    highest = own(now);
+    if (now.spent() == 0) {
       next = now.nextMovement();
       return;
     }
+    // That a voucher covers it proves nothing: vouchers are a window ahead of what was proved, and
+    // each new wallet would grant another one.
     Proved all = counter.proved(0, true);
-    proved = Math.min(now.spent(), Math.max(own, all.charged()));
+    proved = Math.min(now.spent(), all.charged());
     next = all.next();
   }
 
@@ -227,12 +226,24 @@ public final class Wallet {
   }
 
   /// Promises the whole of `amount` beyond what is spent, in steps, for work that goes on while the
-  /// consumer is away.
+  /// consumer is away; and beyond what the pool says is under way, as far as the window goes.
   ///
+  /// @param window how much may be owed beyond what is proved, apart from `amount`
   /// @return the highest voucher
-  public synchronized long prepay(PurseState now, long amount) throws PoolFailure {
+  /// @throws PoolFailure if less is proved than the pool says was spent: it would be promised twice
+  public synchronized long prepay(PurseState now, long amount, long window) throws PoolFailure {
     check(now);
-    long from = sum(now.spent(), now.inFlight());
+    long sure = allProved(now);
+    long ahead = Math.min(now.inFlight(), window);
+    if (ahead < now.inFlight()) {
+      notices.accept(
+          "the pool says that "
+              + now.inFlight()
+              + " microcredits are under way, of which you allow "
+              + window
+              + ": if work waits for a voucher later, write a larger --window");
+    }
+    long from = sum(sure, ahead);
     long top = sum(from, amount);
     if (top > now.funded()) {
       throw refused(
@@ -273,6 +284,29 @@ public final class Wallet {
   /// Signs a voucher that the user asked for in so many words.
   public synchronized void signUpTo(long cumulative) throws PoolFailure {
     pay(cumulative);
+  }
+
+  /// Signs for `amount` more than was spent.
+  ///
+  /// @throws PoolFailure if less is proved than the pool says was spent
+  public synchronized void signMore(PurseState now, long amount) throws PoolFailure {
+    check(now);
+    pay(sum(allProved(now), amount));
+  }
+
+  /// What was spent, if receipts prove all of it.
+  private long allProved(PurseState now) throws PoolFailure {
+    long sure = proved(now);
+    if (sure < now.spent()) {
+      throw refused(
+          "the pool says that "
+              + now.spent()
+              + " microcredits were spent, and receipts prove only "
+              + sure
+              + ": nothing is signed on top of that; look at `perseid account --statement`, and if"
+              + " it is right sign with `perseid voucher --up-to`");
+    }
+    return sure;
   }
 
   private void check(PurseState now) throws PoolFailure {

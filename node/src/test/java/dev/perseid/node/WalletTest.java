@@ -108,16 +108,42 @@ class WalletTest {
   }
 
   @Test
-  void whatThisKeySignedBeforeNeedsNoProof() throws Exception {
+  void aNewWalletGrantsNoNewWindow() throws Exception {
     Scripted pool = new Scripted();
-    pool.signed = 5_000;
-    pool.signature = key.sign(pool.terms.digest(key.address(), 5_000));
-    pool.spent = 4_000;
+    pool.wanted = 400;
+    assertThat(open(pool).tend(pool.purse(), 1_000)).isEqualTo(new Wallet.Look.Signed(1_000));
+    // The pool says that all was spent that was signed, and shows no receipts, at each start.
+    for (int start = 0; start < 3; start++) {
+      pool.spent = pool.signed;
+      pool.wanted = pool.spent + 400;
+      Wallet wallet = open(pool);
+      assertThat(wallet.tend(pool.purse(), 1_000)).isInstanceOf(Wallet.Look.Lacking.class);
+    }
+    assertThat(paid).containsExactly(1_000L);
+    // What receipts prove counts, old ones too.
+    pool.provedFromNow = 1_000;
+    assertThat(open(pool).tend(pool.purse(), 1_000)).isEqualTo(new Wallet.Look.Signed(2_000));
+  }
+
+  @Test
+  void prepaysNothingOnTopOfWhatThePoolOnlySays() throws Exception {
+    Scripted pool = new Scripted();
     Wallet wallet = open(pool);
-    assertThat(pool.asked).isZero();
-    pool.wanted = 5_200;
-    pool.inFlight = 1_000;
-    assertThat(wallet.tend(pool.purse(), 2_000)).isEqualTo(new Wallet.Look.Signed(6_000));
+    pool.spent = pool.funded - 1_600;
+    assertThatThrownBy(() -> wallet.prepay(pool.purse(), 1_600, 100))
+        .isInstanceOf(PoolFailure.class)
+        .hasMessageContaining("receipts prove only 0");
+    assertThatThrownBy(() -> wallet.signMore(pool.purse(), 1_600))
+        .isInstanceOf(PoolFailure.class)
+        .hasMessageContaining("receipts prove only 0");
+    assertThat(paid).isEmpty();
+    pool.spent = 0;
+    pool.inFlight = pool.funded - 1_600;
+    assertThat(wallet.prepay(pool.purse(), 1_600, 100)).isEqualTo(1_700);
+    assertThat(paid.getLast()).isEqualTo(1_700);
+    assertThat(notices).singleElement().asString().contains("larger --window");
+    wallet.signMore(pool.purse(), 50);
+    assertThat(paid.getLast()).isEqualTo(50);
   }
 
   @Test
@@ -172,7 +198,7 @@ class WalletTest {
     pool.inFlight = 700;
     assertThat(wallet.tend(pool.purse(), 1_000)).isInstanceOf(Wallet.Look.Lacking.class);
     assertThat(notices).singleElement().asString().contains("put in more");
-    assertThatThrownBy(() -> wallet.prepay(pool.purse(), 100))
+    assertThatThrownBy(() -> wallet.prepay(pool.purse(), 100, 700))
         .isInstanceOf(PoolFailure.class)
         .hasMessageContaining("prepay less");
   }
@@ -181,7 +207,7 @@ class WalletTest {
   void prepaysInSteps() throws Exception {
     Scripted pool = new Scripted();
     Wallet wallet = open(pool);
-    assertThat(wallet.prepay(pool.purse(), 1_607)).isEqualTo(1_607);
+    assertThat(wallet.prepay(pool.purse(), 1_607, 0)).isEqualTo(1_607);
     assertThat(paid).hasSize(Wallet.RUNGS).isSorted().doesNotHaveDuplicates();
     assertThat(paid.getLast()).isEqualTo(1_607);
     assertThat(paid.getFirst()).isBetween(100L, 101L);
@@ -189,7 +215,7 @@ class WalletTest {
     paid.clear();
     pool.spent = 1_607;
     pool.provedFromNow = 1_607;
-    assertThat(wallet.prepay(pool.purse(), 3)).isEqualTo(1_610);
+    assertThat(wallet.prepay(pool.purse(), 3, 0)).isEqualTo(1_610);
     assertThat(paid).isSorted().contains(1_610L);
   }
 

@@ -63,6 +63,14 @@ public final class Limits {
   /// Percent of gas beyond an estimate.
   static final int GAS_MARGIN_PERCENT = 20;
 
+  /// What one push, one voucher of a key and one of a contract can cost more in a block than in an
+  /// estimate: a payee that empties its balance of the token in between makes its slot cost 17,100
+  /// more (EIP-2929, EIP-3529), a purse that is filled 2,900, and a contract may answer later.
+  static final long PUSH_ROOM_GAS = 20_000;
+
+  static final long VOUCHER_ROOM_GAS = 3_000;
+  static final long CONTRACT_ROOM_GAS = ERC1271_GAS + 20_000;
+
   /// Transactions of one outbox that are not final.
   static final int OPEN_INTENTS = 64;
 

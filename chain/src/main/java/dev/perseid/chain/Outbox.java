@@ -215,7 +215,16 @@ public final class Outbox implements AutoCloseable {
   ///   submitted again: it would fail (`REVERTED`), the account cannot pay the gas (`POOR`), gas is
   ///   too dear (`DEAR`), no node answers (`UNREACHABLE`), or the journal cannot be written
   ///   (`REFUSED`)
-  public synchronized State submit(String name, Call call, Again again) throws ChainException {
+  public State submit(String name, Call call, Again again) throws ChainException {
+    return submit(name, call, again, 0);
+  }
+
+  /// As [#submit(String, Call, Again)].
+  ///
+  /// @param roomGas what it may use beyond an estimate and the usual margin, because of what others
+  ///   can change on the chain before it is in a block
+  public synchronized State submit(String name, Call call, Again again, long roomGas)
+      throws ChainException {
     Intent known = intents.get(name);
     if (known != null) {
       boolean same =
@@ -237,7 +246,7 @@ public final class Outbox implements AutoCloseable {
     if (call.data().length > Limits.INPUT_BYTES) {
       throw ChainException.input("the transaction is too large: " + call.data().length + " bytes");
     }
-    long gas = gas(call);
+    long gas = gas(call, roomGas);
     Transaction.Fee fee = fee();
     afford(call, gas, fee, open);
     Intent intent = new Intent(name, call, again);
@@ -341,13 +350,17 @@ public final class Outbox implements AutoCloseable {
   }
 
   private long gas(Call call) throws ChainException {
+    return gas(call, 0);
+  }
+
+  private long gas(Call call, long roomGas) throws ChainException {
     long estimate = chain.estimate(account(), call);
     long most = Math.min(Limits.TRANSACTION_GAS, chain.head().gasLimit());
     if (estimate > most) {
       throw ChainException.input(
           call.what() + " needs " + estimate + " gas, but a transaction can use only " + most);
     }
-    return Math.min(most, estimate + estimate / 100 * Limits.GAS_MARGIN_PERCENT);
+    return Math.min(most, estimate + estimate / 100 * Limits.GAS_MARGIN_PERCENT + roomGas);
   }
 
   /// What a unit of gas costs now, with room for a rise.
@@ -567,7 +580,7 @@ public final class Outbox implements AutoCloseable {
       case NEVER -> end(intent, new State.Displaced(intent.last().nonce()));
       case HARMLESS -> {
         try {
-          long gas = gas(intent.call);
+          long gas = Math.max(gas(intent.call), intent.last().gas());
           sign(intent, nonce(), gas, fee());
           send(intent);
         } catch (ChainException e) {

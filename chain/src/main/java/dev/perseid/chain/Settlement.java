@@ -123,6 +123,15 @@ public record Settlement(
     return PayoutTree.of(dues);
   }
 
+  /// Gas that it may use beyond what is estimated, whatever others do in between.
+  public long roomGas() {
+    long gas = payouts.size() * Limits.PUSH_ROOM_GAS;
+    for (SignedVoucher v : vouchers) {
+      gas += v.byContract() ? Limits.CONTRACT_ROOM_GAS : Limits.VOUCHER_ROOM_GAS;
+    }
+    return gas;
+  }
+
   /// What the pool commits itself to. As dear as [#tree].
   public Commitment commitment() {
     return new Commitment(tree().root(), log, recordsSize, recordsRoot);

@@ -27,11 +27,14 @@ import dev.perseid.core.Hash;
 import dev.perseid.core.Money;
 import dev.perseid.settle.Key;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
@@ -238,44 +241,75 @@ final class EscrowVault implements Vault {
   public Step settle(Epoch epoch) throws Trouble {
     Opened o = chain();
     Settlement settlement = Settlement.of(epoch, money(), key.address());
-    // The same number may be closed anew with other content, and then it is another transaction.
     String content = settlement.toJson();
-    String name =
-        "settle-"
-            + epoch.number()
-            + "-"
-            + Hash.sha256(content.getBytes(StandardCharsets.UTF_8)).hex().substring(0, 16);
     keep(epoch.number(), content);
     try {
-      if (o.outbox().state(name).isEmpty()) {
-        Optional<Step> before = settledBefore(o, epoch, settlement);
-        if (before.isPresent()) {
-          return before.get();
-        }
-        o.outbox().submit(name, o.escrow().settle(o.identity(), settlement), Outbox.Again.HARMLESS);
-      }
       o.outbox().tick();
-      Outbox.State state = o.outbox().state(name).orElseThrow();
-      return switch (state) {
-        case Outbox.State.Waiting _, Outbox.State.Included _ ->
-            new Step.Waiting(Outbox.describe(state));
-        case Outbox.State.Done(Receipt receipt) -> confirmed(o, epoch, receipt);
-        case Outbox.State.Failed(Receipt _, Optional<Revert> why) ->
-            failed(o, epoch, settlement, why, Outbox.describe(state));
-        case Outbox.State.Displaced _ ->
-            settledBefore(o, epoch, settlement)
-                .orElseThrow(() ->
-                    new Trouble(
-                        "the settlement of epoch "
-                            + epoch.number()
-                            + " never happened, because another program used the pool's key at the same"
-                            + " time: let no other program use it, and ask for a settlement again"));
-      };
-    } catch (ChainException e) {
-      if (e.revert().isPresent()) {
-        return failed(o, epoch, settlement, e.revert(), e.text());
+      String last = "";
+      for (int attempt = 1; attempt <= MoneyLimits.SETTLE_TRIES; attempt++) {
+        String name = name(epoch, content, attempt);
+        if (o.outbox().state(name).isEmpty()) {
+          Optional<Step> before = settledBefore(o, epoch, settlement);
+          if (before.isPresent()) {
+            return before.get();
+          }
+          Optional<Step> refused = submit(o, name, epoch, settlement, attempt);
+          if (refused.isPresent()) {
+            return refused.get();
+          }
+        }
+        Outbox.State state = o.outbox().state(name).orElseThrow();
+        last = Outbox.describe(state);
+        switch (state) {
+          case Outbox.State.Waiting _, Outbox.State.Included _ -> {
+            return new Step.Waiting(last);
+          }
+          case Outbox.State.Done(Receipt receipt) -> {
+            return confirmed(o, epoch, receipt);
+          }
+          case Outbox.State.Failed(Receipt _, Optional<Revert> why) when why.isPresent() -> {
+            return failed(o, epoch, settlement, why, last);
+          }
+          // Nobody can say why: it is tried again, and before it is sent the chain says what is
+          // wrong, if anything still is.
+          case Outbox.State.Failed _, Outbox.State.Displaced _ -> {}
+        }
       }
+      return settledBefore(o, epoch, settlement).orElse(reopen(epoch, denied(o, settlement), last));
+    } catch (ChainException e) {
       throw new Trouble(e.text());
+    }
+  }
+
+  /// The name under which a closing is sent once. The same number may be closed anew, also with the
+  /// same content, and then it is another transaction; so is one after an attempt that failed.
+  private static String name(Epoch epoch, String content, int attempt) {
+    return "settle-"
+        + epoch.number()
+        + "-"
+        + Hash.sha256(content.getBytes(StandardCharsets.UTF_8)).hex().substring(0, 16)
+        + "-"
+        + epoch.closedUs()
+        + (attempt == 1 ? "" : "-" + attempt);
+  }
+
+  /// Sends it; or tells what came of it if the contract would refuse it.
+  private Optional<Step> submit(
+      Opened o, String name, Epoch epoch, Settlement settlement, int attempt)
+      throws ChainException, Trouble {
+    try {
+      o.outbox()
+          .submit(
+              name,
+              o.escrow().settle(o.identity(), settlement),
+              Outbox.Again.HARMLESS,
+              settlement.roomGas() * attempt);
+      return Optional.empty();
+    } catch (ChainException e) {
+      if (e.revert().isEmpty()) {
+        throw e;
+      }
+      return Optional.of(failed(o, epoch, settlement, e.revert(), e.text()));
     }
   }
 
@@ -363,7 +397,10 @@ final class EscrowVault implements Vault {
         // A purse was emptied, or a contract denied its voucher: with those that deny left out and
         // the purses read again, the next one will do.
         case "EarnedLess", "TillTooSmall" -> reopen(epoch, denied(o, settlement), text);
-        default -> throw new Trouble(text);
+        // Another closing would not mend it.
+        case "NotThePool", "PoolUnknown" -> throw new Trouble(text);
+        // What is true later may go through: a pool that waited for ever would never pay anybody.
+        default -> reopen(epoch, List.of(), text);
       };
     } catch (ChainException e) {
       throw new Trouble(e.text());
@@ -414,9 +451,24 @@ final class EscrowVault implements Vault {
       if (Files.exists(file) && Files.readString(file).equals(content)) {
         return;
       }
+      // On the disk before anything is sent: from it payees get their proofs.
       Path fresh = dir.resolve("epoch.new");
-      Files.writeString(fresh, content);
+      try (FileChannel out =
+          FileChannel.open(
+              fresh,
+              StandardOpenOption.CREATE,
+              StandardOpenOption.TRUNCATE_EXISTING,
+              StandardOpenOption.WRITE)) {
+        ByteBuffer bytes = ByteBuffer.wrap(content.getBytes(StandardCharsets.UTF_8));
+        while (bytes.hasRemaining()) {
+          out.write(bytes);
+        }
+        out.force(true);
+      }
       Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+      try (FileChannel names = FileChannel.open(dir, StandardOpenOption.READ)) {
+        names.force(true);
+      }
     } catch (IOException e) {
       throw new Trouble(file + " cannot be written: " + e.getMessage());
     }

@@ -15,6 +15,16 @@ public final class MoneyLimits {
   /// The longest pause after a look that failed.
   static final long LONGEST_PAUSE_MS = 60_000;
 
+  /// How often one closing is sent, if it fails in a block and nobody can say why, before the epoch
+  /// is opened again.
+  static final int SETTLE_TRIES = 3;
+
+  /// The pause after an epoch was opened again, doubled each time it happens in a row, up to the
+  /// longest: what made it impossible may be a dozen blocks away from counting.
+  static final long REOPENED_MS = 4_000;
+
+  static final long LONGEST_REOPENED_MS = 900_000;
+
   /// Looks that fail one after another before who waits for a settlement is told.
   static final int FAILURES_TOLD = 3;
 

@@ -61,6 +61,14 @@ final class Settler implements Closeable {
   private volatile long settledUs;
   private volatile long nextCloseUs;
 
+  /// Why the last closing was opened again; empty if it was not.
+  private String reopened = "";
+
+  private long reopenedMs = MoneyLimits.REOPENED_MS;
+
+  /// Until when nothing is closed, whoever asks.
+  private long pausedUntilUs;
+
   /// @param vaults that of credits, and that of the escrow if there is one
   Settler(PoolMill mill, MoneyTerms terms, List<Vault> vaults, InstantSource clock) {
     this.mill = mill;
@@ -152,7 +160,7 @@ final class Settler implements Closeable {
       boolean again = false;
       try {
         again = turn();
-        trouble = "";
+        trouble = reopened;
         failures = 0;
       } catch (Vault.Trouble e) {
         trouble = String.valueOf(e.getMessage());
@@ -189,15 +197,24 @@ final class Settler implements Closeable {
       return false;
     }
     Vault vault = vault(view.money());
-    // What is settled is told as such before it is seen.
-    if (view.closed().isPresent() && settle(vault, view.closed().get())) {
-      return true;
+    // What is settled is told as such before it is seen. If it cannot be settled, what else happens
+    // is seen all the same: who leaves, and that the chain is there.
+    Optional<Vault.Trouble> unsettled = Optional.empty();
+    try {
+      if (view.closed().isPresent() && settle(vault, view.closed().get())) {
+        return true;
+      }
+    } catch (Vault.Trouble e) {
+      unsettled = Optional.of(e);
     }
     Vault.News news = vault.news(view.books());
     for (Command c : news.commands()) {
       execute(c);
     }
     news.told().run();
+    if (unsettled.isPresent()) {
+      throw unsettled.get();
+    }
     if (news.more() || view.closed().isPresent()) {
       return news.more();
     }
@@ -205,7 +222,7 @@ final class Settler implements Closeable {
     synchronized (asked) {
       wanted = !asked.isEmpty();
     }
-    if (!wanted && nowUs() < nextCloseUs) {
+    if (nowUs() < (wanted ? pausedUntilUs : nextCloseUs)) {
       return false;
     }
     nextCloseUs = nowUs() + terms.epochMs() * 1_000;
@@ -244,6 +261,8 @@ final class Settler implements Closeable {
     Hash root = size == 0 ? Hash.ZERO : records.tree().root(size);
     execute(new Command.CloseEpoch(terms.leastGain(), terms.leastPush(), size, root));
     if (mill.ask(pool -> pool.closedEpoch().isEmpty())) {
+      reopened = "";
+      reopenedMs = MoneyLimits.REOPENED_MS;
       answer(new Done(Optional.empty(), NOTHING, 0));
       return false;
     }
@@ -255,12 +274,22 @@ final class Settler implements Closeable {
       case Vault.Step.Waiting _ -> false;
       case Vault.Step.Impossible(Command.ReopenEpoch command) -> {
         execute(command);
-        yield true;
+        reopened =
+            "epoch "
+                + command.epoch()
+                + " was opened again and is closed anew: "
+                + command.reason();
+        pausedUntilUs = nowUs() + reopenedMs * 1_000;
+        nextCloseUs = pausedUntilUs;
+        reopenedMs = Math.min(MoneyLimits.LONGEST_REOPENED_MS, 2 * reopenedMs);
+        yield false;
       }
       case Vault.Step.Settled(Command.ConfirmEpoch command) -> {
         execute(command);
         gasUsed.addAndGet(command.gas());
         settledUs = nowUs();
+        reopened = "";
+        reopenedMs = MoneyLimits.REOPENED_MS;
         if (!command.txHash().equals(Hash.ZERO)) {
           lastTx = "0x" + command.txHash().hex();
         }

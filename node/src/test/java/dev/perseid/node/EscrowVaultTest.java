@@ -1,0 +1,147 @@
+package dev.perseid.node;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.perseid.chain.At;
+import dev.perseid.chain.Outbox;
+import dev.perseid.core.Address;
+import dev.perseid.core.Epoch;
+import dev.perseid.core.Hash;
+import dev.perseid.core.Payout;
+import dev.perseid.core.Voucher;
+import dev.perseid.settle.Digests;
+import dev.perseid.settle.Key;
+import java.nio.file.Path;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/// Settlements that fail in their block, where nobody can say why: the pool is paid all the same.
+class EscrowVaultTest {
+  private static final long FUNDS = 1_000_000;
+
+  /// The opcode INVALID: takes all gas and says nothing.
+  private static final byte[] BROKEN = {(byte) 0xfe};
+
+  @TempDir Path folder;
+
+  private final Key poolKey = Key.generate();
+  private final Key consumer = Key.generate();
+
+  private ChainLab lab() throws Exception {
+    ChainLab lab = new ChainLab(folder);
+    lab.register(poolKey, folder);
+    lab.deposit(poolKey.address(), consumer.address(), FUNDS);
+    return lab;
+  }
+
+  private EscrowVault vault(ChainLab lab) throws Exception {
+    return EscrowVault.open(
+        lab.terms(1, 1).chain().orElseThrow(),
+        poolKey,
+        folder.resolve("vault"),
+        InstantSource.system());
+  }
+
+  private Epoch epoch(ChainLab lab, long closedUs, List<Key> payees) {
+    long each = 1_000;
+    long sum = each * payees.size();
+    Hash digest =
+        Digests.voucher(
+            lab.deployment.chainId(),
+            lab.deployment.escrow(),
+            consumer.address(),
+            poolKey.address(),
+            sum);
+    List<Payout> payouts = new ArrayList<>();
+    payees.forEach(key -> payouts.add(new Payout(key.address(), each, true)));
+    payouts.sort(Comparator.comparing(Payout::payee));
+    return new Epoch(
+        1,
+        List.of(new Voucher(consumer.address(), sum, consumer.sign(digest))),
+        payouts,
+        0,
+        Hash.ZERO,
+        sum,
+        closedUs);
+  }
+
+  /// Has the transaction that waits fail in a block, without a word.
+  private static void failOnce(ChainLab lab) throws Exception {
+    Address escrow = lab.deployment.escrow();
+    byte[] code = lab.local.chain().code(escrow, At.latest());
+    lab.local.code(escrow, BROKEN);
+    lab.local.mine(1);
+    lab.local.code(escrow, code);
+  }
+
+  @Test
+  void whatFailsWithoutAReasonIsSentAgain() throws Exception {
+    Key payee = Key.generate();
+    try (ChainLab lab = lab();
+        EscrowVault vault = vault(lab)) {
+      Epoch epoch = epoch(lab, 1, List.of(payee));
+      lab.local.automine(false);
+      assertThat(vault.settle(epoch)).isInstanceOf(Vault.Step.Waiting.class);
+      failOnce(lab);
+      assertThat(vault.settle(epoch)).isInstanceOf(Vault.Step.Waiting.class);
+      lab.local.mine(1);
+      assertThat(vault.settle(epoch)).isInstanceOf(Vault.Step.Settled.class);
+      assertThat(lab.has(payee.address())).isEqualTo(1_000);
+    }
+  }
+
+  @Test
+  void whatAlwaysFailsIsOpenedAgainAndGoesThroughWhenItIsClosedAnew() throws Exception {
+    Key payee = Key.generate();
+    try (ChainLab lab = lab();
+        EscrowVault vault = vault(lab)) {
+      Epoch epoch = epoch(lab, 1, List.of(payee));
+      lab.local.automine(false);
+      for (int i = 0; i < MoneyLimits.SETTLE_TRIES; i++) {
+        assertThat(vault.settle(epoch)).isInstanceOf(Vault.Step.Waiting.class);
+        failOnce(lab);
+      }
+      assertThat(vault.settle(epoch)).isInstanceOf(Vault.Step.Impossible.class);
+      // After a restart between here and the log the same comes out.
+      assertThat(vault.settle(epoch)).isInstanceOf(Vault.Step.Impossible.class);
+      Epoch anew = epoch(lab, 2, List.of(payee));
+      assertThat(vault.settle(anew)).isInstanceOf(Vault.Step.Waiting.class);
+      lab.local.mine(1);
+      assertThat(vault.settle(anew)).isInstanceOf(Vault.Step.Settled.class);
+      assertThat(lab.has(payee.address())).isEqualTo(1_000);
+    }
+  }
+
+  @Test
+  void payeesThatEmptyTheirBalancesInBetweenCostNoFailure() throws Exception {
+    List<Key> payees = List.of(Key.generate(), Key.generate(), Key.generate());
+    try (ChainLab lab = lab();
+        EscrowVault vault = vault(lab)) {
+      for (Key payee : payees) {
+        lab.done(lab.token.transfer(payee.address(), 1));
+      }
+      Epoch epoch = epoch(lab, 1, payees);
+      lab.local.automine(false);
+      assertThat(vault.settle(epoch)).isInstanceOf(Vault.Step.Waiting.class);
+      Outbox outbox = vault.chain().outbox();
+      String name = outbox.pending().keySet().iterator().next();
+      Outbox.State.Waiting sent = (Outbox.State.Waiting) outbox.state(name).orElseThrow();
+      lab.local.drop(sent.transaction());
+      lab.local.automine(true);
+      for (Key payee : payees) {
+        lab.doneBy(payee, folder, lab.token.transfer(poolKey.address(), 1));
+      }
+      // The same bytes are sent again.
+      Vault.Step step = vault.settle(epoch);
+      for (int look = 0; look < 3 && step instanceof Vault.Step.Waiting; look++) {
+        step = vault.settle(epoch);
+      }
+      assertThat(step).isInstanceOf(Vault.Step.Settled.class);
+      assertThat(lab.local.chain().nonce(poolKey.address(), At.latest())).isEqualTo(2);
+    }
+  }
+}

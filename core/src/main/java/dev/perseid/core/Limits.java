@@ -254,8 +254,9 @@ public final class Limits {
   /// too.
   public static final long LEAVING_URGENT_MS = 24L * 3_600_000;
 
-  /// After so long without a charge or a voucher, and with nothing that runs, a consumer's voucher
-  /// is redeemed though it promises more than was spent: what is beyond is paid back to it.
+  /// After so long in which more was spent than any voucher within it covers, a higher one is
+  /// redeemed. If there was no charge either and nothing runs, what is beyond is paid back to its
+  /// consumer.
   public static final long IDLE_PURSE_MS = 7L * 24 * 3_600_000;
 
   /// Blocks closer than this to the last one noted are not noted: the log would grow for nothing.

@@ -594,6 +594,12 @@ final class MoneyDecision {
         continue;
       }
       Map.Entry<Long, String> rung = purse.rungs.floorEntry(purse.spent);
+      if (purse.isOverdue(nowUs)) {
+        // What is beyond is in the till and its consumer's to spend: nothing is returned while it
+        // works, or a consumer that signs far ahead would have its purse emptied.
+        Map.Entry<Long, String> higher = purse.rungs.ceilingEntry(purse.spent);
+        rung = higher == null ? rung : higher;
+      }
       boolean urgent =
           purse.isLeaving()
               && purse.inFlight > 0

@@ -30,8 +30,12 @@ final class Purse {
   /// Holds of open leases, and the tab. Follows from them.
   long inFlight;
 
-  /// When it was charged or signed for last.
+  /// When it was charged or paid for ahead last. A voucher alone costs nothing and is no use.
   long usedUs;
+
+  /// Since when more is spent than can be redeemed by a voucher within it; of no meaning while all
+  /// can.
+  long owedUs;
 
   /// The block at which the chain's purse was read last; 0 on credits.
   long seenBlock;
@@ -59,11 +63,27 @@ final class Purse {
     return promised + prepaid - inFlight;
   }
 
+  /// What was redeemed, or can be by a voucher that is within what was spent.
+  long redeemable() {
+    Long rung = rungs.floorKey(spent);
+    return rung == null ? redeemed : Math.max(redeemed, rung);
+  }
+
+  /// Whether payees wait for something, and have for so long that a higher voucher is redeemed.
+  boolean isOverdue(long nowUs) {
+    return spent > redeemable() && nowUs - owedUs > Limits.IDLE_PURSE_MS * 1_000;
+  }
+
   /// Takes what was charged: out of prepaid money first. Returns what was prepaid of it.
   long charge(long amount, long atUs) {
     long ahead = Math.min(prepaid, amount);
     prepaid -= ahead;
+    long before = redeemable();
+    boolean owed = spent > before;
     spent += amount - ahead;
+    if (!owed || redeemable() > before) {
+      owedUs = atUs;
+    }
     usedUs = Math.max(usedUs, atUs);
     return ahead;
   }
@@ -112,6 +132,7 @@ final class Purse {
     out.number(leavingAtUs);
     out.number(lost);
     out.number(usedUs);
+    out.number(owedUs);
     out.number(seenBlock);
     out.number(rungs.size());
     for (Map.Entry<Long, String> rung : rungs.entrySet()) {
@@ -120,7 +141,8 @@ final class Purse {
     }
   }
 
-  void read(In in) {
+  /// @param owed false if it does not have since when it owes: it is taken from its last use
+  void read(In in, boolean owed) {
     funded = in.number();
     spent = in.number();
     redeemed = in.number();
@@ -128,6 +150,7 @@ final class Purse {
     leavingAtUs = in.number();
     lost = in.number();
     usedUs = in.number();
+    owedUs = owed ? in.number() : usedUs;
     seenBlock = in.number();
     int count = in.count();
     for (int i = 0; i < count; i++) {

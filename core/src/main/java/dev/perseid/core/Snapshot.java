@@ -13,7 +13,10 @@ import java.util.Map;
 /// lines of ready tasks, order of providers) is not written but made again. docs/formats.md has the
 /// layout.
 final class Snapshot {
-  private static final int VERSION = 5;
+  private static final int VERSION = 6;
+
+  /// Had not since when purses owe.
+  private static final int WITHOUT_OWED = 5;
 
   /// Had nothing about vouchers, dues and epochs.
   private static final int WITHOUT_TREASURY = 4;
@@ -202,7 +205,7 @@ final class Snapshot {
     int version = in.octet();
     if (version < WITHOUT_MODELS || version > VERSION) {
       throw in.malformed(
-          "a snapshot of version " + version + " is not known here (these are versions 1 to 5)");
+          "a snapshot of version " + version + " is not known here (these are versions 1 to 6)");
     }
     State state = new State(in.address());
     state.lastUs = in.number();
@@ -250,8 +253,8 @@ final class Snapshot {
     if (version >= WITHOUT_TREASURY) {
       state.keys.readRights(in);
     }
-    if (version == VERSION) {
-      state.treasury.read(in);
+    if (version >= WITHOUT_OWED) {
+      state.treasury.read(in, version > WITHOUT_OWED);
     }
     in.end();
     state.treasury.count(state);

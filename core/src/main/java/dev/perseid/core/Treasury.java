@@ -341,7 +341,6 @@ final class Treasury {
     purse.rungs.put(voucher.cumulative(), voucher.signature());
     purse.prune();
     purse.thin();
-    purse.usedUs = e.atUs();
     moved(
         effects,
         e.atUs(),
@@ -610,7 +609,8 @@ final class Treasury {
     return account.purse != null || account.due > 0 || account.paid > 0 || account.committed > 0;
   }
 
-  void read(In in) {
+  /// @param owed whether purses have since when they owe
+  void read(In in, boolean owed) {
     money = EventCodec.readMoney(in);
     movements = in.number();
     epoch = in.number();
@@ -633,7 +633,7 @@ final class Treasury {
       account.paid = in.number();
       account.committed = in.number();
       if (in.flag()) {
-        purse(account).read(in);
+        purse(account).read(in, owed);
       }
     }
   }

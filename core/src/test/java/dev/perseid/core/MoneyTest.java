@@ -432,6 +432,95 @@ class MoneyTest {
   }
 
   @Test
+  void aVoucherAloneIsNoUse() {
+    MoneyFixture f = MoneyFixture.onEscrow();
+    f.deposit(ALICE, 1_000_000);
+    f.join(1, 1);
+    f.submit(Sample.job(1, 1));
+    f.voucher(ALICE, 500);
+    f.report(done(f.schedule(1).getFirst()));
+    f.nowUs += 6 * MoneyFixture.DAY_US;
+    f.voucher(ALICE, 501);
+    f.nowUs += 2 * MoneyFixture.DAY_US;
+    Epoch epoch = f.close(1, 1);
+    assertThat(epoch.vouchers()).extracting(Voucher::cumulative).containsExactly(500L);
+    assertThat(epoch.payouts()).contains(new Payout(ALICE, 500 - 3, true));
+    f.confirm(epoch);
+    assertThat(f.pool.account(Sample.provider(1)).paid()).isEqualTo(3);
+  }
+
+  /// It signs more each day, never what it spent exactly, has something running all the time, and
+  /// all that it has reserved.
+  @Test
+  void whoSignsOnAndOnBeyondWhatItSpentIsRedeemedAllTheSame() {
+    MoneyFixture f = MoneyFixture.onEscrow();
+    long budget = Sample.job(1, 4).budget();
+    f.deposit(ALICE, budget);
+    f.join(1, 4);
+    f.submit(Sample.job(1, 4));
+    f.voucher(ALICE, 500);
+    List<Lease> leases = f.schedule(4);
+    f.report(done(leases.getFirst()));
+    assertThat(f.pool.account(ALICE).balance()).as("all is reserved").isZero();
+    for (int day = 1; day <= 7; day++) {
+      f.nowUs += MoneyFixture.DAY_US;
+      f.voucher(ALICE, 500 + day);
+      assertThat(f.run(new Command.CloseEpoch(1, 1, 0, Hash.ZERO)))
+          .as("day %d", day)
+          .filteredOn(e -> e instanceof Event.EpochClosed c && !c.epoch().vouchers().isEmpty())
+          .isEmpty();
+      f.pool.closedEpoch().ifPresent(f::confirm);
+      if (day == 3) {
+        // A charge in between makes nothing younger that waits.
+        f.report(done(leases.get(1)));
+      }
+    }
+    f.nowUs += MoneyFixture.DAY_US;
+    f.voucher(ALICE, 600);
+    Epoch epoch = f.close(1, 1);
+    assertThat(epoch.vouchers()).extracting(Voucher::cumulative).containsExactly(500L);
+    f.confirm(epoch);
+    assertThat(f.pool.account(Sample.provider(1)).paid()).isEqualTo(6);
+    assertThat(f.purse(ALICE)).extracting(PurseView::redeemed, PurseView::spent).contains(500L, 6L);
+    assertThat(f.due(ALICE)).as("it works on: what is beyond is still its to spend").isZero();
+    f.see(ALICE, budget, 500, 0);
+
+    // What it spends now was redeemed ahead; when it is gone, the rest is given back.
+    f.report(done(leases.get(2)));
+    f.report(done(leases.get(3)));
+    f.nowUs += 6 * MoneyFixture.DAY_US;
+    Epoch between = f.close(1, 1);
+    assertThat(between.vouchers()).isEmpty();
+    f.confirm(between);
+    assertThat(f.due(ALICE)).isZero();
+    assertThat(f.pool.account(Sample.provider(1)).paid()).isEqualTo(12);
+    f.nowUs += 2 * MoneyFixture.DAY_US;
+    Epoch last = f.close(1, 1);
+    assertThat(last.payouts()).contains(new Payout(ALICE, 500 - 12, true));
+    f.confirm(last);
+  }
+
+  @Test
+  void aVoucherWithinWhatWasSpentLetsTheRestWaitFromThenOn() {
+    MoneyFixture f = MoneyFixture.onEscrow();
+    f.deposit(ALICE, 1_000_000);
+    f.join(1, 4);
+    f.submit(Sample.job(1, 4));
+    f.voucher(ALICE, 5);
+    f.voucher(ALICE, 500);
+    List<Lease> leases = f.schedule(4);
+    f.report(done(leases.get(0)));
+    f.nowUs += 6 * MoneyFixture.DAY_US;
+    f.report(done(leases.get(1)));
+    f.nowUs += 2 * MoneyFixture.DAY_US;
+    Epoch epoch = f.close(1, 1);
+    assertThat(epoch.vouchers()).extracting(Voucher::cumulative).containsExactly(5L);
+    f.confirm(epoch);
+    f.nowUs += 6 * MoneyFixture.DAY_US;
+    assertThat(f.close(1, 1).vouchers()).extracting(Voucher::cumulative).containsExactly(500L);
+  }
+
+  @Test
   void onCreditsAConsumerLeavesByItself() {
     MoneyFixture f = MoneyFixture.onCredits();
     f.run(new Command.Grant(ALICE, 2_000_000, ""));

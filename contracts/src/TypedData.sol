@@ -55,9 +55,25 @@ library TypedData {
     "ModelOffer(address provider,bytes32 model,string region,string quantisation,string backend,uint64 perMillionPrompt,uint64 perMillionCached,uint64 perMillionCompletion,uint64 perMillionRows,uint64 perMillionRequests,uint32 royaltyPermille,uint32 poolPermille,uint32 parallel,uint32 contextTokens,string policy,bytes32 sealKey,string endpoint,uint64 madeUs,uint256 present)"
   );
 
+  bytes32 internal constant RECORD_BATCH = keccak256("RecordBatch(address pool,bytes32 root,uint64 count)");
+  bytes32 internal constant RECORD = keccak256(
+    "ExecutionRecord(address pool,bytes16 job,uint32 task,string taskName,string kind,uint32 attempt,uint64 lease,address consumer,address provider,bytes32 offer,bytes32 module,bytes32 argsHash,bytes32[] inputs,uint64[] inputSizes,uint32[] dependsOn,uint64 gasLimit,uint64 memoryBytes,uint32 cores,uint64 submittedUs,uint64 readyUs,uint64 assignedUs,uint64 startedUs,uint64 endedUs,uint8 outcome,string reason,uint64 gas,uint64 cpuNs,uint64 wallNs,uint64 peakMemoryBytes,uint64 bytesIn,uint64 bytesOut,uint64 fetchedBytes,uint64 gpuNs,uint64 energyUj,string energyBy,bytes32[] outputs,uint64[] outputSizes,string engine,string isolation,uint64 charge,uint256 present)"
+  );
+
   /// @notice What a pool signs for the state of its log.
   function treeHead(address pool, bytes32 root, uint64 size, uint64 timeUs) internal pure returns (bytes32) {
     return _digest(keccak256(abi.encode(TREE_HEAD, pool, root, size, timeUs)));
+  }
+
+  /// @notice What a provider signs for some records.
+  function recordBatch(address pool, bytes32 root, uint64 count) internal pure returns (bytes32) {
+    return _digest(keccak256(abi.encode(RECORD_BATCH, pool, root, count)));
+  }
+
+  /// @notice The digest of a task's record, a leaf of the batch.
+  /// @param words its `encodeData`, the type's hash first.
+  function record(bytes calldata words) internal pure returns (bytes32) {
+    return _digest(keccak256(words));
   }
 
   /// @notice What an author signs.

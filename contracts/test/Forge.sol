@@ -9,9 +9,13 @@ interface Vm {
   function startPrank(address sender) external;
   function stopPrank() external;
   function warp(uint256 timestamp) external;
+  function roll(uint256 block_) external;
+  function snapshotState() external returns (uint256 id);
+  function revertToState(uint256 id) external returns (bool);
   function chainId(uint256 id) external;
   function deal(address account, uint256 wei_) external;
   function etch(address account, bytes calldata code) external;
+  function store(address account, bytes32 slot, bytes32 value) external;
   function expectRevert(bytes calldata data) external;
   function expectRevert(bytes4 selector) external;
   function expectPartialRevert(bytes4 selector) external;

@@ -4,7 +4,7 @@ const fs = require("fs");
 const path = require("path");
 
 const folder = process.argv[2];
-for (const contract of ["Collateral", "Court", "Escrow", "Registry", "TestDollar"]) {
+for (const contract of ["Collateral", "Court", "Dispute", "Escrow", "Registry", "TestDollar"]) {
   const built = JSON.parse(fs.readFileSync(path.join(__dirname, "..", "out", `${contract}.sol`, `${contract}.json`)));
   const kept = {
     contract,

@@ -24,6 +24,7 @@ public final class Main {
       perseid bench gateway [--rounds 3] [--only direct,nginx,portkey,perseid,relayed] [--streams yes|no]
       perseid bench tokens [--threads 1,2] [--streams 1,8,16] [--rounds 5]
       perseid bench gas [--tasks 1,10,100,1000,100000] [--rounds 5] [--block-time 2]
+      perseid bench dispute [--steps 1000000] [--seeds 5]
       perseid bench audit [--model published.gguf] [--finer unquantised.gguf] [--runs 40] [--tokens 1000]
 
       --pool-flags and --provider-flags hand JVM options, separated by spaces, to those processes.
@@ -123,6 +124,13 @@ public final class Main {
                       number(options, "rounds", 5),
                       number(options, "block-time", 2)))
               .run(folder, home);
+      case "dispute" ->
+          DisputeCost.series(
+              report,
+              number(options, "steps", 1_000_000),
+              number(options, "seeds", 5),
+              folder,
+              home);
       case "audit" ->
           new Detection(
                   report,
@@ -139,7 +147,15 @@ public final class Main {
   private static Map<String, String> options(String[] args) {
     if (args.length == 0
         || !List.of(
-                "throughput", "latency", "restart", "micro", "gateway", "tokens", "audit", "gas")
+                "throughput",
+                "latency",
+                "restart",
+                "micro",
+                "gateway",
+                "tokens",
+                "audit",
+                "gas",
+                "dispute")
             .contains(args[0])) {
       throw new IllegalArgumentException("which benchmark?");
     }

@@ -16,6 +16,7 @@ public enum Artifact {
   ESCROW("Escrow"),
   COLLATERAL("Collateral"),
   COURT("Court"),
+  DISPUTE("Dispute"),
   TEST_DOLLAR("TestDollar");
 
   private static final ObjectMapper JSON = new ObjectMapper();

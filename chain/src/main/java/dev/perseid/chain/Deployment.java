@@ -9,10 +9,13 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
 
 /// Where the contracts are: a small file of JSON that operators hand around.
 ///
 /// @param fromBlock none of the contracts did anything before this block
+/// @param dispute where disputes are decided, if anywhere
 public record Deployment(
     long chainId,
     Address token,
@@ -20,7 +23,26 @@ public record Deployment(
     Address escrow,
     Address court,
     Address collateral,
-    long fromBlock) {
+    long fromBlock,
+    Optional<Address> dispute) {
+  /// Without a contract for disputes.
+  public Deployment(
+      long chainId,
+      Address token,
+      Address registry,
+      Address escrow,
+      Address court,
+      Address collateral,
+      long fromBlock) {
+    this(chainId, token, registry, escrow, court, collateral, fromBlock, Optional.empty());
+  }
+
+  /// The same, with a contract for disputes.
+  public Deployment withDispute(Address at) {
+    return new Deployment(
+        chainId, token, registry, escrow, court, collateral, fromBlock, Optional.of(at));
+  }
+
   private static final ObjectMapper JSON = new ObjectMapper();
 
   /// As JSON.
@@ -30,6 +52,7 @@ public record Deployment(
     root.put("registry", registry.toString()).put("escrow", escrow.toString());
     root.put("court", court.toString()).put("collateral", collateral.toString());
     root.put("from_block", fromBlock);
+    dispute.ifPresent(at -> root.put("dispute", at.toString()));
     return root.toPrettyString() + "\n";
   }
 
@@ -68,7 +91,8 @@ public record Deployment(
           address(root, "escrow"),
           address(root, "court"),
           address(root, "collateral"),
-          root.path("from_block").longValue());
+          root.path("from_block").longValue(),
+          root.has("dispute") ? Optional.of(address(root, "dispute")) : Optional.empty());
     } catch (JacksonException e) {
       throw ChainException.input("this deployment is not JSON");
     }
@@ -97,9 +121,13 @@ public record Deployment(
               + ": name an RPC address of the right chain, or another deployment");
     }
     Map<String, Address> all =
-        Map.of("registry", registry, "escrow", escrow, "court", court, "collateral", collateral);
-    for (String name : all.keySet().stream().sorted().toList()) {
-      Address address = all.getOrDefault(name, Address.ZERO);
+        new TreeMap<>(
+            Map.of(
+                "registry", registry, "escrow", escrow, "court", court, "collateral", collateral));
+    dispute.ifPresent(at -> all.put("dispute", at));
+    for (Map.Entry<String, Address> one : all.entrySet()) {
+      String name = one.getKey();
+      Address address = one.getValue();
       if (chain.code(address, At.latest()).length == 0) {
         throw ChainException.input(
             "there is no contract at "
@@ -130,6 +158,15 @@ public record Deployment(
               + " and asks the registry "
               + asks
               + ", which are not those of the deployment");
+    }
+    if (dispute.isPresent()) {
+      Address by = new Dispute(chain, dispute.get()).registry(At.latest());
+      if (!by.equals(registry)) {
+        throw ChainException.input(
+            "the contract for disputes asks the registry "
+                + by
+                + ", which is not the deployment's");
+      }
     }
     new Token(chain, token).check();
   }

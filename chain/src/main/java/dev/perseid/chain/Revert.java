@@ -141,6 +141,16 @@ public record Revert(String error, List<String> arguments, String sentence) {
       case "ChallengeNotOpen(bytes32)" -> "this challenge is not open";
       case "NotConvicted(bytes32)" -> "there is no verdict in this case";
       case "AlreadySlashed(bytes32)" -> "this verdict was enforced here before";
+      case "WrongBond(uint256)" -> "a dispute needs a bond of exactly " + a.get(0) + " wei";
+      case "WrongStage(uint8)" -> "the dispute is not where this could be done; look at its status";
+      case "StakeTooSmall(uint256)" -> "less than " + a.get(0) + " wei are staked";
+      case "StakeHeld(uint32)" -> a.get(0) + " disputes still hold this stake";
+      case "NotDisputable()" ->
+          "only a record of a task that is done, with its gas, can be disputed";
+      case "NotInBatch()" -> "the record is not in the batch that was signed";
+      case "AlreadyOpened(bytes32)" -> "you have disputed this record before";
+      case "OwnRecord(address)" -> "nobody disputes a record of its own";
+      case "NotTheArbiter(address)" -> "only a key of " + a.get(0) + " votes here";
       case "ERC20InsufficientBalance(address,uint256,uint256)" ->
           a.get(0) + " has " + money(a.get(1)) + " of the token and needs " + money(a.get(2));
       case "ERC20InsufficientAllowance(address,uint256,uint256)" ->

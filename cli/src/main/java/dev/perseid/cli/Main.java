@@ -41,6 +41,7 @@ import picocli.CommandLine.Spec;
       AskCommand.class,
       GatewayCommand.class,
       ChainCommand.class,
+      DisputeCommand.class,
       DoctorCommand.class,
       VersionCommand.class,
       RehearseCommand.class

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.util.TokenBuffer;
+import dev.perseid.chain.Dispute;
 import dev.perseid.core.Address;
 import dev.perseid.core.Entry;
 import dev.perseid.core.EntryCodec;
@@ -146,29 +147,40 @@ public final class Receipt {
     }
   }
 
+  /// What a provider signed, in the form in which the contract `Dispute` takes it.
+  public record Signed(ExecutionRecord record, Dispute.Batch batch) {}
+
+  /// The record and its provider's signature. Of the pool it needs nothing: a receipt whose part
+  /// `log` is missing or false will do.
+  ///
+  /// @throws IllegalArgumentException if it is no receipt, or the provider did not sign it; the
+  ///   message says what is wrong, in one sentence
+  public static Signed signed(String json) {
+    try {
+      JsonNode doc = document(json);
+      Entry entry = entry(doc);
+      if (!(entry.attestation() instanceof Entry.Attestation.Signed s)) {
+        throw new Broken("it is stated by the pool alone: the provider signed nothing for it");
+      }
+      JsonNode batch = child(doc, "batch");
+      batch(batch, entry.record(), s);
+      return new Signed(
+          entry.record(),
+          new Dispute.Batch(
+              hash(text(batch, "root"), "batch.root"),
+              number(batch, "count"),
+              s.position(),
+              hashes(batch, "batch.path"),
+              text(batch, "signature")));
+    } catch (Broken e) {
+      throw new IllegalArgumentException(e.getMessage(), e);
+    }
+  }
+
   private static Check check(String json, Optional<Address> expectedPool) throws Broken {
-    if (json.length() > MAX_CHARS) {
-      throw new Broken("it is longer than " + MAX_CHARS + " characters");
-    }
-    JsonNode doc;
-    try {
-      doc = JSON.readTree(json);
-    } catch (JsonProcessingException e) {
-      throw new Broken("it is not JSON: " + e.getOriginalMessage());
-    }
-    if (doc == null || !doc.isObject() || number(doc, "perseid_receipt") != 1) {
-      throw new Broken("it is not a Perseid receipt of version 1");
-    }
-    byte[] canonical = bytes(text(doc, "entry"), "entry");
-    Entry entry;
-    try {
-      entry = EntryCodec.decode(canonical);
-    } catch (MalformedException e) {
-      throw new Broken("its entry cannot be read: " + e.getMessage());
-    }
-    if (!java.util.Arrays.equals(EntryCodec.encode(entry), canonical)) {
-      throw new Broken("its entry is not in canonical form");
-    }
+    JsonNode doc = document(json);
+    Entry entry = entry(doc);
+    byte[] canonical = EntryCodec.encode(entry);
     ExecutionRecord record = entry.record();
     if (expectedPool.isPresent() && !record.pool().equals(expectedPool.get())) {
       throw new Broken("it is of the pool " + record.pool() + ", not of " + expectedPool.get());
@@ -185,6 +197,36 @@ public final class Receipt {
               "stated by the pool alone: the provider signed nothing for it";
         };
     return new Check.Verified(entry, record.pool(), attestation);
+  }
+
+  private static JsonNode document(String json) throws Broken {
+    if (json.length() > MAX_CHARS) {
+      throw new Broken("it is longer than " + MAX_CHARS + " characters");
+    }
+    JsonNode doc;
+    try {
+      doc = JSON.readTree(json);
+    } catch (JsonProcessingException e) {
+      throw new Broken("it is not JSON: " + e.getOriginalMessage());
+    }
+    if (doc == null || !doc.isObject() || number(doc, "perseid_receipt") != 1) {
+      throw new Broken("it is not a Perseid receipt of version 1");
+    }
+    return doc;
+  }
+
+  private static Entry entry(JsonNode doc) throws Broken {
+    byte[] canonical = bytes(text(doc, "entry"), "entry");
+    Entry entry;
+    try {
+      entry = EntryCodec.decode(canonical);
+    } catch (MalformedException e) {
+      throw new Broken("its entry cannot be read: " + e.getMessage());
+    }
+    if (!java.util.Arrays.equals(EntryCodec.encode(entry), canonical)) {
+      throw new Broken("its entry is not in canonical form");
+    }
+    return entry;
   }
 
   private static void readable(JsonNode doc, Entry entry) throws Broken {

@@ -52,6 +52,11 @@ final class ByteSink {
     return this;
   }
 
+  /// A copy of all bytes.
+  byte[] toByteArray() {
+    return Arrays.copyOf(bytes, size);
+  }
+
   /// Takes all bytes of another one and leaves it empty; this one must be empty.
   void take(ByteSink other) {
     byte[] mine = bytes;

@@ -24,6 +24,38 @@ final class Engine {
     Verdict.@Nullable Kind pressed();
   }
 
+  /// Looks at a run between its steps.
+  interface Watch {
+    /// The instance is made; it may be given another state.
+    void begin(Instance instance);
+
+    /// Before each step: false to stop here.
+    ///
+    /// @param steps how many were made since [#begin]
+    boolean goesOn(Instance instance, long steps);
+
+    /// For runs that nobody looks at.
+    Watch NOBODY =
+        new Watch() {
+          @Override
+          public void begin(Instance instance) {}
+
+          @Override
+          public boolean goesOn(Instance instance, long steps) {
+            return true;
+          }
+        };
+  }
+
+  /// A watch failed; of the task it says nothing.
+  static final class WatchFailed extends RuntimeException {
+    private static final long serialVersionUID = 1;
+
+    WatchFailed(Throwable cause) {
+      super(cause.getMessage(), cause);
+    }
+  }
+
   private final WasmModule module;
   private final @Nullable Function<Instance, Machine> machines;
   private final int initialPages;
@@ -65,6 +97,11 @@ final class Engine {
   /// Runs a task from its start to its end on this thread, whose stack should have
   /// [Limits#WORKER_STACK_BYTES].
   Ending run(HostCalls host, long gasLimit, int pagesLimit, Brake brake) {
+    return run(host, gasLimit, pagesLimit, brake, Watch.NOBODY);
+  }
+
+  /// As [#run], looked at. A run that the watch stops ends as if it were done.
+  Ending run(HostCalls host, long gasLimit, int pagesLimit, Brake brake, Watch watch) {
     if (initialPages > pagesLimit) {
       return new Ending(
           Verdict.Kind.MEMORY_LIMIT,
@@ -98,15 +135,20 @@ final class Engine {
     GlobalInstance refused = instance.exports().global(Meter.GROWTH_REFUSED);
     gas.setValue(gasLimit - start);
     host.attach(instance.memory(), gas, brake);
+    watch.begin(instance);
     var step = instance.export("step");
     Verdict.Kind kind = null;
     String message = "";
     try {
       int status = 0;
-      while (status == 0 && kind == null) {
+      for (long steps = 0; status == 0 && kind == null; steps++) {
         kind = brake.pressed();
         if (kind != null) {
           message = "stopped between two steps";
+          break;
+        }
+        if (!watch.goesOn(instance, steps)) {
+          status = 1;
           break;
         }
         long left = gas.getValue() - GasSchedule.STEP;
@@ -122,6 +164,8 @@ final class Engine {
         kind = Verdict.Kind.EXIT_CODE;
         message = "step returned " + status + " (0 is: call again, 1 is: done)";
       }
+    } catch (WatchFailed e) {
+      throw e;
     } catch (RuntimeException e) {
       Verdict.Kind pressed = brake.pressed();
       HostCalls.Stop stop = host.stop();

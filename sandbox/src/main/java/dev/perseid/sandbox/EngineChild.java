@@ -389,7 +389,8 @@ final class EngineChild {
               limits.wallMs(),
               task.outputs(),
               task.args(),
-              inputs));
+              inputs,
+              run.trace));
     } catch (Missing | IOException e) {
       Run taken = owner.take(this, run.key);
       if (taken != null) {

@@ -27,7 +27,8 @@ final class EngineTraining {
                 60_000,
                 1,
                 "1000 100".getBytes(StandardCharsets.US_ASCII),
-                List.of());
+                List.of(),
+                new byte[0]);
         ByteSink sink = new ByteSink();
         Frames.write(sink, task);
         Frames.write(sink, Runs.run(task, engine, Path.of("/"), Path.of("/"), () -> null));

@@ -38,7 +38,8 @@ final class Frames {
   /// First from the child: it is ready.
   record Hello(int version) implements Frame {}
 
-  /// Run this. An input without bytes lies in the child's input folder under [#inputName].
+  /// Run this. An input without bytes lies in the child's input folder under [#inputName]. With a
+  /// trace (else empty) it is looked at, and the outputs are what [Tracer] tells and keeps.
   @SuppressWarnings("ArrayRecordComponent") // never compared
   record Task(
       long key,
@@ -49,7 +50,8 @@ final class Frames {
       long wallMs,
       int outputs,
       byte[] args,
-      List<Part> inputs)
+      List<Part> inputs,
+      byte[] trace)
       implements Frame {}
 
   record Cancel(long key) implements Frame {}
@@ -94,6 +96,7 @@ final class Frames {
         to.u8(TASK).i64(f.key()).blob(f.module().getBytes(StandardCharsets.US_ASCII)).i64(f.gas());
         to.i32(f.pages()).i64(f.outputBytes()).i64(f.wallMs()).i32(f.outputs()).blob(f.args());
         parts(to, f.inputs());
+        to.blob(f.trace());
       }
       case Result f -> {
         to.u8(RESULT).i64(f.key()).u8(f.kind() == null ? 0xff : KINDS.indexOf(f.kind()));
@@ -158,7 +161,8 @@ final class Frames {
               b.getLong(),
               b.getInt(),
               blob(b, Limits.ARGS_BYTES),
-              parts(b, Limits.INPUTS));
+              parts(b, Limits.INPUTS),
+              blob(b, Limits.TRACE_PLAN_BYTES));
       case RESULT ->
           new Result(
               b.getLong(),
@@ -176,7 +180,11 @@ final class Frames {
 
   private static final List<Verdict.Kind> KINDS = List.of(Verdict.Kind.values());
 
-  private static Verdict.@Nullable Kind kind(byte b) throws Garbage {
+  static int number(Verdict.Kind kind) {
+    return KINDS.indexOf(kind);
+  }
+
+  static Verdict.@Nullable Kind kind(byte b) throws Garbage {
     if (b == -1) {
       return null;
     }

@@ -80,6 +80,7 @@ final class Launcher implements EngineChild.Starter {
     for (String name :
         List.of(
             "dev.perseid.sandbox.EngineMain",
+            "dev.perseid.core.Hash",
             "run.endive.wasm.Parser",
             "run.endive.runtime.Instance",
             "run.endive.compiler.MachineFactoryCompiler",

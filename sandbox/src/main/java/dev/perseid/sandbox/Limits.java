@@ -48,6 +48,17 @@ final class Limits {
   /// All inline inputs, or all inline outputs, of one frame together.
   static final int INLINE_TOTAL_BYTES = 262_144;
 
+  /// Checkpoints of one trace.
+  static final int TRACE_STEPS = 256;
+
+  static final int TRACE_PLAN_BYTES = 4_096;
+
+  /// All outputs that a kept state may carry.
+  static final int TRACE_OUTPUT_BYTES = 64 << 20;
+
+  /// All that a trace may hand over.
+  static final long TRACE_BYTES = 1L << 40;
+
   static final int FRAME_BYTES = 2 << 20;
   static final int MESSAGE_BYTES = 2_048;
 

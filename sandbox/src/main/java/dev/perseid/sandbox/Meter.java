@@ -18,7 +18,7 @@ final class Meter {
   /// 1 when the memory limit refused a growth, i32.
   static final String GROWTH_REFUSED = "growth_refused";
 
-  private static final int GLOBALS_ADDED = 3;
+  static final int GLOBALS_ADDED = 3;
   private static final int VOID = Opcode.VOID;
 
   private final Anatomy module;

@@ -8,6 +8,10 @@ import java.util.concurrent.CompletableFuture;
 final class Run {
   final long key;
   final Portable task;
+
+  /// What to tell of it ([Tracer]); empty for most.
+  final byte[] trace;
+
   final CompletableFuture<Execution> future = new CompletableFuture<>();
 
   /// When the child was first seen to have a slot for it; 0 before.
@@ -19,8 +23,9 @@ final class Run {
   /// How often a child was killed under it for another task's sake.
   int disturbed;
 
-  Run(long key, Portable task) {
+  Run(long key, Portable task, byte[] trace) {
     this.key = key;
+    this.trace = trace;
     this.task = task;
   }
 

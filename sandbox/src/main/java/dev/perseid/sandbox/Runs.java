@@ -1,17 +1,23 @@
 package dev.perseid.sandbox;
 
+import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.FileOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
 import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadMXBean;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /// One task in the child, from its frame to the answer.
@@ -50,11 +56,83 @@ final class Runs {
     ModuleShelf.Entry entry = shelf.get(task.module());
     return switch (entry) {
       case ModuleShelf.Entry.Refusal refusal ->
-          failed(task.key(), Verdict.Kind.MODULE_REFUSED, refusal.message());
+          task.trace().length == 0
+              ? failed(task.key(), Verdict.Kind.MODULE_REFUSED, refusal.message())
+              : refused(task, outputFolder);
       case ModuleShelf.Entry.Ready ready ->
-          run(task, ready.engine(), inputFolder, outputFolder, brake);
+          task.trace().length == 0
+              ? run(task, ready.engine(), inputFolder, outputFolder, brake)
+              : trace(task, ready.engine(), inputFolder, outputFolder, brake);
     };
   }
+
+  // ---- traces -----------------------------------------------------------------------------------
+
+  /// A module that may not run has ended before it began.
+  private static Frames.Result refused(Frames.Task task, Path outputFolder) {
+    Tracer.Wanted wanted = Tracer.decode(task.trace());
+    Checkpoint end =
+        new Checkpoint.Ended(0, Optional.of(Verdict.Kind.MODULE_REFUSED), 0, List.of());
+    try (FolderOutputs out = new FolderOutputs(task, outputFolder)) {
+      byte[] said =
+          Tracer.encode(Collections.nCopies(wanted.plan().steps().size(), end), List.of(), 0);
+      out.append(0, said, said.length);
+      return told(task, new Engine.Ending(null, "", 0, 0), out);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static Frames.Result told(Frames.Task task, Engine.Ending ending, FolderOutputs out) {
+    return new Frames.Result(
+        task.key(),
+        null,
+        "",
+        ending.gasUsed(),
+        Frames.NONE,
+        Frames.NONE,
+        ending.peakBytes(),
+        NO_BYTES,
+        out.finish());
+  }
+
+  private static Frames.Result trace(
+      Frames.Task task, Engine engine, Path inputFolder, Path outputFolder, Engine.Brake brake) {
+    Tracer.Wanted wanted = Tracer.decode(task.trace());
+    TracePlan plan = wanted.plan();
+    try (FolderInputs inputs = new FolderInputs(task, inputFolder);
+        FolderOutputs out = new FolderOutputs(task, outputFolder);
+        InputStream from = wanted.resumed() ? inputs.last() : InputStream.nullInputStream()) {
+      TraceOutputs outputs = new TraceOutputs(wanted.outputs(), !plan.keep().isEmpty());
+      HostCalls host =
+          new HostCalls(
+              task.args(),
+              wanted.resumed() ? inputs.withoutLast() : inputs,
+              outputs,
+              wanted.outputs(),
+              Long.MAX_VALUE);
+      Tracer tracer =
+          new Tracer(
+              plan,
+              outputs,
+              task.gas(),
+              wanted.resumed() ? from : null,
+              step -> out.stream(1 + plan.keep().indexOf(step)));
+      Engine.Ending ending = engine.run(host, task.gas(), task.pages(), brake, tracer);
+      if (ending.kind() != null && ending.kind().fault() != Verdict.Fault.TASK) {
+        return failed(task.key(), ending.kind(), ending.message());
+      }
+      byte[] said = Tracer.encode(tracer.told(ending), tracer.kept(), tracer.stepsRun());
+      out.append(0, said, said.length);
+      return told(task, ending, out);
+    } catch (Engine.WatchFailed e) {
+      return failed(task.key(), Verdict.Kind.NOT_STARTED, String.valueOf(e.getMessage()));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  // ---- runs -------------------------------------------------------------------------------------
 
   static Frames.Result run(
       Frames.Task task, Engine engine, Path inputFolder, Path outputFolder, Engine.Brake brake) {
@@ -94,6 +172,36 @@ final class Runs {
       this.task = task;
       this.folder = folder;
       this.open = new RandomAccessFile[task.inputs().size()];
+    }
+
+    /// The last input as a stream.
+    InputStream last() throws IOException {
+      int index = task.inputs().size() - 1;
+      byte[] bytes = task.inputs().get(index).bytes();
+      return bytes == null
+          ? Files.newInputStream(folder.resolve(Frames.inputName(task.key(), index)))
+          : new ByteArrayInputStream(bytes);
+    }
+
+    /// These, less the last one.
+    HostCalls.Inputs withoutLast() {
+      FolderInputs all = this;
+      return new HostCalls.Inputs() {
+        @Override
+        public int count() {
+          return all.count() - 1;
+        }
+
+        @Override
+        public long size(int index) {
+          return all.size(index);
+        }
+
+        @Override
+        public void read(int index, long offset, byte[] to, int n) {
+          all.read(index, offset, to, n);
+        }
+      };
     }
 
     @Override
@@ -186,6 +294,21 @@ final class Runs {
       } catch (IOException e) {
         throw new UncheckedIOException(e);
       }
+    }
+
+    /// What is written to it is appended to an output.
+    OutputStream stream(int index) {
+      return new OutputStream() {
+        @Override
+        public void write(int b) {
+          append(index, new byte[] {(byte) b}, 1);
+        }
+
+        @Override
+        public void write(byte[] from, int offset, int n) {
+          append(index, Arrays.copyOfRange(from, offset, offset + n), n);
+        }
+      };
     }
 
     List<Frames.Part> finish() {

@@ -2,6 +2,7 @@ package dev.perseid.sandbox;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.BufferUnderflowException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
@@ -9,10 +10,12 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.Deque;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
@@ -145,10 +148,83 @@ public final class Sandbox implements AutoCloseable {
   /// Runs a task. The future never fails: how the task ended is its value. Tasks of one consumer
   /// start in the order of the calls.
   public CompletableFuture<Execution> run(Portable task) {
+    return run(task, NO_TRACE);
+  }
+
+  private static final byte[] NO_TRACE = {};
+
+  /// Runs a portable task again and tells of its state between steps, until the last one asked for.
+  /// Its output limit plays no part. The future never fails.
+  public CompletableFuture<Trace> trace(Portable task, TracePlan plan) {
+    RunLimits limits = task.limits();
+    List<Input> inputs = new ArrayList<>(task.inputs());
+    plan.from().ifPresent(inputs::add);
+    Portable looked =
+        new Portable(
+            task.runId(),
+            task.consumer(),
+            task.module(),
+            task.moduleSha256(),
+            task.args(),
+            inputs,
+            1 + plan.keep().size(),
+            new RunLimits(limits.gas(), limits.memoryBytes(), Limits.TRACE_BYTES, limits.wallMs()));
+    if (task.outputs() < 0 || task.outputs() > Limits.OUTPUTS) {
+      return CompletableFuture.completedFuture(
+          new Trace.Untold("a task may have " + Limits.OUTPUTS + " outputs: " + task.outputs()));
+    }
+    return run(looked, Tracer.encode(plan, task.outputs()))
+        .thenApply(execution -> told(execution, plan));
+  }
+
+  private Trace told(Execution execution, TracePlan plan) {
+    return switch (execution.verdict()) {
+      case Verdict.Failed f -> new Trace.Untold(f.message());
+      case Verdict.Done d -> {
+        List<Output> outputs = execution.outputs();
+        Set<Path> given = new HashSet<>();
+        try {
+          Tracer.Said said =
+              Tracer.said(
+                  switch (outputs.getFirst()) {
+                    case Output.Inline o -> o.bytes();
+                    case Output.File o -> Files.readAllBytes(o.path());
+                  });
+          if (said.checkpoints().size() != plan.steps().size()
+              || !plan.keep().containsAll(said.kept())) {
+            throw new Frames.Garbage("a trace that was not asked for");
+          }
+          Map<Long, Path> kept = new HashMap<>();
+          for (long step : said.kept()) {
+            Path path =
+                switch (outputs.get(1 + plan.keep().indexOf(step))) {
+                  case Output.Inline o ->
+                      Files.write(Files.createTempFile(results, "state", ".bin"), o.bytes());
+                  case Output.File o -> o.path();
+                };
+            given.add(path);
+            kept.put(step, path);
+          }
+          yield new Trace.Told(said.checkpoints(), kept, said.stepsRun());
+        } catch (IOException | BufferUnderflowException e) {
+          given.clear();
+          yield new Trace.Untold("the engine answered nonsense: " + e.getMessage());
+        } finally {
+          for (Output o : outputs) {
+            if (o instanceof Output.File file && !given.contains(file.path())) {
+              Folders.deleteQuietly(file.path());
+            }
+          }
+        }
+      }
+    };
+  }
+
+  private CompletableFuture<Execution> run(Portable task, byte[] trace) {
     Run run;
     Optional<String> refusal = refusal(task);
     synchronized (lock) {
-      run = new Run(nextKey++, task);
+      run = new Run(nextKey++, task, trace);
       if (refusal.isEmpty() && closed) {
         refusal = Optional.of("the sandbox is closed");
       }

@@ -124,6 +124,20 @@ public final class Digests {
     return records(List.of(r)).getFirst();
   }
 
+  /// The `encodeData` of a task's record: the type's hash and 41 words, of which the contract
+  /// `Dispute` reads what was signed.
+  ///
+  /// @throws IllegalArgumentException for a request to a model
+  public static byte[] encodeData(ExecutionRecord r) {
+    if (r.inference().isPresent()) {
+      throw new IllegalArgumentException("this is the record of a request to a model");
+    }
+    KeccakBatch batch = new KeccakBatch();
+    Words words = execution(r, batch);
+    batch.run();
+    return words.whole();
+  }
+
   /// The digests of records, in their order. Where the JVM has the module `jdk.incubator.vector`
   /// and the CPU has lanes, a record of many costs a few hundred nanoseconds only.
   public static List<Hash> records(List<ExecutionRecord> records) {

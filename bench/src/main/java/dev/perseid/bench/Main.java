@@ -1,5 +1,6 @@
 package dev.perseid.bench;
 
+import dev.perseid.engine.RunFailure;
 import dev.perseid.node.PoolFailure;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -21,6 +22,7 @@ public final class Main {
       perseid bench latency [--jobs 500]
       perseid bench restart [--records 1000000] [--repetitions 3]
       perseid bench micro
+      perseid bench engine [--workers N] [--rounds 31]
       perseid bench gateway [--rounds 3] [--only direct,nginx,portkey,perseid,relayed] [--streams yes|no]
       perseid bench tokens [--threads 1,2] [--streams 1,8,16] [--rounds 5]
       perseid bench gas [--tasks 1,10,100,1000,100000] [--rounds 5] [--block-time 2]
@@ -40,7 +42,8 @@ public final class Main {
   private Main() {}
 
   /// Runs one benchmark.
-  public static void main(String[] args) throws IOException, PoolFailure, InterruptedException {
+  public static void main(String[] args)
+      throws IOException, PoolFailure, RunFailure, InterruptedException {
     ROOT.setLevel(Level.WARNING);
     Printout report = new Printout(System.out, System.err);
     Map<String, String> options;
@@ -65,7 +68,7 @@ public final class Main {
 
   private static void run(
       String command, Map<String, String> options, Printout report, Path folder, Path home)
-      throws IOException, PoolFailure, InterruptedException {
+      throws IOException, PoolFailure, RunFailure, InterruptedException {
     List<String> poolFlags = words(options.getOrDefault("pool-flags", "-Xmx2g"));
     List<String> providerFlags = words(options.getOrDefault("provider-flags", "-Xmx1g"));
     int providers = number(options, "providers", 3);
@@ -92,6 +95,12 @@ public final class Main {
                   number(options, "records", 1_000_000),
                   number(options, "repetitions", 3),
                   poolFlags)
+              .run(folder, home);
+      case "engine" ->
+          new Shapes(
+                  report,
+                  new Shapes.Setting(
+                      number(options, "workers", processors), number(options, "rounds", 31)))
               .run(folder, home);
       case "micro" -> new Micro(report).run(folder, home);
       case "gateway" ->
@@ -151,6 +160,7 @@ public final class Main {
                 "latency",
                 "restart",
                 "micro",
+                "engine",
                 "gateway",
                 "tokens",
                 "audit",

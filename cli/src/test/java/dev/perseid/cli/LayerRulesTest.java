@@ -25,21 +25,25 @@ import org.junit.jupiter.params.provider.MethodSource;
 class LayerRulesTest {
   /// What each module may see of Perseid. A module that is missing here fails the test.
   private static final Map<String, List<String>> MAY_SEE =
-      Map.of(
-          "core", List.of(),
-          "journal", List.of("core"),
-          "wire", List.of("core"),
-          "sandbox", List.of("core"),
-          "settle", List.of("core"),
-          "inference", List.of("core"),
-          "gateway", List.of("core", "inference"),
-          "chain", List.of("core", "settle"),
-          "node",
+      Map.ofEntries(
+          Map.entry("core", List.of()),
+          Map.entry("engine", List.of("core")),
+          Map.entry("journal", List.of("core")),
+          Map.entry("wire", List.of("core")),
+          Map.entry("sandbox", List.of("core")),
+          Map.entry("settle", List.of("core")),
+          Map.entry("inference", List.of("core")),
+          Map.entry("gateway", List.of("core", "inference")),
+          Map.entry("chain", List.of("core", "settle")),
+          Map.entry(
+              "node",
               List.of(
-                  "core", "journal", "wire", "sandbox", "settle", "inference", "gateway", "chain"),
-          "cli",
+                  "core", "journal", "wire", "sandbox", "settle", "inference", "gateway", "chain")),
+          Map.entry(
+              "cli",
               List.of(
                   "core",
+                  "engine",
                   "journal",
                   "wire",
                   "sandbox",
@@ -47,7 +51,7 @@ class LayerRulesTest {
                   "inference",
                   "gateway",
                   "chain",
-                  "node"));
+                  "node")));
 
   // Floor 4 beside cli (sim, bench) is not on this module's class path: Maven itself keeps them
   // apart, as neither is a dependency of the other.

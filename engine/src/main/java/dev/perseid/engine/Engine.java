@@ -1,0 +1,370 @@
+package dev.perseid.engine;
+
+import java.io.IOException;
+import java.lang.invoke.VarHandle;
+import java.time.Instant;
+import java.util.ArrayDeque;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
+
+/// Runs graphs of tasks on threads of its own. Any thread may start runs; close it when all have
+/// ended.
+public final class Engine implements AutoCloseable {
+  final EngineConfig config;
+  final @Nullable Recorder recorder;
+  final Worker[] workers;
+  final Lane urgent = new Lane();
+  final Lane patient = new Lane();
+  final Stock stock;
+  final ScheduledThreadPoolExecutor timer;
+  final AtomicInteger searching = new AtomicInteger();
+  final AtomicInteger idle = new AtomicInteger();
+  final AtomicLong sequence = new AtomicLong();
+  volatile boolean ended;
+  private final boolean timed;
+  private final long originNs = System.nanoTime();
+  private final ConcurrentLinkedQueue<Work> outside = new ConcurrentLinkedQueue<>();
+  private final ReentrantLock guests = new ReentrantLock();
+  private final @Nullable RecordRing guestRing;
+  private final AtomicLong lastRun = new AtomicLong();
+  private final Object slots = new Object();
+  private volatile @Nullable Run[] runs = new @Nullable Run[16]; // changed under slots
+  private final ArrayDeque<Integer> freeSlots = new ArrayDeque<>(); // guarded by slots
+  private int usedSlots; // guarded by slots
+  private int open; // guarded by slots
+  private boolean closing; // guarded by slots
+
+  private Engine(EngineConfig config) throws RecordFailure {
+    this.config = config;
+    Instant now = Instant.now();
+    this.recorder =
+        config.records().isEmpty() && config.memoryBytes() == 0
+            ? null
+            : new Recorder(
+                sink(config),
+                config.lossless(),
+                config.ringRecords(),
+                now.getEpochSecond() * 1_000_000 + now.getNano() / 1_000,
+                this::recordsBroke);
+    this.timed = recorder != null;
+    this.guestRing = recorder == null ? null : recorder.ring(0, "virtual threads");
+    Map<String, Long> all = new HashMap<>(config.resources());
+    all.put(Attempt.BLOCKING, (long) config.blocking());
+    this.stock = new Stock(all);
+    this.timer =
+        new ScheduledThreadPoolExecutor(
+            1, Thread.ofPlatform().name("perseid-timer").daemon(true).factory());
+    timer.setRemoveOnCancelPolicy(true);
+    this.workers = new Worker[config.workers()];
+    for (int i = 0; i < workers.length; i++) {
+      workers[i] = new Worker(this, i);
+    }
+  }
+
+  private static Sink sink(EngineConfig config) throws RecordFailure {
+    if (config.records().isEmpty()) {
+      return new Sink.Memory(config.memoryBytes());
+    }
+    try {
+      return new Sink.Disk(config.records().get());
+    } catch (IOException e) {
+      throw new RecordFailure(
+          "cannot make the file of records " + config.records().get() + ": " + e, e);
+    }
+  }
+
+  /// What runs unrecorded does not go on, unless the user agreed to lose records.
+  private void recordsBroke() {
+    if (config.lossless()) {
+      for (Run run : runs) {
+        if (run != null) {
+          run.halt();
+        }
+      }
+    }
+  }
+
+  /// Opens an engine.
+  ///
+  /// @throws RecordFailure if the file of records cannot be made
+  public static Engine open(EngineConfig config) throws RecordFailure {
+    Engine engine = new Engine(config);
+    for (Worker worker : engine.workers) {
+      worker.start();
+    }
+    return engine;
+  }
+
+  /// Starts a run and returns at once.
+  ///
+  /// @throws IllegalArgumentException if the graph has a circle, or a task needs what the engine
+  ///   lacks, or one that may wait for others holds something on a worker
+  /// @throws IllegalStateException if the engine is closed
+  public Run start(Graph graph) {
+    return start(graph, "");
+  }
+
+  /// Starts a run that belongs to a trace, which its record names.
+  public Run start(Graph graph, String trace) {
+    return start(graph, trace, null, -1, null);
+  }
+
+  /// Runs a graph and waits until it has ended.
+  ///
+  /// @throws RunFailure if a task failed or it was cancelled
+  public Run run(Graph graph) throws RunFailure {
+    if (Thread.currentThread() instanceof Worker w && w.engine == this) {
+      throw new IllegalStateException("inside of a task, use flow.run: it helps while it waits");
+    }
+    return start(graph).join();
+  }
+
+  Run start(
+      Graph graph, String trace, @Nullable Run parent, long parentTask, @Nullable Worker worker) {
+    graph.freeze();
+    if (graph.special) {
+      for (int i = 0; i < graph.size(); i++) {
+        if (graph.bodies[i] instanceof Code.Special s) {
+          stock.check(graph.names[i], s.terms.needs());
+          // A worker that waits runs others' tasks on top; one of these might wait for what this
+          // one holds, for ever.
+          if (s.body instanceof Code.Flowing && !s.terms.needs().isEmpty() && !s.terms.blocking()) {
+            throw new IllegalArgumentException(
+                "task '"
+                    + graph.names[i]
+                    + "' holds "
+                    + s.terms.needs().keySet()
+                    + " while it may wait for what it forks or runs: add onVirtualThread to its"
+                    + " terms");
+          }
+        }
+      }
+    }
+    Run run = new Run(this, graph, lastRun.incrementAndGet(), trace, parent, parentTask);
+    run.waiter = worker;
+    synchronized (slots) {
+      if (closing) {
+        throw new IllegalStateException("the engine is closed");
+      }
+      open++;
+      Integer free = freeSlots.poll();
+      int slot = free != null ? free : usedSlots++;
+      if (slot >= Limits.RUNS) {
+        throw new IllegalStateException("an engine has at most " + Limits.RUNS + " runs at once");
+      }
+      @Nullable Run[] now = runs;
+      if (slot == now.length) {
+        now = Arrays.copyOf(now, 2 * slot);
+      }
+      now[slot] = run;
+      run.slot = slot;
+      runs = now;
+    }
+    run.startedNs = clock();
+    if (recorder != null) {
+      recorder.runStarted(run);
+      if (recorder.losing()) {
+        run.halt();
+      }
+    }
+    if (graph.size() == 0) {
+      run.complete();
+      return run;
+    }
+    int plain = graph.allRoots ? graph.size() : graph.roots.length;
+    if (plain > 0) {
+      submit(new Range(run, 0, plain, run.startedNs), worker);
+    }
+    for (int id : graph.specialRoots) {
+      run.admit(id, run.startedNs, worker);
+    }
+    return run;
+  }
+
+  /// Makes sure that the records of all tasks that have ended are in the file and survive a loss of
+  /// power. Does nothing without a file.
+  public void sync() throws RecordFailure {
+    if (recorder != null) {
+      recorder.sync(true);
+    }
+  }
+
+  /// The records of all tasks that have ended, also after [#close]. O(what was recorded); memory:
+  /// names and graphs, not records.
+  ///
+  /// @throws RecordFailure if the engine keeps none, or they cannot be written or read
+  public RecordFile records() throws RecordFailure {
+    Recorder from = recorder;
+    if (from == null) {
+      throw new RecordFailure(
+          "this engine keeps no records: say EngineConfig.records or recordsInMemory");
+    }
+    from.sync(false);
+    return RecordFile.read(from.sink());
+  }
+
+  /// Waits until all runs have ended, and closes the file of records.
+  ///
+  /// @throws RecordFailure if records cannot be written
+  @Override
+  public void close() throws RecordFailure {
+    boolean interrupted = false;
+    synchronized (slots) {
+      closing = true;
+      while (open > 0) {
+        try {
+          slots.wait();
+        } catch (InterruptedException e) {
+          interrupted = true; // who waits wants to go: the runs are told to end
+          for (Run run : runs) {
+            if (run != null) {
+              run.cancel();
+            }
+          }
+        }
+      }
+    }
+    ended = true;
+    for (Worker worker : workers) {
+      worker.nudge();
+    }
+    for (Worker worker : workers) {
+      while (worker.isAlive()) {
+        try {
+          worker.nudge();
+          worker.join(1);
+        } catch (InterruptedException e) {
+          interrupted = true;
+        }
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+    timer.shutdownNow();
+    if (recorder != null) {
+      recorder.close();
+    }
+  }
+
+  // ---- for workers
+
+  long clock() {
+    return timed ? System.nanoTime() - originNs : 0;
+  }
+
+  Run runAt(int slot) {
+    Run run = runs[slot];
+    if (run == null) {
+      throw new IllegalStateException("no run in slot " + slot);
+    }
+    return run;
+  }
+
+  void submit(Work work, @Nullable Worker worker) {
+    if (worker != null) {
+      worker.push(work);
+    } else {
+      outside.add(work);
+      wakeAfterFence();
+    }
+  }
+
+  boolean pollOutside(WorkDeque.Loot into) {
+    Work work = outside.poll();
+    into.entry = WorkDeque.OBJECT;
+    into.work = work;
+    return work != null;
+  }
+
+  boolean seemsFull() {
+    if (!outside.isEmpty() || urgent.seemsFull() || patient.seemsFull()) {
+      return true;
+    }
+    for (Worker worker : workers) {
+      if (worker.deque.seemsFull()) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  void wakeAfterFence() {
+    VarHandle.fullFence();
+    wakeIfNeeded();
+  }
+
+  void wakeIfNeeded() {
+    if (idle.get() > 0 && searching.get() == 0) {
+      wakeOne();
+    }
+  }
+
+  void wakeOne() {
+    if (idle.get() > 0) {
+      for (Worker worker : workers) {
+        if (worker.nudge()) {
+          return;
+        }
+      }
+    }
+  }
+
+  void recordOutside(
+      long run,
+      long id,
+      long cause,
+      long readyNs,
+      long startNs,
+      long endNs,
+      int marks,
+      long cpuNs,
+      long bytes) {
+    RecordRing ring = guestRing;
+    Recorder to = recorder;
+    if (ring == null || to == null) {
+      return;
+    }
+    guests.lock();
+    try {
+      to.put(ring, run, id, cause, readyNs, startNs, endNs, marks, cpuNs, bytes);
+    } finally {
+      guests.unlock();
+    }
+  }
+
+  int name(String name) {
+    return recorder == null ? 0 : recorder.name(name);
+  }
+
+  void runEnded(Run run, Outcome outcome) {
+    if (recorder != null) {
+      recorder.runEnded(run, clock(), outcome);
+    }
+    synchronized (slots) {
+      @Nullable Run[] now = runs;
+      now[run.slot] = null;
+      freeSlots.push(run.slot);
+      open--;
+      slots.notifyAll();
+    }
+  }
+
+  /// What was configured.
+  public EngineConfig config() {
+    return config;
+  }
+
+  /// Why records cannot be written, if so.
+  public Optional<RecordFailure> broken() {
+    return recorder == null ? Optional.empty() : Optional.ofNullable(recorder.failure());
+  }
+}

@@ -1,0 +1,169 @@
+package dev.perseid.engine;
+
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+
+/// How an engine is set up. Unchangeable; each method returns a configuration with one thing
+/// changed.
+///
+/// @param workers threads that compute
+/// @param resources amounts of named things that tasks may need, e.g. `gpu`
+/// @param records the file of records, made anew; empty: no records
+/// @param memoryBytes that records may take in memory, where no file is named; 0: none are kept
+/// @param lossless whether a task waits when its record finds no room; else records are dropped and
+///   counted
+/// @param ringRecords records that each thread can be ahead of the file
+/// @param measured whether CPU time and allocated bytes are measured of tasks that follow one of at
+///   least 20 microseconds on their thread
+/// @param keepGoing whether a run goes on when a task fails, without what depends on it
+/// @param blocking tasks on virtual threads at the same time
+public record EngineConfig(
+    int workers,
+    Map<String, Long> resources,
+    Optional<Path> records,
+    long memoryBytes,
+    boolean lossless,
+    int ringRecords,
+    boolean measured,
+    boolean keepGoing,
+    int blocking) {
+  /// @throws IllegalArgumentException if a number is out of its range
+  public EngineConfig {
+    if (workers < 1 || workers > Limits.WORKERS) {
+      throw new IllegalArgumentException("an engine has 1 to " + Limits.WORKERS + " workers");
+    }
+    if (ringRecords < 16 || ringRecords > 1 << 24) {
+      throw new IllegalArgumentException("a ring has 16 to " + (1 << 24) + " records");
+    }
+    if (memoryBytes < 0) {
+      throw new IllegalArgumentException("records take at least 0 bytes, not " + memoryBytes);
+    }
+    if (blocking < 1) {
+      throw new IllegalArgumentException("an engine has room for at least 1 blocking task");
+    }
+    resources = Map.copyOf(resources);
+  }
+
+  /// A worker for each core; nothing recorded until [#records] names a file or [#recordsInMemory]
+  /// gives them room.
+  public static EngineConfig usual() {
+    return new EngineConfig(
+        Math.min(Limits.WORKERS, Runtime.getRuntime().availableProcessors()),
+        Map.of(),
+        Optional.empty(),
+        0,
+        true,
+        Limits.RING_RECORDS,
+        true,
+        false,
+        Limits.BLOCKING);
+  }
+
+  /// With a number of workers.
+  public EngineConfig workers(int count) {
+    return new EngineConfig(
+        count,
+        resources,
+        records,
+        memoryBytes,
+        lossless,
+        ringRecords,
+        measured,
+        keepGoing,
+        blocking);
+  }
+
+  /// With a named resource.
+  public EngineConfig resource(String name, long amount) {
+    Map<String, Long> more = new TreeMap<>(resources);
+    more.put(name, amount);
+    return new EngineConfig(
+        workers, more, records, memoryBytes, lossless, ringRecords, measured, keepGoing, blocking);
+  }
+
+  /// With a file of records.
+  public EngineConfig records(Path file) {
+    return new EngineConfig(
+        workers,
+        resources,
+        Optional.of(file),
+        0,
+        lossless,
+        ringRecords,
+        measured,
+        keepGoing,
+        blocking);
+  }
+
+  /// With records in memory instead of in a file, as the file would have them: about 7 to 12 bytes
+  /// a small task. When they take more than `most` bytes, runs fail; so it is for tests and for
+  /// engines that do not live long.
+  public EngineConfig recordsInMemory(long most) {
+    return new EngineConfig(
+        workers,
+        resources,
+        Optional.empty(),
+        most,
+        lossless,
+        ringRecords,
+        measured,
+        keepGoing,
+        blocking);
+  }
+
+  /// Drops and counts records for which there is no room, instead of letting tasks wait.
+  public EngineConfig countingLoss() {
+    return new EngineConfig(
+        workers,
+        resources,
+        records,
+        memoryBytes,
+        false,
+        ringRecords,
+        measured,
+        keepGoing,
+        blocking);
+  }
+
+  /// With room for so many records of each thread before they are written.
+  public EngineConfig ring(int count) {
+    return new EngineConfig(
+        workers, resources, records, memoryBytes, lossless, count, measured, keepGoing, blocking);
+  }
+
+  /// With or without CPU time and allocated bytes.
+  public EngineConfig measure(boolean value) {
+    return new EngineConfig(
+        workers,
+        resources,
+        records,
+        memoryBytes,
+        lossless,
+        ringRecords,
+        value,
+        keepGoing,
+        blocking);
+  }
+
+  /// Runs what it can when a task has failed, instead of stopping the run.
+  public EngineConfig goingOn() {
+    return new EngineConfig(
+        workers, resources, records, memoryBytes, lossless, ringRecords, measured, true, blocking);
+  }
+
+  /// With room for so many tasks on virtual threads.
+  public EngineConfig blocking(int count) {
+    return new EngineConfig(
+        workers,
+        resources,
+        records,
+        memoryBytes,
+        lossless,
+        ringRecords,
+        measured,
+        keepGoing,
+        count);
+  }
+}

@@ -1,0 +1,45 @@
+package dev.perseid.engine;
+
+import java.util.Comparator;
+import java.util.PriorityQueue;
+import java.util.concurrent.locks.ReentrantLock;
+
+/// Tasks that wait in an order: highest priority first, then the earliest deadline, then who came
+/// first.
+final class Lane {
+  static final Comparator<Attempt> ORDER =
+      Comparator.comparingInt((Attempt a) -> -a.terms.priority())
+          .thenComparingLong(Attempt::deadlineAtNs)
+          .thenComparingLong(a -> a.sequence);
+
+  private final ReentrantLock lock = new ReentrantLock();
+  private final PriorityQueue<Attempt> waiting = new PriorityQueue<>(ORDER);
+  private volatile int size;
+
+  void add(Attempt attempt) {
+    lock.lock();
+    try {
+      waiting.add(attempt);
+      size = waiting.size();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  boolean seemsFull() {
+    return size > 0;
+  }
+
+  boolean poll(WorkDeque.Loot into) {
+    lock.lock();
+    try {
+      Attempt first = waiting.poll();
+      size = waiting.size();
+      into.entry = WorkDeque.OBJECT;
+      into.work = first;
+      return first != null;
+    } finally {
+      lock.unlock();
+    }
+  }
+}

@@ -30,6 +30,7 @@ import picocli.CommandLine.Spec;
       CancelCommand.class,
       ResultsCommand.class,
       RecordsCommand.class,
+      AnalyzeCommand.class,
       ReceiptsCommand.class,
       VerifyCommand.class,
       WhyCommand.class,

@@ -148,6 +148,15 @@ class CommandsTest {
     good("records", id, "--export", "chrome", "-o", chrome.toString());
     assertThat(JSON.readTree(chrome.toFile()).findValuesAsText("name")).contains("then[2]");
 
+    JsonNode findings = good("analyze", id, "--json").json();
+    assertThat(findings.get("title").asText()).isEqualTo("burning");
+    assertThat(findings.get("tasks").asInt()).isEqualTo(5);
+    assertThat(findings.get("path").findValuesAsText("kind")).contains("first", "last");
+    assertThat(good("analyze", id).out)
+        .contains("handing over")
+        .contains("longest chain: first ->");
+    assertThat(perseid("analyze", "0".repeat(32)).err).contains("you have no job 0000");
+
     Path receipts = here.resolve("receipts.jsonl");
     assertThat(good("receipts", id, "-o", receipts.toString()).out).startsWith("5 receipts in ");
     assertThat(bare(Map.of(), "verify", receipts.toString()))

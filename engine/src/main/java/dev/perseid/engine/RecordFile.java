@@ -454,6 +454,12 @@ public final class RecordFile {
     return List.copyOf(runs.values());
   }
 
+  /// How many tasks the graph of a run has; those with higher numbers were forked.
+  public long tasks(RunRecord run) {
+    Shape graph = graphs.get(run.graph());
+    return graph == null ? 0 : graph.tasks;
+  }
+
   /// The tasks that waited for a task of a run's graph, by number.
   public List<Long> successors(RunRecord run, long task) {
     Shape graph = graphs.get(run.graph());

@@ -24,5 +24,26 @@ public final class Limits {
   /// Indices of one job that an iterator fetches at once.
   static final int CHUNK = 256;
 
+  /// Names that a message about a circle of tasks has.
+  static final int CIRCLE_NAMES = 12;
+
+  /// Steps of a chain that are told one by one.
+  public static final int PATH_STEPS = 1_000;
+
+  /// Parts of a span for which it is told how much ran at once.
+  public static final int PARALLEL_PARTS = 100;
+
+  /// Attempts that are named as stragglers.
+  static final int STRAGGLERS = 20;
+
+  /// Kinds, and single tasks, for which a rerun says what would be if they were faster.
+  static final int IF_KINDS = 8;
+
+  static final int IF_TASKS = 3;
+
+  /// Kinds by waits for a core on the chain that led to the end, for which it is told who had them;
+  /// later ones are told together.
+  static final long DIVISIONS = 10_000_000;
+
   private Limits() {}
 }

@@ -1,0 +1,70 @@
+package dev.perseid.cli;
+
+import dev.perseid.journal.Findings;
+import dev.perseid.journal.Trace;
+import dev.perseid.journal.TraceFailure;
+import dev.perseid.node.PoolFailure;
+import java.io.IOException;
+import java.util.OptionalLong;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.ParentCommand;
+
+/// `perseid analyze`: what records tell.
+@Command(
+    name = "analyze",
+    description =
+        "Say where the time of a run went, what held it back, and what would make it faster.")
+final class AnalyzeCommand implements Callable<Integer> {
+  @ParentCommand private Main main = Unset.main();
+  @Mixin private Shared shared = new Shared();
+  @Mixin private AtPool at = new AtPool();
+
+  @Parameters(
+      paramLabel = "FILE|JOB",
+      arity = "0..1",
+      description =
+          "A record file of the engine, or a job's id; requests: all you asked of models; default:"
+              + " the newest job.")
+  private @Nullable String what;
+
+  @Option(
+      names = "--run",
+      paramLabel = "N",
+      description = "Of an engine's file, only this run; default: all.")
+  private @Nullable Long run;
+
+  @Option(
+      names = "--cores",
+      paramLabel = "N",
+      description = "Reckon with so many cores; default: those that it ran on.")
+  private @Nullable Integer cores;
+
+  @Override
+  public Integer call() throws BadInput, PoolFailure, IOException {
+    if (cores != null && cores < 1) {
+      throw new BadInput("--cores: write 1 or more");
+    }
+    OptionalLong wanted = cores == null ? OptionalLong.empty() : OptionalLong.of(cores);
+    Trace trace;
+    Findings findings;
+    try {
+      trace =
+          new TraceSource(main, at)
+              .read(what, run == null ? OptionalLong.empty() : OptionalLong.of(run));
+      findings = Findings.of(trace, wanted);
+    } catch (TraceFailure e) {
+      throw new BadInput(String.valueOf(e.getMessage()));
+    }
+    if (shared.json) {
+      main.screen().json(findings::write);
+    } else {
+      main.screen().say(FindingsText.lines(findings));
+    }
+    return Exit.OK;
+  }
+}

@@ -3,8 +3,13 @@ package dev.perseid.cli;
 import dev.perseid.journal.Findings;
 import dev.perseid.journal.Trace;
 import dev.perseid.journal.TraceFailure;
+import dev.perseid.journal.TracePage;
 import dev.perseid.node.PoolFailure;
+import java.io.BufferedOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.OptionalLong;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -44,6 +49,12 @@ final class AnalyzeCommand implements Callable<Integer> {
       description = "Reckon with so many cores; default: those that it ran on.")
   private @Nullable Integer cores;
 
+  @Option(
+      names = "--html",
+      paramLabel = "FILE",
+      description = "Write one page with timeline, cores, graph and all tables, for any browser.")
+  private @Nullable Path html;
+
   @Override
   public Integer call() throws BadInput, PoolFailure, IOException {
     if (cores != null && cores < 1) {
@@ -57,6 +68,12 @@ final class AnalyzeCommand implements Callable<Integer> {
           new TraceSource(main, at)
               .read(what, run == null ? OptionalLong.empty() : OptionalLong.of(run));
       findings = Findings.of(trace, wanted);
+      if (html != null) {
+        try (OutputStream page = new BufferedOutputStream(Files.newOutputStream(html))) {
+          TracePage.write(trace, wanted, page);
+        }
+        main.screen().note("wrote " + html + ", " + Amounts.bytes(Files.size(html)));
+      }
     } catch (TraceFailure e) {
       throw new BadInput(String.valueOf(e.getMessage()));
     }

@@ -121,7 +121,10 @@ class AnalyzeTest {
       assertThat(f.findValuesAsText("kind")).contains("load", "flow", "fib", "sum", "twice");
       assertThat(f.get("notes")).isEmpty();
     }
-    Ran text = perseid("analyze", file.toString());
+    Path page = here.resolve("page.html");
+    Ran text = perseid("analyze", file.toString(), "--html", page.toString());
+    assertThat(text.err).contains("wrote " + page);
+    assertThat(Files.readString(page)).contains("<h1>numbers and 1 more runs</h1>");
     assertThat(text.exit).isZero();
     assertThat(text.out)
         .contains("numbers and 1 more runs")

@@ -45,5 +45,10 @@ public final class Limits {
   /// later ones are told together.
   static final long DIVISIONS = 10_000_000;
 
+  /// Attempts and forks, and dependencies, that a page shows.
+  public static final int PAGE_BARS = 2_000_000;
+
+  public static final int PAGE_EDGES = 4_000_000;
+
   private Limits() {}
 }

@@ -23,6 +23,7 @@ public final class Main {
       perseid bench restart [--records 1000000] [--repetitions 3]
       perseid bench micro
       perseid bench engine [--workers N] [--rounds 31]
+      perseid bench query [--records 1000000] [--rounds 5]
       perseid bench gateway [--rounds 3] [--only direct,nginx,portkey,perseid,relayed] [--streams yes|no]
       perseid bench tokens [--threads 1,2] [--streams 1,8,16] [--rounds 5]
       perseid bench gas [--tasks 1,10,100,1000,100000] [--rounds 5] [--block-time 2]
@@ -103,6 +104,9 @@ public final class Main {
                       number(options, "workers", processors), number(options, "rounds", 31)))
               .run(folder, home);
       case "micro" -> new Micro(report).run(folder, home);
+      case "query" ->
+          new Asking(report, number(options, "records", 1_000_000), number(options, "rounds", 5))
+              .run(folder, home);
       case "gateway" ->
           new Passage(
                   report,
@@ -161,6 +165,7 @@ public final class Main {
                 "restart",
                 "micro",
                 "engine",
+                "query",
                 "gateway",
                 "tokens",
                 "audit",

@@ -31,6 +31,7 @@ import picocli.CommandLine.Spec;
       ResultsCommand.class,
       RecordsCommand.class,
       AnalyzeCommand.class,
+      QueryCommand.class,
       ReceiptsCommand.class,
       VerifyCommand.class,
       WhyCommand.class,

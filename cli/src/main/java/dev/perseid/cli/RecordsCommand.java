@@ -7,7 +7,11 @@ import dev.perseid.core.JobId;
 import dev.perseid.core.Offer;
 import dev.perseid.journal.Analysis;
 import dev.perseid.journal.Exports;
+import dev.perseid.journal.Otlp;
 import dev.perseid.journal.RecordJson;
+import dev.perseid.journal.Trace;
+import dev.perseid.journal.TraceExports;
+import dev.perseid.journal.TraceFailure;
 import dev.perseid.node.PoolClient;
 import dev.perseid.node.PoolFailure;
 import dev.perseid.wire.v1.Proto;
@@ -16,11 +20,13 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.Callable;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -42,7 +48,9 @@ final class RecordsCommand implements Callable<Integer> {
     wfformat,
     chrome,
     csv,
-    jsonl
+    jsonl,
+    otlp,
+    parquet
   }
 
   @ParentCommand private Main main = Unset.main();
@@ -50,9 +58,11 @@ final class RecordsCommand implements Callable<Integer> {
   @Mixin private AtPool at = new AtPool();
 
   @Parameters(
-      paramLabel = "JOB",
+      paramLabel = "JOB|FILE",
       arity = "0..1",
-      description = "Its id, or requests for all you asked of models; default: the newest.")
+      description =
+          "Its id, or requests for all you asked of models; default: the newest. Or a record file of"
+              + " the engine or another that perseid analyze reads.")
   private @Nullable String job;
 
   @Option(
@@ -67,11 +77,23 @@ final class RecordsCommand implements Callable<Integer> {
       description = "Where the export goes; default: standard output.")
   private @Nullable Path out;
 
+  @Option(
+      names = "--otlp",
+      paramLabel = "URL",
+      description =
+          "Send OpenTelemetry spans to a collector, e.g. http://localhost:4318; headers with keys go"
+              + " into the variable OTEL_EXPORTER_OTLP_HEADERS.")
+  private @Nullable String otlp;
+
   @Option(names = "--each", description = "One line for each attempt, however many.")
   private boolean each;
 
   @Override
   public Integer call() throws BadInput, PoolFailure, IOException {
+    boolean neutral = export == Format.otlp || export == Format.parquet || otlp != null;
+    if (neutral || TraceSource.isFile(job)) {
+      return trace();
+    }
     List<Entry> entries = new ArrayList<>();
     Map<Address, Offer> offers = new LinkedHashMap<>();
     String name = "job";
@@ -111,6 +133,75 @@ final class RecordsCommand implements Callable<Integer> {
     return Exit.OK;
   }
 
+  /// What is made from the neutral trace: everything of files, and some formats of jobs.
+  private int trace() throws BadInput, PoolFailure, IOException {
+    if (export == null && otlp == null) {
+      throw new BadInput(
+          "of a file: perseid analyze "
+              + job
+              + ", perseid query SQL --from "
+              + job
+              + ", or --export FORMAT here");
+    }
+    try {
+      Trace trace = new TraceSource(main, at).read(job, OptionalLong.empty());
+      Otlp spans = new Otlp(trace, VersionCommand.version());
+      if (otlp != null) {
+        long rejected = OtlpSender.to(otlp, main.environment()).send(spans);
+        main.screen().note("sent " + (trace.attempts() + 1) + " spans, trace " + spans.traceId());
+        if (rejected > 0) {
+          main.screen().note("the collector rejected " + rejected + " of them");
+          return Exit.REFUSED;
+        }
+      }
+      if (export == Format.parquet) {
+        parquet(trace);
+      } else if (export != null) {
+        export(trace, spans, export);
+      }
+      return Exit.OK;
+    } catch (TraceFailure e) {
+      throw new BadInput(String.valueOf(e.getMessage()));
+    }
+  }
+
+  private void parquet(Trace trace) throws BadInput {
+    if (out == null) {
+      throw new BadInput("Parquet is not for a terminal: write -o FILE");
+    }
+    try (RecordTable table = RecordTable.open(QueryLimits.MEMORY_MIB)) {
+      table.add(trace);
+      table.writeParquet(out);
+    } catch (SQLException e) {
+      throw new BadInput("'" + out + "' cannot be written: " + QueryCommand.text(e));
+    }
+    main.screen().note("wrote " + out);
+  }
+
+  private void export(Trace trace, Otlp spans, Format format) throws IOException {
+    if (out == null) {
+      export(trace, spans, format, main.screen().out());
+      return;
+    }
+    try (OutputStream file = new BufferedOutputStream(Files.newOutputStream(out))) {
+      export(trace, spans, format, file);
+    }
+    main.screen().note("wrote " + out + ", " + Amounts.bytes(Files.size(out)));
+  }
+
+  private static void export(Trace trace, Otlp spans, Format format, OutputStream to)
+      throws IOException {
+    switch (format) {
+      case wfformat -> TraceExports.wfformat(trace, VersionCommand.version(), to);
+      case chrome -> TraceExports.chrome(trace, to);
+      case csv -> TraceExports.csv(trace, to);
+      case jsonl -> TraceExports.jsonl(trace, to);
+      case otlp -> spans.write(to);
+      case parquet -> throw new IllegalStateException("Parquet is written by the database");
+    }
+    to.flush();
+  }
+
   private static String name(PoolClient client, JobId id) throws PoolFailure {
     for (Proto.JobProgress job : client.list(false, 10_000)) {
       if (Progress.id(job).equals(id)) {
@@ -145,6 +236,7 @@ final class RecordsCommand implements Callable<Integer> {
       case chrome -> Exports.chrome(entries, names, to);
       case csv -> Exports.csv(entries, to);
       case jsonl -> Exports.jsonl(entries, to);
+      case otlp, parquet -> throw new IllegalStateException(format + " is made from a trace");
     }
     to.flush();
   }

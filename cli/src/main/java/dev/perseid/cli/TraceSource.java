@@ -1,6 +1,7 @@
 package dev.perseid.cli;
 
 import dev.perseid.core.Address;
+import dev.perseid.core.Entry;
 import dev.perseid.core.JobId;
 import dev.perseid.core.Offer;
 import dev.perseid.journal.EntryTrace;
@@ -14,7 +15,9 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -39,14 +42,13 @@ final class TraceSource {
   /// @param run of an engine's file, only this run
   Trace read(@Nullable String what, OptionalLong run)
       throws BadInput, PoolFailure, IOException, TraceFailure {
-    if (what != null && (Files.exists(Path.of(what)) || looksLikeFile(what))) {
-      return file(Path.of(what), run);
-    }
-    return job(what);
+    return what != null && isFile(what) ? file(Path.of(what), run) : job(what);
   }
 
-  private static boolean looksLikeFile(String what) {
-    return what.contains("/") || what.contains(".");
+  /// Whether somebody means a file: there is one, or no job is called so.
+  static boolean isFile(@Nullable String what) {
+    return what != null
+        && (Files.exists(Path.of(what)) || what.contains("/") || what.contains("."));
   }
 
   private static Trace file(Path path, OptionalLong run)
@@ -85,20 +87,51 @@ final class TraceSource {
     }
   }
 
-  /// What a job's records tell so far; asked again it fetches only what is new.
-  static Live live(PoolClient client, JobId id) throws PoolFailure {
+  /// Everything of the caller's in the pool: a trace for each job, and one for all requests.
+  List<Trace> all() throws BadInput, PoolFailure, TraceFailure {
+    Map<JobId, Live> jobs = new LinkedHashMap<>();
+    try (PoolClient client = at.connect(main)) {
+      Map<Address, Offer> offers = offers(client);
+      Map<JobId, String> names = names(client);
+      client.records(
+          Optional.empty(),
+          0,
+          0,
+          logged -> {
+            JobId id = logged.entry().record().job();
+            jobs.computeIfAbsent(
+                    id, job -> new Live(job, names.getOrDefault(job, job.toString()), offers))
+                .add(logged.entry());
+          });
+    }
+    List<Trace> traces = new ArrayList<>();
+    for (Live job : jobs.values()) {
+      traces.add(job.trace());
+    }
+    return traces;
+  }
+
+  private static Map<Address, Offer> offers(PoolClient client) throws PoolFailure {
     Map<Address, Offer> offers = new LinkedHashMap<>();
     for (Proto.ProviderView view : client.providers()) {
       Offer offer = ProvidersCommand.offer(view);
       offers.put(offer.provider(), offer);
     }
-    String name = id.toString();
+    return offers;
+  }
+
+  private static Map<JobId, String> names(PoolClient client) throws PoolFailure {
+    Map<JobId, String> names = new LinkedHashMap<>();
     for (Proto.JobProgress job : client.list(false, 10_000)) {
-      if (Progress.id(job).equals(id)) {
-        name = job.getName();
-      }
+      names.put(Progress.id(job), job.getName());
     }
-    return new Live(id, name, offers);
+    return names;
+  }
+
+  /// What a job's records tell so far; asked again it fetches only what is new.
+  static Live live(PoolClient client, JobId id) throws PoolFailure {
+    String name = names(client).getOrDefault(id, id.toString());
+    return new Live(id, name, offers(client));
   }
 
   /// A job's records as they come.
@@ -127,17 +160,15 @@ final class TraceSource {
     }
 
     void fetch(PoolClient client) throws PoolFailure {
-      client.records(
-          Optional.of(id),
-          next,
-          0,
-          logged -> {
-            entries.add(logged.entry());
-            Offer offer = offers.get(logged.entry().record().provider());
-            cores.put(
-                logged.entry().record().provider(), offer == null ? 0 : Math.max(1, offer.cores()));
-            next = logged.entry().index() + 1;
-          });
+      client.records(Optional.of(id), next, 0, logged -> add(logged.entry()));
+    }
+
+    private void add(Entry entry) {
+      Address provider = entry.record().provider();
+      Offer offer = offers.get(provider);
+      entries.add(entry);
+      cores.put(provider, offer == null ? 0 : Math.max(1, offer.cores()));
+      next = entry.index() + 1;
     }
 
     /// The cores are those that the providers lend, if all say so.

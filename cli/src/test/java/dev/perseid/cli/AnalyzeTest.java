@@ -39,6 +39,10 @@ class AnalyzeTest {
   }
 
   static Ran perseid(String... args) {
+    return perseid(Map.of(), args);
+  }
+
+  static Ran perseid(Map<String, String> environment, String... args) {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     ByteArrayOutputStream err = new ByteArrayOutputStream();
     int exit =
@@ -47,7 +51,7 @@ class AnalyzeTest {
                 new PrintStream(out, true, StandardCharsets.UTF_8),
                 new PrintStream(err, true, StandardCharsets.UTF_8),
                 false),
-            Map.of(),
+            environment,
             args);
     Ran ran =
         new Ran(exit, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));

@@ -157,6 +157,12 @@ class CommandsTest {
         .contains("longest chain: first ->");
     assertThat(perseid("analyze", "0".repeat(32)).err).contains("you have no job 0000");
 
+    assertThat(good("records", id, "--export", "otlp").out).contains("resourceSpans");
+    assertThat(
+            good("query", "SELECT count(*) AS n FROM records WHERE source = '" + id + "'", "--json")
+                .out)
+        .isEqualTo("{\"n\":5}\n");
+
     Path receipts = here.resolve("receipts.jsonl");
     assertThat(good("receipts", id, "-o", receipts.toString()).out).startsWith("5 receipts in ");
     assertThat(bare(Map.of(), "verify", receipts.toString()))

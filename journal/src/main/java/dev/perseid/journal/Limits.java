@@ -50,5 +50,8 @@ public final class Limits {
 
   public static final int PAGE_EDGES = 4_000_000;
 
+  /// Attempts in one request of OpenTelemetry spans: some 2 MB.
+  public static final int OTLP_SPANS = 1_000;
+
   private Limits() {}
 }

@@ -20,7 +20,6 @@ import java.util.Base64;
 import java.util.List;
 import java.util.Locale;
 import java.util.OptionalLong;
-import java.util.PriorityQueue;
 import java.util.zip.Deflater;
 import java.util.zip.DeflaterOutputStream;
 
@@ -136,34 +135,10 @@ public final class TracePage {
 
   // ---- where everything is in the picture
 
-  /// Gives each piece the lowest lane of its place that is free when it starts.
+  /// Lanes of all places one below the other, by the places' names.
   private void lanes() {
-    int[] order = LongOrder.by(pieces.start, pieces.count);
+    Lanes of = new Lanes(pieces);
     int places = trace.places().size();
-    int[] lane = new int[pieces.count];
-    int[] lanes = new int[places];
-    record Busy(long until, int lane) {}
-    List<PriorityQueue<Busy>> busy = new java.util.ArrayList<>();
-    List<PriorityQueue<Integer>> free = new java.util.ArrayList<>();
-    for (int p = 0; p < places; p++) {
-      busy.add(new PriorityQueue<>((a, b) -> Long.compare(a.until, b.until)));
-      free.add(new PriorityQueue<>());
-    }
-    int shown = 0;
-    for (int p : order) {
-      if (!shown(p)) {
-        continue;
-      }
-      shown++;
-      int place = trace.placeOf(pieces.attempt[p]);
-      PriorityQueue<Busy> held = busy.get(place);
-      while (!held.isEmpty() && held.element().until <= pieces.start[p]) {
-        free.get(place).add(held.remove().lane);
-      }
-      Integer lowest = free.get(place).poll();
-      lane[p] = lowest == null ? lanes[place]++ : lowest;
-      held.add(new Busy(pieces.end[p], lane[p]));
-    }
     Integer[] byName = new Integer[places];
     Arrays.setAll(byName, i -> i);
     Arrays.sort(byName, (a, b) -> trace.places().get(a).compareTo(trace.places().get(b)));
@@ -171,18 +146,16 @@ public final class TracePage {
     int all = 0;
     for (int place : byName) {
       firstLane[place] = all;
-      all += lanes[place];
+      all += of.lanes(place);
     }
     laneTo = new int[all];
     lanePlace = new int[all];
     for (int place = 0; place < places; place++) {
-      Arrays.fill(lanePlace, firstLane[place], firstLane[place] + lanes[place], place);
+      Arrays.fill(lanePlace, firstLane[place], firstLane[place] + of.lanes(place), place);
     }
-    bars = new int[shown];
-    for (int p : order) {
-      if (shown(p)) {
-        laneTo[firstLane[trace.placeOf(pieces.attempt[p])] + lane[p]]++;
-      }
+    bars = new int[of.pieces().length];
+    for (int p : of.pieces()) {
+      laneTo[firstLane[trace.placeOf(pieces.attempt[p])] + of.lane(p)]++;
     }
     int sum = 0;
     int[] next = new int[all];
@@ -191,15 +164,9 @@ public final class TracePage {
       sum += laneTo[l];
       laneTo[l] = sum;
     }
-    for (int p : order) {
-      if (shown(p)) {
-        bars[next[firstLane[trace.placeOf(pieces.attempt[p])] + lane[p]]++] = p;
-      }
+    for (int p : of.pieces()) {
+      bars[next[firstLane[trace.placeOf(pieces.attempt[p])] + of.lane(p)]++] = p;
     }
-  }
-
-  private boolean shown(int p) {
-    return pieces.attempt[p] >= 0 && pieces.ran(p) > 0;
   }
 
   /// A task's level is one more than the highest of what it waited for; in a level tasks stand as

@@ -1,0 +1,199 @@
+package dev.perseid.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.sun.net.httpserver.HttpServer;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/// What becomes of an engine's records in other people's formats.
+class TraceExportsTest {
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  @TempDir Path here;
+  private Path file = Path.of("");
+
+  @BeforeEach
+  void records() throws Exception {
+    file = AnalyzeTest.records(here);
+  }
+
+  private String export(String format) {
+    AnalyzeTest.Ran ran = AnalyzeTest.perseid("records", file.toString(), "--export", format);
+    assertThat(ran.exit()).as(ran.err()).isZero();
+    return ran.out();
+  }
+
+  private static Map<String, JsonNode> spans(JsonNode request, Map<String, JsonNode> into) {
+    for (JsonNode resource : request.get("resourceSpans")) {
+      assertThat(resource.at("/resource/attributes/0/key").asText()).isEqualTo("service.name");
+      for (JsonNode scope : resource.get("scopeSpans")) {
+        for (JsonNode span : scope.get("spans")) {
+          assertThat(into.put(span.get("spanId").asText(), span)).as("ids are unique").isNull();
+        }
+      }
+    }
+    return into;
+  }
+
+  /// The rules of OTLP's JSON: ids in hex of fixed length, 64-bit numbers as texts.
+  @Test
+  void spansAreThoseOfTheRecords() throws Exception {
+    Map<String, JsonNode> spans = spans(JSON.readTree(export("otlp")), new HashMap<>());
+    long attempts = export("jsonl").lines().count();
+    assertThat(spans).hasSize((int) attempts + 1);
+    int roots = 0;
+    int linked = 0;
+    Set<String> traces = new HashSet<>();
+    for (JsonNode span : spans.values()) {
+      traces.add(span.get("traceId").asText());
+      assertThat(span.get("traceId").asText()).matches("[0-9a-f]{32}");
+      assertThat(span.get("spanId").asText()).matches("[0-9a-f]{16}");
+      assertThat(span.get("startTimeUnixNano").isTextual()).isTrue();
+      long start = Long.parseLong(span.get("startTimeUnixNano").asText());
+      long end = Long.parseLong(span.get("endTimeUnixNano").asText());
+      assertThat(end).isGreaterThanOrEqualTo(start);
+      assertThat(start).isGreaterThan(1_600_000_000_000_000_000L);
+      if (span.has("parentSpanId")) {
+        JsonNode parent = spans.get(span.get("parentSpanId").asText());
+        assertThat(parent).isNotNull();
+        assertThat(start)
+            .isGreaterThanOrEqualTo(Long.parseLong(parent.get("startTimeUnixNano").asText()));
+      } else {
+        roots++;
+      }
+      for (JsonNode link : span.path("links")) {
+        assertThat(spans).containsKey(link.get("spanId").asText());
+        linked++;
+      }
+    }
+    assertThat(roots).isEqualTo(1);
+    assertThat(traces).hasSize(1);
+    assertThat(linked).isGreaterThanOrEqualTo(2 * (20 + 20));
+    assertThat(export("otlp")).as("the same records, the same bytes").isEqualTo(export("otlp"));
+  }
+
+  @Test
+  void aCollectorGetsThemAlsoWhenItIsBusyAtFirst() throws Exception {
+    HttpServer collector =
+        HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+    ConcurrentLinkedQueue<String> bodies = new ConcurrentLinkedQueue<>();
+    ConcurrentLinkedQueue<String> keys = new ConcurrentLinkedQueue<>();
+    int[] calls = {0};
+    collector.createContext(
+        "/v1/traces",
+        exchange -> {
+          String body =
+              new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8);
+          keys.add(exchange.getRequestHeaders().getFirst("x-key") + "");
+          boolean busy = calls[0]++ == 0;
+          byte[] answer =
+              (busy ? "busy" : "{\"partialSuccess\":{\"rejectedSpans\":\"2\"}}")
+                  .getBytes(StandardCharsets.UTF_8);
+          exchange.getResponseHeaders().add("Retry-After", "0");
+          if (!busy) {
+            bodies.add(body);
+          }
+          exchange.sendResponseHeaders(busy ? 503 : 200, answer.length);
+          exchange.getResponseBody().write(answer);
+          exchange.close();
+        });
+    collector.createContext(
+        "/broken/v1/traces",
+        exchange -> {
+          exchange.sendResponseHeaders(400, -1);
+          exchange.close();
+        });
+    collector.start();
+    try {
+      String url = "http://127.0.0.1:" + collector.getAddress().getPort();
+      AnalyzeTest.Ran ran =
+          AnalyzeTest.perseid(
+              Map.of(OtlpSender.HEADERS, "x-key=open%20sesame"),
+              "records",
+              file.toString(),
+              "--otlp",
+              url);
+      assertThat(ran.err()).contains("sent ").contains("rejected 2 of them");
+      assertThat(ran.exit()).isEqualTo(Exit.REFUSED);
+      assertThat(keys).containsOnly("open sesame").hasSize(2);
+      Map<String, JsonNode> got = new HashMap<>();
+      for (String body : bodies) {
+        spans(JSON.readTree(body), got);
+      }
+      assertThat(got.keySet())
+          .isEqualTo(spans(JSON.readTree(export("otlp")), new HashMap<>()).keySet());
+      AnalyzeTest.Ran broken =
+          AnalyzeTest.perseid("records", file.toString(), "--otlp", url + "/broken");
+      assertThat(broken.exit()).isEqualTo(Exit.UNREACHABLE);
+      assertThat(broken.err()).contains("answered 400");
+    } finally {
+      collector.stop(0);
+    }
+    AnalyzeTest.Ran open =
+        AnalyzeTest.perseid(
+            Map.of(OtlpSender.HEADERS, "a=b"),
+            "records",
+            file.toString(),
+            "--otlp",
+            "http://example.org");
+    assertThat(open.err()).contains("without encryption");
+    assertThat(AnalyzeTest.perseid("records", file.toString(), "--otlp", "collector").err())
+        .contains("is no address of a collector");
+  }
+
+  @Test
+  void otherFormatsHaveEveryAttempt() throws Exception {
+    List<JsonNode> lines = new ArrayList<>();
+    for (String line : export("jsonl").split("\n")) {
+      lines.add(JSON.readTree(line));
+    }
+    assertThat(lines.stream().map(l -> l.get("kind").asText()))
+        .contains("load", "flow", "fib", "sum", "twice");
+    assertThat(lines.stream().filter(l -> l.get("outcome").asText().equals("FAILED"))).hasSize(1);
+    assertThat(export("csv").lines()).hasSize(lines.size() + 1);
+    JsonNode chrome = JSON.readTree(export("chrome")).get("traceEvents");
+    assertThat(chrome.findValuesAsText("ph")).contains("M", "X");
+    JsonNode workflow = JSON.readTree(export("wfformat"));
+    assertThat(WfFormat.recognises(workflow.toString())).isTrue();
+    Path written = Files.writeString(here.resolve("w.json"), workflow.toString());
+    JobPlan plan =
+        WfFormat.read(
+            written,
+            workflow.toString(),
+            new java.math.BigDecimal("0.001"),
+            java.math.BigDecimal.ONE,
+            1_000_000);
+    assertThat(plan.tasks()).hasSize(workflow.at("/workflow/specification/tasks").size());
+  }
+
+  @Test
+  void parquetNeedsAFile() throws IOException {
+    assertThat(AnalyzeTest.perseid("records", file.toString(), "--export", "parquet").err())
+        .contains("write -o FILE");
+    Path out = here.resolve("r.parquet");
+    AnalyzeTest.Ran ran =
+        AnalyzeTest.perseid(
+            "records", file.toString(), "--export", "parquet", "-o", out.toString());
+    assertThat(ran.exit()).as(ran.err()).isZero();
+    assertThat(Files.size(out)).isGreaterThan(1_000);
+    assertThat(AnalyzeTest.perseid("records", file.toString()).err())
+        .contains("perseid analyze " + file);
+  }
+}

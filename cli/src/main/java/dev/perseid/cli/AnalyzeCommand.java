@@ -33,8 +33,9 @@ final class AnalyzeCommand implements Callable<Integer> {
       paramLabel = "FILE|JOB",
       arity = "0..1",
       description =
-          "A record file of the engine, or a job's id; requests: all you asked of models; default:"
-              + " the newest job.")
+          "A record file of the engine, a WfFormat instance, Nextflow's trace.txt or a log in the Standard"
+              + " Workload Format; or a job's id, requests for all you asked of models; default: the"
+              + " newest job.")
   private @Nullable String what;
 
   @Option(

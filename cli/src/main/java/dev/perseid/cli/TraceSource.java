@@ -5,6 +5,7 @@ import dev.perseid.core.Entry;
 import dev.perseid.core.JobId;
 import dev.perseid.core.Offer;
 import dev.perseid.journal.EntryTrace;
+import dev.perseid.journal.Imports;
 import dev.perseid.journal.Trace;
 import dev.perseid.journal.TraceFailure;
 import dev.perseid.node.PoolClient;
@@ -69,10 +70,7 @@ final class TraceSource {
     if (java.util.Arrays.equals(head, ENGINE)) {
       return EngineTrace.read(path, run);
     }
-    throw new BadInput(
-        "'"
-            + path
-            + "' is no file that this reads: name a record file of the engine (docs/engine.md)");
+    return Imports.read(path);
   }
 
   private Trace job(@Nullable String what) throws BadInput, PoolFailure, TraceFailure {

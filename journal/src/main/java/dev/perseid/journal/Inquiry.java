@@ -263,7 +263,8 @@ final class Inquiry {
       notes.add(
           "the file has run times but no start times: all times are of a rerun on "
               + cores
-              + " cores, the longest chain first");
+              + (cores == 1 ? " core" : " cores")
+              + ", the longest chain first");
     }
     if (pieces.backwards > 0) {
       notes.add(

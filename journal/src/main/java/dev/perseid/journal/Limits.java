@@ -53,5 +53,14 @@ public final class Limits {
   /// Attempts in one request of OpenTelemetry spans: some 2 MB.
   public static final int OTLP_SPANS = 1_000;
 
+  /// Bytes of a JSON file that is imported; files of lines are read line by line.
+  static final long IMPORT_JSON_BYTES = 512L << 20;
+
+  /// Lines of a file that is imported.
+  static final int IMPORT_LINES = 20_000_000;
+
+  /// The longest time in a file that is imported: a hundred years.
+  static final double IMPORT_SECONDS = 3.2e9;
+
   private Limits() {}
 }

@@ -163,6 +163,11 @@ class CommandsTest {
                 .out)
         .isEqualTo("{\"n\":5}\n");
 
+    assertThat(good("watch", id, "--findings").out).contains("what holds it back:");
+    String[] watched = good("watch", id, "--json", "--serve", "0").out.strip().split("\n");
+    assertThat(JSON.readTree(watched[watched.length - 1]).at("/findings/tasks").asInt())
+        .isEqualTo(5);
+
     Path receipts = here.resolve("receipts.jsonl");
     assertThat(good("receipts", id, "-o", receipts.toString()).out).startsWith("5 receipts in ");
     assertThat(bare(Map.of(), "verify", receipts.toString()))

@@ -87,7 +87,10 @@ final class Inquiry {
       ran |= given.raw(a, Measure.WALL) != Trace.UNKNOWN;
     }
     if (!ran) {
-      throw new TraceFailure(given.id() + ": no task has run yet, or no run time was recorded");
+      throw new TraceFailure(
+          given.id()
+              + ": no task has run yet, or no run time was recorded"
+              + (given.notes().isEmpty() ? "" : "; " + String.join("; ", given.notes())));
     }
     if (wanted.isEmpty() && given.cores().isEmpty()) {
       throw new TraceFailure(

@@ -9,6 +9,7 @@ import dev.perseid.journal.Analysis;
 import dev.perseid.journal.Exports;
 import dev.perseid.journal.Otlp;
 import dev.perseid.journal.RecordJson;
+import dev.perseid.journal.RunCrate;
 import dev.perseid.journal.Trace;
 import dev.perseid.journal.TraceExports;
 import dev.perseid.journal.TraceFailure;
@@ -50,7 +51,8 @@ final class RecordsCommand implements Callable<Integer> {
     csv,
     jsonl,
     otlp,
-    parquet
+    parquet,
+    rocrate
   }
 
   @ParentCommand private Main main = Unset.main();
@@ -78,6 +80,13 @@ final class RecordsCommand implements Callable<Integer> {
   private @Nullable Path out;
 
   @Option(
+      names = "--license",
+      paramLabel = "URL",
+      defaultValue = "https://choosealicense.com/no-permission/",
+      description = "Under which others may use a crate; default: ${DEFAULT-VALUE}.")
+  private String license = "";
+
+  @Option(
       names = "--otlp",
       paramLabel = "URL",
       description =
@@ -90,7 +99,11 @@ final class RecordsCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws BadInput, PoolFailure, IOException {
-    boolean neutral = export == Format.otlp || export == Format.parquet || otlp != null;
+    boolean neutral =
+        otlp != null
+            || export == Format.otlp
+            || export == Format.parquet
+            || export == Format.rocrate;
     if (neutral || TraceSource.isFile(job)) {
       return trace();
     }
@@ -156,6 +169,8 @@ final class RecordsCommand implements Callable<Integer> {
       }
       if (export == Format.parquet) {
         parquet(trace);
+      } else if (export == Format.rocrate) {
+        crate(trace);
       } else if (export != null) {
         export(trace, spans, export);
       }
@@ -178,6 +193,19 @@ final class RecordsCommand implements Callable<Integer> {
     main.screen().note("wrote " + out);
   }
 
+  private void crate(Trace trace) throws BadInput, IOException, TraceFailure {
+    if (out == null || !out.toString().endsWith(".zip")) {
+      throw new BadInput("a crate is a ZIP file: write -o NAME.crate.zip");
+    }
+    if (!license.matches("https?://\\S+")) {
+      throw new BadInput("--license: '" + license + "' is no address of a licence");
+    }
+    try (OutputStream file = new BufferedOutputStream(Files.newOutputStream(out))) {
+      RunCrate.write(trace, VersionCommand.version(), license, file);
+    }
+    main.screen().note("wrote " + out + ", " + Amounts.bytes(Files.size(out)));
+  }
+
   private void export(Trace trace, Otlp spans, Format format) throws IOException {
     if (out == null) {
       export(trace, spans, format, main.screen().out());
@@ -197,7 +225,7 @@ final class RecordsCommand implements Callable<Integer> {
       case csv -> TraceExports.csv(trace, to);
       case jsonl -> TraceExports.jsonl(trace, to);
       case otlp -> spans.write(to);
-      case parquet -> throw new IllegalStateException("Parquet is written by the database");
+      case parquet, rocrate -> throw new IllegalStateException(format + " goes into a file");
     }
     to.flush();
   }
@@ -236,7 +264,8 @@ final class RecordsCommand implements Callable<Integer> {
       case chrome -> Exports.chrome(entries, names, to);
       case csv -> Exports.csv(entries, to);
       case jsonl -> Exports.jsonl(entries, to);
-      case otlp, parquet -> throw new IllegalStateException(format + " is made from a trace");
+      case otlp, parquet, rocrate ->
+          throw new IllegalStateException(format + " is made from a trace");
     }
     to.flush();
   }

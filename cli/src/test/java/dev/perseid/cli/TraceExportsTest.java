@@ -18,6 +18,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipInputStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -181,6 +183,77 @@ class TraceExportsTest {
             java.math.BigDecimal.ONE,
             1_000_000);
     assertThat(plan.tasks()).hasSize(workflow.at("/workflow/specification/tasks").size());
+  }
+
+  /// What Provenance Run Crate 0.5 demands of the graph; every reference is to something that is
+  /// there.
+  @Test
+  void aCrateTellsOfTheRunAndEveryAttempt() throws Exception {
+    Path zip = here.resolve("run.crate.zip");
+    AnalyzeTest.Ran ran =
+        AnalyzeTest.perseid(
+            "records", file.toString(), "--export", "rocrate", "-o", zip.toString());
+    assertThat(ran.exit()).as(ran.err()).isZero();
+    Map<String, String> files = new HashMap<>();
+    try (ZipInputStream in = new ZipInputStream(Files.newInputStream(zip))) {
+      for (ZipEntry e = in.getNextEntry(); e != null; e = in.getNextEntry()) {
+        files.put(e.getName(), new String(in.readAllBytes(), StandardCharsets.UTF_8));
+      }
+    }
+    assertThat(files).containsOnlyKeys("ro-crate-metadata.json", "workflow.json", "records.csv");
+    Map<String, JsonNode> entities = new HashMap<>();
+    JsonNode graph = JSON.readTree(files.get("ro-crate-metadata.json")).get("@graph");
+    for (JsonNode entity : graph) {
+      assertThat(entities.put(entity.get("@id").asText(), entity)).isNull();
+    }
+    for (JsonNode entity : graph) {
+      for (JsonNode property : entity) {
+        for (JsonNode value : property.isArray() ? property : List.of(property)) {
+          String id = value.path("@id").asText("");
+          if (!id.isEmpty()
+              && !id.startsWith("https://w3id.org/ro/crate/")
+              && !id.equals("https://wfcommons.org")) {
+            assertThat(entities).containsKey(id);
+          }
+        }
+      }
+    }
+    assertThat(entities.get("./").at("/mainEntity/@id").asText()).isEqualTo("workflow.json");
+    assertThat(entities.get("./").get("conformsTo").findValuesAsText("@id"))
+        .contains("https://w3id.org/ro/wfrun/provenance/0.5");
+    assertThat(entities.get("workflow.json").get("@type").toString())
+        .contains("ComputationalWorkflow", "HowTo");
+    int attempts = 0;
+    for (JsonNode control : entities.get("#engine-run").get("object")) {
+      JsonNode started = entities.get(control.get("@id").asText());
+      assertThat(started.get("@type").asText()).isEqualTo("ControlAction");
+      JsonNode step = entities.get(started.at("/instrument/@id").asText());
+      JsonNode action = entities.get(started.at("/object/@id").asText());
+      assertThat(step.get("@type").asText()).isEqualTo("HowToStep");
+      assertThat(action.at("/instrument/@id")).isEqualTo(step.at("/workExample/@id"));
+      assertThat(action.get("endTime").asText())
+          .isGreaterThanOrEqualTo(action.get("startTime").asText().substring(0, 19));
+      attempts++;
+    }
+    assertThat(files.get("records.csv").lines()).hasSize(attempts + 1);
+    assertThat(entities.get("#run").get("actionStatus").asText()).contains("Completed");
+    Path again = here.resolve("again.crate.zip");
+    AnalyzeTest.perseid("records", file.toString(), "--export", "rocrate", "-o", again.toString());
+    assertThat(again).hasSameBinaryContentAs(zip);
+    assertThat(AnalyzeTest.perseid("records", file.toString(), "--export", "rocrate").err())
+        .contains("write -o NAME.crate.zip");
+    assertThat(
+            AnalyzeTest.perseid(
+                    "records",
+                    file.toString(),
+                    "--export",
+                    "rocrate",
+                    "-o",
+                    "x.zip",
+                    "--license",
+                    "mine")
+                .err())
+        .contains("is no address of a licence");
   }
 
   @Test

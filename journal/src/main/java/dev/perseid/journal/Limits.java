@@ -62,5 +62,8 @@ public final class Limits {
   /// The longest time in a file that is imported: a hundred years.
   static final double IMPORT_SECONDS = 3.2e9;
 
+  /// Attempts that a crate describes one by one.
+  public static final int CRATE_ATTEMPTS = 200_000;
+
   private Limits() {}
 }

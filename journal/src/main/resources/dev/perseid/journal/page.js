@@ -4,7 +4,7 @@
 
 const GRID = 8192; // cells of the sums from which cores are drawn when the view is wide
 const GROUPS = 8; // kinds with a colour of their own in that picture, the last one for the rest
-const EDGES_DRAWN = 2000; // in one frame; of more, every so-manieth
+const EDGES_DRAWN = 1000; // in one frame; of more, every so-manieth
 
 // ---- data
 
@@ -466,7 +466,7 @@ async function show() {
         }
       }
       const order = [...count.keys()].sort((a, b) => level[a] / count[a] - level[b] / count[b] || a - b);
-      const columnsWanted = Math.max(1, Math.min(12, Math.ceil(Math.sqrt(n * 2))));
+      const columnsWanted = Math.max(1, Math.min(12, n));
       const distinct = [...new Set(order.map(k => Math.round(level[k] / count[k])))];
       const place = new Map();
       const used = new Map();
@@ -506,7 +506,7 @@ async function show() {
       c.fillStyle = '#000';
       const room = Math.floor(boxWidth / (6.5 * one.ratio));
       c.fillText(meta.kinds[k].slice(0, room), x - boxWidth / 2 + 5 * one.ratio, y - 2 * one.ratio);
-      c.fillText(`${count[k].toLocaleString('en')} tasks`.slice(0, room), x - boxWidth / 2 + 5 * one.ratio, y + 12 * one.ratio);
+      c.fillText(`${count[k].toLocaleString('en')} task${count[k] === 1 ? '' : 's'}`.slice(0, room), x - boxWidth / 2 + 5 * one.ratio, y + 12 * one.ratio);
     }
   }
 

@@ -254,6 +254,52 @@ class FindingsTest {
     assertThat(oneCore.makespanNs()).isEqualTo(found.best().workNs());
   }
 
+  /// Tasks that fork, work on, and wait for what they forked, on as many cores as they want: each
+  /// moment is somebody's work, so the rerun takes as long as the run did, and the chain too.
+  @ParameterizedTest
+  @ValueSource(longs = {11, 12, 13})
+  void treesOfForksTakeAsLongAgain(long seed) throws Exception {
+    Random random = new Random(seed);
+    for (int round = 0; round < ROUNDS; round++) {
+      Trace.Builder b = new Trace.Builder("tree");
+      long end = fork(b, random, -1, 0, 3);
+      if (random.nextBoolean()) {
+        int after = b.task("after", "k3");
+        b.depends(after, 0);
+        attempt(b, after, "w", end, end, end + 7);
+        end += 7;
+      }
+      Findings f = Findings.of(b.build(), OptionalLong.of(100_000));
+      String what = "seed " + seed + ", round " + round;
+      assertThat(f.spanNs()).as(what).isEqualTo(end);
+      assertThat(f.best().rerunNs()).as(what).isEqualTo(end);
+      assertThat(f.best().chainNs()).as(what).isEqualTo(end);
+      assertThat(f.where().stream().mapToLong(Findings.Share::ns).sum()).as(what).isEqualTo(end);
+      assertThat(f.where()).as(what).allMatch(share -> share.part() == Part.RUNNING);
+      assertThat(f.best().workNs()).as(what).isGreaterThanOrEqualTo(end);
+    }
+  }
+
+  /// Adds a task that starts at a time; returns its end.
+  private static long fork(Trace.Builder b, Random random, int by, long start, int deep) {
+    int task = b.task("t" + b.tasks(), "k" + deep);
+    if (by >= 0) {
+      b.forked(task, by);
+    }
+    long now = start + 1 + random.nextInt(20);
+    long open = now;
+    for (int i = random.nextInt(deep + 2); i > 0 && deep > 0; i--) {
+      open = Math.max(open, fork(b, random, task, now, deep - 1));
+      now += random.nextInt(3) == 0 ? 0 : 1 + random.nextInt(10);
+      if (random.nextInt(3) == 0) {
+        now = Math.max(now, open) + random.nextInt(5);
+      }
+    }
+    long end = Math.max(now, open) + random.nextInt(6);
+    attempt(b, task, "w" + task, start, start, end);
+    return end;
+  }
+
   private static void attempt(
       Trace.Builder b, int task, String place, long ready, long start, long end) {
     b.attempt(task, 1, place, Ending.DONE, "");

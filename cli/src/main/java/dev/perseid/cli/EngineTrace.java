@@ -6,6 +6,7 @@ import dev.perseid.engine.RecordFile;
 import dev.perseid.engine.RunRecord;
 import dev.perseid.engine.TaskRecord;
 import dev.perseid.journal.Ending;
+import dev.perseid.journal.Limits;
 import dev.perseid.journal.Measure;
 import dev.perseid.journal.Trace;
 import dev.perseid.journal.TraceFailure;
@@ -57,7 +58,26 @@ final class EngineTrace {
                               + " to "
                               + file.runs().getLast().number())));
     }
+    if (only.isEmpty()) {
+      enough(path, file.count(), Runtime.getRuntime().maxMemory());
+    }
     return made.trace(wanted, only.isPresent());
+  }
+
+  /// Refuses what would not fit into memory, before it is read.
+  static void enough(Path path, long records, long heapBytes) throws BadInput {
+    long fits = Math.min(Limits.TRACE_ATTEMPTS, heapBytes / Limits.TRACE_ATTEMPT_BYTES);
+    if (records > fits) {
+      throw new BadInput(
+          path
+              + " has "
+              + Amounts.exact(records)
+              + " records, and some "
+              + Amounts.exact(fits)
+              + " fit into this process: take one run (--run N), or give it more memory"
+              + " (JAVA_TOOL_OPTIONS=-Xmx16g), for at most "
+              + Amounts.exact(Limits.TRACE_ATTEMPTS));
+    }
   }
 
   private Trace trace(List<RunRecord> wanted, boolean one) throws TraceFailure {

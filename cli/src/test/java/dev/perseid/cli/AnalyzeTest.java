@@ -1,6 +1,7 @@
 package dev.perseid.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -169,6 +170,19 @@ class AnalyzeTest {
     assertThat(noRun.err).contains("has no run 9; it has 1 to 2");
     assertThat(perseid("analyze", whole.toString(), "--cores", "0").err)
         .contains("--cores: write 1 or more");
+  }
+
+  @Test
+  void whatDoesNotFitIsRefusedBeforeItIsRead() throws Exception {
+    Path file = Path.of("large.records");
+    EngineTrace.enough(file, 1_000_000, 1_000_000_000);
+    EngineTrace.enough(file, 10_000_000, Long.MAX_VALUE);
+    assertThatThrownBy(() -> EngineTrace.enough(file, 1_000_001, 1_000_000_000))
+        .isInstanceOf(BadInput.class)
+        .hasMessageContaining("1,000,001 records")
+        .hasMessageContaining("--run N");
+    assertThatThrownBy(() -> EngineTrace.enough(file, 10_000_001, Long.MAX_VALUE))
+        .isInstanceOf(BadInput.class);
   }
 
   @Test

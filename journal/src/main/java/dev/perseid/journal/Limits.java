@@ -65,5 +65,10 @@ public final class Limits {
   /// Attempts that a crate describes one by one.
   public static final int CRATE_ATTEMPTS = 200_000;
 
+  /// Attempts of one trace, and heap bytes that looking at one takes while it is looked at.
+  public static final int TRACE_ATTEMPTS = 10_000_000;
+
+  public static final long TRACE_ATTEMPT_BYTES = 1_000;
+
   private Limits() {}
 }

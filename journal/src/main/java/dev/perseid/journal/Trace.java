@@ -279,6 +279,7 @@ public final class Trace {
     private long epochUs;
     private int cores;
     private boolean synthetic;
+    private boolean tooMany;
     private final List<String> notes = new ArrayList<>();
     private final List<String> names = new ArrayList<>();
     private final Numbers kinds = new Numbers();
@@ -382,12 +383,17 @@ public final class Trace {
       forker[task] = by;
     }
 
-    /// Adds an attempt; [#set] tells of it.
+    /// Adds an attempt; [#set] tells of it. Of more than [Limits#TRACE_ATTEMPTS] none is kept, and
+    /// [#build] says so.
     ///
     /// @param ofTask the task's number
     /// @param nth from 1
     /// @param where it ran; an empty text if nobody knows
     public void attempt(int ofTask, int nth, String where, Ending how, String why) {
+      if (attempts == Limits.TRACE_ATTEMPTS) {
+        tooMany = true;
+        return;
+      }
       if (attempts == task.length) {
         int more = 2 * attempts;
         task = Arrays.copyOf(task, more);
@@ -431,6 +437,10 @@ public final class Trace {
     /// @throws TraceFailure if tasks wait for each other in a circle, or one waits for a task that
     ///   is not there
     public Trace build() throws TraceFailure {
+      if (tooMany) {
+        throw new TraceFailure(
+            id + ": more than " + Limits.TRACE_ATTEMPTS + " attempts; look at a part of them");
+      }
       int[] to = new int[tasks];
       for (int e = 0; e < edges; e++) {
         if (parent[e] < 0 || parent[e] >= tasks || child[e] < 0 || child[e] >= tasks) {

@@ -547,13 +547,26 @@ final class Inquiry {
     Findings.Best best() {
       long share = (work + cores - 1) / cores;
       long bound = Math.max(chainNs, share);
+      long arriving =
+          where.stream()
+              .filter(part -> part.part() == Part.ARRIVING)
+              .mapToLong(Findings.Share::ns)
+              .sum();
       String sentence;
-      if (span == 0 || bound >= 0.9 * span) {
+      if (span > 0 && 2 * arriving >= span) {
+        sentence =
+            "when the work came: the last tasks were submitted late, and nothing else was waited for most"
+                + " of the time";
+      } else if (span == 0 || bound >= 0.9 * span) {
         sentence =
             chainNs >= share
                 ? "the longest chain of dependent tasks: only shorter tasks on it, or fewer in a row,"
                     + " would help"
                 : "the number of cores: all were busy nearly all the time";
+      } else if (baseline < 0.9 * span && span - baseline >= baseline - bound) {
+        sentence =
+            "idle cores: tasks that were ready waited although cores were free, as far as the records"
+                + " show";
       } else if (prompt < 0.9 * span && span - prompt >= prompt - bound) {
         sentence =
             "delays: without failures and without waiting for data or for being told, the same cores"

@@ -421,6 +421,35 @@ class FindingsTest {
     assertThat(f.where().stream().mapToLong(Findings.Share::ns).sum()).isEqualTo(100);
   }
 
+  /// The same two tasks: on one core, one after the other, and with a delay between them.
+  @Test
+  void whatHoldsItBackIsSaid() throws Exception {
+    assertThat(holds(false, 0, 100, 100, 200)).startsWith("the number of cores");
+    assertThat(holds(true, 0, 100, 100, 200)).startsWith("the longest chain");
+    assertThat(holds(true, 0, 100, 300, 400)).startsWith("delays");
+    assertThat(holds(false, 0, 10, 100, 200)).startsWith("idle cores");
+    Trace.Builder b = new Trace.Builder("three");
+    for (int t = 0; t < 3; t++) {
+      b.task("t" + t, "k");
+      attempt(b, t, "w" + t % 2, 0, t == 2 ? 100 : 0, t == 2 ? 200 : 100);
+    }
+    assertThat(Findings.of(b.build(), OptionalLong.empty()).best().holds())
+        .startsWith("uneven work");
+  }
+
+  private static String holds(boolean depends, long start0, long end0, long start1, long end1)
+      throws TraceFailure {
+    Trace.Builder b = new Trace.Builder("two");
+    b.task("first", "k");
+    b.task("second", "k");
+    if (depends) {
+      b.depends(1, 0);
+    }
+    attempt(b, 0, "w", 0, start0, end0);
+    attempt(b, 1, "w", depends ? start1 : 0, start1, end1);
+    return Findings.of(b.build(), OptionalLong.empty()).best().holds();
+  }
+
   @Test
   void withoutTimesARerunGivesThem() throws Exception {
     Trace.Builder b = new Trace.Builder("untimed");

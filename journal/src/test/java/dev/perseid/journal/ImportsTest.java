@@ -71,6 +71,7 @@ class ImportsTest {
     assertThat(f.spanNs()).isEqualTo(401_500_000_000L);
     assertThat(f.where().stream().mapToLong(Findings.Share::ns).sum()).isEqualTo(f.spanNs());
     assertThat(f.where().getFirst()).isEqualTo(new Findings.Share(Part.ARRIVING, "", 400 * S));
+    assertThat(f.best().holds()).startsWith("when the work came");
     // With cores without end the last job still comes when it came.
     assertThat(f.ifs().stream().map(Findings.If::makespanNs)).contains(f.spanNs());
 

@@ -4,4 +4,5 @@ module dev.perseid.core {
   requires static org.jspecify;
 
   exports dev.perseid.core;
+  exports dev.perseid.core.schedule;
 }

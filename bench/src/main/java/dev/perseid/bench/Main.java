@@ -22,6 +22,7 @@ public final class Main {
       perseid bench latency [--jobs 500]
       perseid bench restart [--records 1000000] [--repetitions 3]
       perseid bench micro
+      perseid bench schedule [--tasks 1000000] [--providers 10000] [--rounds 3]
       perseid bench engine [--workers N] [--rounds 31]
       perseid bench query [--records 1000000] [--rounds 5]
       perseid bench gateway [--rounds 3] [--only direct,nginx,portkey,perseid,relayed] [--streams yes|no]
@@ -103,6 +104,13 @@ public final class Main {
                   new Shapes.Setting(
                       number(options, "workers", processors), number(options, "rounds", 31)))
               .run(folder, home);
+      case "schedule" ->
+          new Assignments(
+                  report,
+                  number(options, "tasks", 1_000_000),
+                  number(options, "providers", 10_000),
+                  number(options, "rounds", 3))
+              .run(home);
       case "micro" -> new Micro(report).run(folder, home);
       case "query" ->
           new Asking(report, number(options, "records", 1_000_000), number(options, "rounds", 5))
@@ -164,6 +172,7 @@ public final class Main {
                 "latency",
                 "restart",
                 "micro",
+                "schedule",
                 "engine",
                 "query",
                 "gateway",

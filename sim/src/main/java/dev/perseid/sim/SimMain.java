@@ -4,7 +4,8 @@ import java.io.PrintStream;
 import java.util.Locale;
 import java.util.Optional;
 
-/// `perseid sim --seed N [--seeds K] [--verbose]`: runs worlds and prints a line for each.
+/// `perseid sim --seed N [--seeds K] [--verbose]`: runs worlds and prints a line for each. `perseid
+/// sim workflows | predict DIR`: [WorkflowCommand].
 ///
 /// Exit codes: 0 no rule was broken, 1 one was, 2 the arguments make no sense.
 public final class SimMain {
@@ -14,7 +15,8 @@ public final class SimMain {
         --seed N    the first seed, a whole number (default 1)
         --seeds K   how many seeds from there (default 1)
         --verbose   print everything that happens
-      The same seed is the same run, bit for bit; a run's trace digest shows it.\
+      The same seed is the same run, bit for bit; a run's trace digest shows it.
+      perseid sim workflows DIR: recorded workflows under each scheduling policy\
       """;
 
   private SimMain() {}
@@ -31,6 +33,9 @@ public final class SimMain {
   }
 
   static int run(String[] args, PrintStream out, PrintStream err) {
+    if (args.length > 0 && WorkflowCommand.names(args[0])) {
+      return WorkflowCommand.run(args, out, err);
+    }
     Request request = read(args);
     if (request.problem().isPresent()) {
       err.println(request.problem().get());

@@ -70,7 +70,8 @@ final class MoneyDecision {
       long held = account.balance + account.reserved + account.due;
       held += owner.equals(state.self) ? audits : 0;
       ChainPurse purse = purses.get(owner);
-      long there = purse == null ? 0 : purse.funded();
+      // What a consumer put in by itself is its own already: it pays for nothing that it has here.
+      long there = purse == null ? 0 : purse.funded() - c.own().getOrDefault(owner, 0L);
       if (held > there) {
         refuse(
             what,
@@ -82,7 +83,7 @@ final class MoneyDecision {
                 + Text.credits(held)
                 + " here and "
                 + Text.credits(there)
-                + " in its purse for pool "
+                + " were brought into its purse for pool "
                 + c.escrow().pool()
                 + " on the chain: deposit "
                 + Text.credits(held - there)
@@ -143,6 +144,13 @@ final class MoneyDecision {
       }
       if (purse.funded() < 0 || purse.spent() < 0 || purse.leavingAtUs() < 0) {
         return "the purse of " + purse.consumer() + " has less than nothing";
+      }
+      long own = c.own().getOrDefault(purse.consumer(), 0L);
+      if (own < 0 || own > purse.funded()) {
+        return "of the purse of "
+            + purse.consumer()
+            + " its owner put in less than nothing, or more"
+            + " than it has";
       }
       if (purse.spent() != 0) {
         return "vouchers of "

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 
 /// Vouchers, purses, payments and epochs. A task of the sample job may cost 3 microcredits, and
@@ -748,7 +749,12 @@ class MoneyTest {
   // ---- moving a pool --------------------------------------------------------------------------
 
   private static Command.AdoptEscrow adopt(MoneyFixture f, ChainPurse... purses) {
-    return new Command.AdoptEscrow(MoneyFixture.ESCROW, List.of(purses), 0, f.block, f.nowUs);
+    return adopt(f, Map.of(), purses);
+  }
+
+  private static Command.AdoptEscrow adopt(
+      MoneyFixture f, Map<Address, Long> own, ChainPurse... purses) {
+    return new Command.AdoptEscrow(MoneyFixture.ESCROW, List.of(purses), own, 0, f.block, f.nowUs);
   }
 
   @Test
@@ -766,7 +772,9 @@ class MoneyTest {
     f.refused(
         adopt(f),
         Rejection.Code.INSUFFICIENT_CREDITS,
-        "account " + ALICE + " has 1.999997 credits here and 0 credits in its purse for pool",
+        "account "
+            + ALICE
+            + " has 1.999997 credits here and 0 credits were brought into its purse for pool",
         "deposit 1.999997 credits more");
     ChainPurse alice = new ChainPurse(ALICE, 3_000_000, 0, 0);
     ChainPurse provider = new ChainPurse(Sample.provider(1), 3, 0, 0);
@@ -786,7 +794,7 @@ class MoneyTest {
     f.refused(
         adopt(f, alice, new ChainPurse(BOB, Long.MAX_VALUE, 0, 0)), invalid, "hold more than");
     f.refused(
-        new Command.AdoptEscrow(MoneyFixture.ESCROW, List.of(alice), 3, 1, 1),
+        new Command.AdoptEscrow(MoneyFixture.ESCROW, List.of(alice), Map.of(), 3, 1, 1),
         invalid,
         "has settled 3 epochs already",
         "register a new one");
@@ -808,12 +816,42 @@ class MoneyTest {
         new Command.AdoptEscrow(
             new Money.Escrow(1, MoneyFixture.CONTRACT, MoneyFixture.TOKEN, POOL),
             List.of(),
+            Map.of(),
             0,
             1,
             1),
         invalid,
         "lies in the escrow " + MoneyFixture.CONTRACT + " of chain 31337 already");
     f.refused(new Command.RequireVouchers(), invalid, "asks for vouchers");
+  }
+
+  @Test
+  void whatAConsumerPutInItselfPaysForNothingThatItHasHere() {
+    MoneyFixture f = new MoneyFixture();
+    f.run(new Command.Grant(ALICE, 1_000, ""));
+    ChainPurse alice = new ChainPurse(ALICE, 1_700, 0, 0);
+    f.refused(
+        adopt(f, Map.of(ALICE, 900L), alice),
+        Rejection.Code.INSUFFICIENT_CREDITS,
+        "account " + ALICE + " has 0.001 credits here and 0.0008 credits were brought",
+        "deposit 0.0002 credits more");
+    f.refused(adopt(f, Map.of(ALICE, 1_701L), alice), Rejection.Code.INVALID, "more than it has");
+    f.refused(adopt(f, Map.of(ALICE, -1L), alice), Rejection.Code.INVALID, "less than nothing");
+    f.one(Event.MoneyAdopted.class, adopt(f, Map.of(ALICE, 700L), alice));
+    assertThat(f.pool.balance(ALICE)).as("its credits and what it put in").isEqualTo(1_700);
+  }
+
+  @Test
+  void whatStrangersPutIntoAPurseOfAuditsIsNotThePools() {
+    MoneyFixture f = MoneyFixture.onEscrow();
+    f.deposit(POOL, 1_000);
+    Address auditor = new Address(5, 5, 5);
+    f.one(Event.AuditsFunded.class, new Command.FundAudits(auditor, 100, 600));
+    f.deposit(auditor, 50);
+    f.one(Event.AuditsClosed.class, new Command.CloseAudits(auditor));
+    assertThat(f.pool.balance(POOL)).as("what its own purse backs").isEqualTo(1_000);
+    assertThat(f.purse(auditor).prepaid()).isZero();
+    assertThat(f.pool.balance(auditor)).as("nobody can sign for it").isEqualTo(50);
   }
 
   @Test

@@ -224,6 +224,16 @@ final class EscrowVault implements Vault {
     }
   }
 
+  /// Who put what into these purses, as far as the pool's key did; up to the same block.
+  Map<Address, EscrowReader.Put> puts(EscrowReader.Seen seen) throws Trouble {
+    Opened o = chain();
+    try {
+      return reader(o.chain()).puts(payer(), seen.at());
+    } catch (ChainException e) {
+      throw new Trouble(e.text());
+    }
+  }
+
   /// What goes over to the core: all from that block on is news.
   void tellFrom(EscrowReader.Seen seen) {
     cursor = seen.cursor();

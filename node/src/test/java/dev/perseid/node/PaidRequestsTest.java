@@ -40,6 +40,7 @@ import java.time.Instant;
 import java.util.Base64;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -139,6 +140,7 @@ final class PaidRequestsTest {
                             lab.deployment.token(),
                             poolKey.address()),
                         List.of(onChain()),
+                        Map.of(),
                         0,
                         head.number(),
                         head.timeS() * 1_000_000)))

@@ -181,6 +181,12 @@ public sealed interface Command {
   /// What is left of a payer's payments and not needed by what runs is due to it again.
   record ReturnPayment(Address payer) implements Command {}
 
+  /// A payment that was taken is not on the chain any more, and never will be: what is left of it
+  /// is taken back, and what was spent of it is the pool's loss.
+  ///
+  /// @param payment its name, as it was taken
+  record ReversePayment(Address payer, Hash payment) implements Command {}
+
   /// Says what is to be redeemed, paid and committed to next.
   ///
   /// @param leastGain a voucher that brings less waits, unless its consumer is leaving

@@ -495,13 +495,41 @@ final class MoneyDecision {
           "account " + c.payer() + " has paid nothing ahead");
       return;
     }
-    // What runs and no voucher covers is covered by it.
-    long promised = Math.max(0, Math.min(purse.cover(), purse.funded) - purse.spent);
-    long needed = Math.max(0, purse.inFlight - promised);
-    long left = Math.min(account.balance, purse.prepaid - needed);
+    long left = unused(account, purse);
     if (left > 0) {
       decision.emit(new Event.PaymentReturned(c.payer(), left, nowUs));
     }
+  }
+
+  /// What was paid ahead and nothing that runs needs: what no voucher covers is covered by it.
+  private static long unused(Account account, Purse purse) {
+    long promised = Math.max(0, Math.min(purse.cover(), purse.funded) - purse.spent);
+    long needed = Math.max(0, purse.inFlight - promised);
+    return Math.min(account.balance, purse.prepaid - needed);
+  }
+
+  void reversePayment(Command.ReversePayment c) {
+    String what = "ReversePayment";
+    if (withoutEscrow(what, c.payer())) {
+      return;
+    }
+    Treasury.Payment known = treasury.payments.get(c.payment());
+    if (known == null) {
+      // It was taken back before, or is so old that it is forgotten.
+      return;
+    }
+    if (!known.payer().equals(c.payer())) {
+      refuse(
+          what,
+          c.payer(),
+          Rejection.Code.FORBIDDEN,
+          "payment " + c.payment() + " is one of " + known.payer());
+      return;
+    }
+    Account account = state.ledger.of(c.payer());
+    Purse purse = account.purse;
+    long left = purse == null ? 0 : Math.clamp(unused(account, purse), 0, known.amount());
+    decision.emit(new Event.PaymentReversed(c.payer(), c.payment(), known.amount(), left, nowUs));
   }
 
   void close(Command.CloseEpoch c) {

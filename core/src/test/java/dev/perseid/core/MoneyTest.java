@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import org.junit.jupiter.api.Test;
 
 /// Vouchers, purses, payments and epochs. A task of the sample job may cost 3 microcredits, and
@@ -584,6 +585,87 @@ class MoneyTest {
         .containsExactly(new Payout(ALICE, 999_997, true), new Payout(Sample.provider(1), 3, true));
     f.confirm(epoch);
     assertThat(f.pool.issued()).isEqualTo(500_000);
+  }
+
+  @Test
+  void aPaymentThatTheChainTookBackCostsThePoolWhatWasSpentOfItAndThePayerTheRest() {
+    MoneyFixture f = MoneyFixture.onEscrow();
+    f.join(1, 1);
+    Hash payment = Sample.hash(77);
+    f.one(Event.PaymentTaken.class, new Command.TakePayment(ALICE, 1_000_000, payment));
+    f.submit(Sample.job(1, 1));
+    f.report(done(f.schedule(1).getFirst()));
+    f.refused(
+        new Command.ReversePayment(BOB, payment), Rejection.Code.FORBIDDEN, "one of " + ALICE);
+    Event.PaymentReversed reversed =
+        f.one(Event.PaymentReversed.class, new Command.ReversePayment(ALICE, payment));
+    assertThat(reversed.left()).isEqualTo(999_997);
+    assertThat(f.pool.balance(ALICE)).as("it has paid nothing").isZero();
+    assertThat(f.purse(ALICE)).extracting(PurseView::prepaid, PurseView::lost).contains(0L);
+    assertThat(f.pool.taken()).isZero();
+    assertThat(f.purse(POOL).lost()).as("what was earned of it").isEqualTo(3);
+    assertThat(f.due(Sample.provider(1))).isEqualTo(3);
+    assertThat(f.run(new Command.ReversePayment(ALICE, payment))).as("again").isEmpty();
+    assertThat(f.run(new Command.ReturnPayment(ALICE))).as("nothing is left").isEmpty();
+
+    // The pool puts in what is missing: it makes the loss good, and whoever earned it is paid.
+    f.deposit(POOL, 10);
+    assertThat(f.purse(POOL).lost()).isZero();
+    assertThat(f.pool.balance(POOL)).isEqualTo(7);
+    f.voucher(POOL, f.purse(POOL).spent());
+    Epoch epoch = f.close(0, 1);
+    assertThat(epoch.payouts()).containsExactly(new Payout(Sample.provider(1), 3, true));
+    f.confirm(epoch);
+
+    // If the chain has it after all, it is taken like any.
+    f.one(Event.PaymentTaken.class, new Command.TakePayment(ALICE, 1_000_000, payment));
+    assertThat(f.pool.balance(ALICE)).isEqualTo(1_000_000);
+  }
+
+  @Test
+  void whatThePoolPutInForAPaymentThatIsNotThereIsItsOwn() {
+    MoneyFixture f = MoneyFixture.onEscrow();
+    f.one(Event.PaymentTaken.class, new Command.TakePayment(ALICE, 1_000, Sample.hash(1)));
+    // Out of its own pocket, as it turns out.
+    f.deposit(POOL, 1_000);
+    assertThat(f.pool.taken()).isZero();
+    f.one(Event.TabFilled.class, new Command.FillTab(ALICE, 400));
+    assertThat(
+            f.one(Event.PaymentReversed.class, new Command.ReversePayment(ALICE, Sample.hash(1)))
+                .left())
+        .as("what runs is not taken back")
+        .isEqualTo(600);
+    assertThat(f.pool.balance(POOL)).isEqualTo(600);
+    assertThat(f.pool.lost()).isZero();
+  }
+
+  @Test
+  void whateverIsTakenAndTakenBackTheBooksHold() {
+    long seed = new Random().nextLong();
+    System.out.println("MoneyTest seed " + seed);
+    Random random = new Random(seed);
+    MoneyFixture f = MoneyFixture.onEscrow();
+    List<Address> payers = List.of(ALICE, BOB);
+    int reversed = 0;
+    int lossy = 0;
+    for (int step = 0; step < 600; step++) {
+      Address who = payers.get(random.nextInt(2));
+      Hash payment = Sample.hash(1_000 + random.nextInt(12));
+      switch (random.nextInt(7)) {
+        case 0, 1 -> f.run(new Command.TakePayment(who, 1 + random.nextInt(500), payment));
+        case 2 -> f.run(new Command.FillTab(who, 1 + random.nextInt(200)));
+        case 3 -> f.run(new Command.EmptyTab(who));
+        case 4 -> f.run(new Command.ReturnPayment(who));
+        case 5 -> f.deposit(POOL, f.purse(POOL).funded() + random.nextInt(300));
+        default -> {
+          List<Event> events = f.run(new Command.ReversePayment(who, payment));
+          reversed += events.stream().anyMatch(Event.PaymentReversed.class::isInstance) ? 1 : 0;
+          lossy += f.pool.lost() > 0 ? 1 : 0;
+        }
+      }
+    }
+    assertThat(reversed).as("seed %d", seed).isPositive();
+    assertThat(lossy).as("seed %d", seed).isPositive();
   }
 
   @Test

@@ -150,10 +150,7 @@ public final class EscrowReader {
     List<Escrow.Purse> states = escrow.purses(pool, who, At.block(to));
     List<ChainPurse> told = new ArrayList<>();
     for (int i = 0; i < who.size(); i++) {
-      Escrow.Purse p = states.get(i);
-      long leavingUs =
-          p.exitAtS() > Long.MAX_VALUE / SECOND_US ? Long.MAX_VALUE : p.exitAtS() * SECOND_US;
-      told.add(new ChainPurse(who.get(i), p.funded(), p.spent(), leavingUs));
+      told.add(told(who.get(i), states.get(i)));
     }
     Map<Address, Long> got = new LinkedHashMap<>();
     List<Address> toWhom = List.copyOf(paid);
@@ -192,6 +189,13 @@ public final class EscrowReader {
       }
       cursor = seen.get().cursor();
     }
+  }
+
+  /// A purse, in the words of the core.
+  public static ChainPurse told(Address consumer, Escrow.Purse p) {
+    long leavingUs =
+        p.exitAtS() > Long.MAX_VALUE / SECOND_US ? Long.MAX_VALUE : p.exitAtS() * SECOND_US;
+    return new ChainPurse(consumer, p.funded(), p.spent(), leavingUs);
   }
 
   /// Who put what into a purse.

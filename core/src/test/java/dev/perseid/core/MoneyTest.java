@@ -547,6 +547,26 @@ class MoneyTest {
     assertThat(f.pool.balance(Sample.provider(1))).isEqualTo(3);
   }
 
+  @Test
+  void aPurseThatWasEmptiedWhileItsEpochWasUnderWayIsSeenBeforeTheEpochCounts() {
+    MoneyFixture f = MoneyFixture.onEscrow();
+    f.deposit(ALICE, 1_000_000);
+    f.voucher(ALICE, 3);
+    f.join(1, 1);
+    f.submit(Sample.job(1, 1));
+    f.report(done(f.schedule(1).getFirst()));
+    Epoch epoch = f.close(0, 1_000_000);
+    assertThat(epoch.vouchers()).hasSize(1);
+    f.see(ALICE, 0, 0, 0);
+    f.run(new Command.ConfirmEpoch(epoch.number()));
+    assertThat(f.purse(ALICE).redeemed()).as("nothing was").isZero();
+    assertThat(f.purse(ALICE).lost()).isEqualTo(3);
+    // What the chain says later is no contradiction.
+    f.see(ALICE, 50, 0, 0);
+    assertThat(f.purse(ALICE).funded()).isEqualTo(50);
+    assertThat(f.purse(ALICE).lost()).isZero();
+  }
+
   // ---- payments ahead -------------------------------------------------------------------------
 
   @Test

@@ -181,6 +181,14 @@ class MoverTest {
             .hasMessageContaining("took out of the escrow what a move")
             .hasMessageContaining("put 5000 into its purse");
         assertThat(lab.has(pool)).isEqualTo(10_000);
+
+        // The operator wants it all the same, and does what it was told.
+        lab.doneBy(poolKey, folder, lab.token.approve(lab.deployment.escrow(), 5_000));
+        lab.doneBy(poolKey, folder, lab.escrow.deposit(pool, consumer.address(), 5_000));
+        operator.move(true, reply -> {});
+        assertThat(balance(node, consumer.address())).isEqualTo(5_000);
+        assertThat(balance(node, third.address())).isEqualTo(300);
+        assertThat(lab.has(pool)).isEqualTo(10_000 - 5_000 - 300);
       }
     }
   }

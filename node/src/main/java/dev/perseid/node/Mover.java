@@ -184,7 +184,9 @@ final class Mover {
                 + " had put in for it: it would be paid twice. If it is to have them all the same,"
                 + " put "
                 + lacks
-                + " into its purse with the pool's key (perseid chain deposit), then move again");
+                + " microcredits into its purse with the pool's key (perseid chain deposit --for "
+                + a.account()
+                + "), then move again");
       }
       if (lacks > 0) {
         deposits.add(new Deposit(a.account(), lacks, put.ever() + lacks));

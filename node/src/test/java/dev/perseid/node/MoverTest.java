@@ -179,7 +179,7 @@ class MoverTest {
         lab.done(lab.token.transfer(pool, 10_000));
         assertThatThrownBy(() -> operator.move(true, reply -> {}))
             .hasMessageContaining("took out of the escrow what a move")
-            .hasMessageContaining("put 5000 into its purse");
+            .hasMessageContaining("put 5000 microcredits into its purse");
         assertThat(lab.has(pool)).isEqualTo(10_000);
 
         // The operator wants it all the same, and does what it was told.

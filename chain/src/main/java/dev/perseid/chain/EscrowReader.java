@@ -57,6 +57,9 @@ public final class EscrowReader {
           Escrow.PAYOUT_FAILED,
           Escrow.CLAIMED);
 
+  /// What changes how much is in a purse, but for what is redeemed.
+  private static final List<Hash> FUNDING = List.of(Escrow.DEPOSITED, Escrow.EXITED);
+
   private final Chain chain;
   private final Escrow escrow;
   private final Address pool;
@@ -147,10 +150,7 @@ public final class EscrowReader {
     List<Escrow.Purse> states = escrow.purses(pool, who, At.block(to));
     List<ChainPurse> told = new ArrayList<>();
     for (int i = 0; i < who.size(); i++) {
-      Escrow.Purse p = states.get(i);
-      long leavingUs =
-          p.exitAtS() > Long.MAX_VALUE / SECOND_US ? Long.MAX_VALUE : p.exitAtS() * SECOND_US;
-      told.add(new ChainPurse(who.get(i), p.funded(), p.spent(), leavingUs));
+      told.add(told(who.get(i), states.get(i)));
     }
     Map<Address, Long> got = new LinkedHashMap<>();
     List<Address> toWhom = List.copyOf(paid);
@@ -189,6 +189,54 @@ public final class EscrowReader {
       }
       cursor = seen.get().cursor();
     }
+  }
+
+  /// A purse, in the words of the core.
+  public static ChainPurse told(Address consumer, Escrow.Purse p) {
+    long leavingUs =
+        p.exitAtS() > Long.MAX_VALUE / SECOND_US ? Long.MAX_VALUE : p.exitAtS() * SECOND_US;
+    return new ChainPurse(consumer, p.funded(), p.spent(), leavingUs);
+  }
+
+  /// Who put what into a purse.
+  ///
+  /// @param brought by the payer that was asked for, and still there or redeemed
+  /// @param own by anybody else, and still there or redeemed
+  /// @param ever all that the payer ever brought, also what its owner took out since
+  /// @param taken whether the owner left with something that the payer had brought
+  public record Put(long brought, long own, long ever, boolean taken) {
+    /// Nothing.
+    public static final Put NONE = new Put(0, 0, 0, false);
+  }
+
+  /// Tells of each purse what of it was brought by one payer, up to a block that was read.
+  public Map<Address, Put> puts(Address payer, Head until) throws ChainException {
+    Map<Address, Put> puts = new LinkedHashMap<>();
+    Hash second = new AbiReader(Abi.encode(List.of(Abi.address(pool)))).word(0);
+    for (long from = fromBlock; from <= until.number(); from += logBlocks) {
+      long last = from + logBlocks - 1;
+      Head end = last >= until.number() ? until : chain.block(last);
+      for (Log log : chain.logs(escrow.address(), FUNDING, second, from, end)) {
+        Address owner = topic(log, 2);
+        Put put = puts.getOrDefault(owner, Put.NONE);
+        if (log.topics().get(0).equals(Escrow.EXITED)) {
+          put = new Put(0, 0, put.ever(), put.taken() || put.brought() > 0);
+        } else {
+          long amount = new AbiReader(log.data()).amount(0);
+          put =
+              topic(log, 3).equals(payer)
+                  ? new Put(
+                      sum(put.brought(), amount), put.own(), sum(put.ever(), amount), put.taken())
+                  : new Put(put.brought(), sum(put.own(), amount), put.ever(), put.taken());
+        }
+        puts.put(owner, put);
+      }
+    }
+    return puts;
+  }
+
+  private static long sum(long a, long b) {
+    return a > Long.MAX_VALUE - b ? Long.MAX_VALUE : a + b;
   }
 
   private static Address topic(Log log, int place) throws ChainException {

@@ -210,6 +210,11 @@ public final class LocalChain implements AutoCloseable {
     chain.raw("anvil_dropTransaction", text(Hex.of(transaction)));
   }
 
+  /// Forgets all transactions that wait.
+  public void dropAll() throws ChainException {
+    chain.raw("anvil_dropAllTransactions");
+  }
+
   /// Replaces the newest blocks by as many empty ones.
   public void reorganise(int blocks) throws ChainException {
     chain.raw(

@@ -169,6 +169,11 @@ public final class Outbox implements AutoCloseable {
     return key.address();
   }
 
+  /// How many blocks deep a receipt is final, its own counted.
+  public int confirmations() {
+    return rules.confirmations();
+  }
+
   /// The chain on which they are.
   public Chain chain() {
     return chain;

@@ -154,6 +154,37 @@ class EscrowReaderTest {
   }
 
   @Test
+  void whoPutWhatIntoAPurseIsToldAlsoAfterAnExit() throws Exception {
+    try (Lab lab = new Lab(folder)) {
+      Address pool = lab.pool();
+      Address who = lab.consumer.address();
+      EscrowReader reader =
+          new EscrowReader(
+              lab.chain, lab.deployment.escrow(), pool, lab.deployment.fromBlock(), 1, 7);
+      lab.done(lab.token.mint(lab.operator.address(), 1_000));
+      lab.done(lab.token.approve(lab.deployment.escrow(), 1_000));
+      lab.done(lab.escrow.deposit(pool, who, 300));
+      lab.fundPurse(lab.consumer, pool, 50, new Hash(0, 0, 3, 1));
+      lab.local.mine(20);
+      lab.done(lab.escrow.deposit(pool, who, 20));
+      assertThat(reader.puts(lab.operator.address(), lab.chain.head()))
+          .containsExactly(Map.entry(who, new EscrowReader.Put(320, 50, 320, false)));
+      assertThat(reader.puts(who, lab.chain.head()))
+          .containsExactly(Map.entry(who, new EscrowReader.Put(50, 320, 50, false)));
+
+      lab.local.fund(who, java.math.BigInteger.TEN.pow(18));
+      try (Outbox own = lab.outbox(lab.consumer, "own")) {
+        lab.done(own, lab.escrow.askExit(pool));
+        lab.local.pass(4 * 86_400 + 1);
+        lab.done(own, lab.escrow.exit(pool, who));
+      }
+      lab.done(lab.escrow.deposit(pool, who, 7));
+      assertThat(reader.puts(lab.operator.address(), lab.chain.head()))
+          .containsExactly(Map.entry(who, new EscrowReader.Put(7, 0, 327, true)));
+    }
+  }
+
+  @Test
   void logsThatWereNotAskedForAreRefused() throws Exception {
     try (Lab lab = new Lab(folder);
         FaultyNode faulty = new FaultyNode(lab.local.rpc());

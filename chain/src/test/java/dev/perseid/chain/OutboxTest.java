@@ -61,6 +61,8 @@ class OutboxTest {
   void start() throws Exception {
     local = LocalChain.start(Lab.anvil(), LocalChain.Options.INSTANT);
     local.fund(key.address(), Lab.ETHER.multiply(BigInteger.valueOf(1_000)));
+    // Blocks come when the test makes them: how fast the node would is nobody's promise.
+    local.automine(false);
     faulty = new FaultyNode(local.rpc());
     chain = connect(faulty.url());
   }
@@ -101,6 +103,7 @@ class OutboxTest {
   void aNameIsDoneOnce() throws Exception {
     try (Outbox outbox = open(1)) {
       outbox.submit("a", pay(), Outbox.Again.NEVER);
+      local.mine(1);
       outbox.tick();
       assertThat(state(outbox, "a")).isInstanceOf(Outbox.State.Done.class);
       assertThat(outbox.submit("a", pay(), Outbox.Again.NEVER))
@@ -122,7 +125,6 @@ class OutboxTest {
 
   @Test
   void whatWasDroppedIsSentAgain() throws Exception {
-    local.automine(false);
     try (Outbox outbox = open(1)) {
       Outbox.State.Waiting waiting =
           (Outbox.State.Waiting) outbox.submit("a", pay(), Outbox.Again.NEVER);
@@ -142,15 +144,13 @@ class OutboxTest {
   void aTransactionThatIsReorganisedAwayIsPendingAgainAndPaidOnce() throws Exception {
     try (Outbox outbox = open(4)) {
       outbox.submit("a", pay(), Outbox.Again.NEVER);
-      local.mine(1);
+      local.mine(2);
       outbox.tick();
       assertThat(state(outbox, "a")).isInstanceOf(Outbox.State.Included.class);
-      local.automine(false);
       local.reorganise(2);
       assertThat(paid()).isEqualTo(BigInteger.ZERO);
       outbox.tick();
       assertThat(state(outbox, "a")).isInstanceOf(Outbox.State.Waiting.class);
-      local.automine(true);
       local.mine(1);
       while (true) {
         outbox.tick();
@@ -180,7 +180,6 @@ class OutboxTest {
 
   @Test
   void anotherUserOfTheKeyTakesTheNonce() throws Exception {
-    local.automine(false);
     try (Outbox outbox = open(3)) {
       outbox.submit("never", pay(), Outbox.Again.NEVER);
       outbox.submit("harmless", pay(), Outbox.Again.HARMLESS);
@@ -207,6 +206,7 @@ class OutboxTest {
   void aReceiptThatIsMissingDoesNotProveThatAnotherTookTheNonce() throws Exception {
     try (Outbox outbox = open(1)) {
       outbox.submit("a", pay(), Outbox.Again.NEVER);
+      local.mine(1);
       faulty.lie =
           (method, request, answer) -> {
             if (method.equals("eth_getTransactionReceipt")) {
@@ -240,7 +240,6 @@ class OutboxTest {
 
   @Test
   void aGapThatAnotherUserLeftIsFilled() throws Exception {
-    local.automine(false);
     takeNonce(0);
     try (Outbox outbox = open(1)) {
       Outbox.State.Waiting ours =
@@ -263,7 +262,6 @@ class OutboxTest {
 
   @Test
   void feesAreRaisedUpToTheLimitAndWaitThere() throws Exception {
-    local.automine(false);
     try (Outbox outbox = open(1)) {
       Outbox.State.Waiting first =
           (Outbox.State.Waiting) outbox.submit("a", pay(), Outbox.Again.NEVER);
@@ -380,7 +378,8 @@ class OutboxTest {
     try (Outbox outbox = open(1)) {
       assertThat(outbox.pending()).containsOnlyKeys("a");
       outbox.submit("a", pay(), Outbox.Again.NEVER);
-      outbox.tick();
+      outbox.tick(); // sends
+      local.mine(1);
       outbox.tick();
       assertThat(state(outbox, "a")).isInstanceOf(Outbox.State.Done.class);
     }
@@ -391,6 +390,7 @@ class OutboxTest {
   @Test
   void killedAfterSendingItIsNotSentTwice() throws Exception {
     killASender("after");
+    local.mine(1);
     assertThat(nonce()).isEqualTo(1);
     try (Outbox outbox = open(1)) {
       outbox.submit("a", pay(), Outbox.Again.NEVER);
@@ -440,7 +440,6 @@ class OutboxTest {
   @Test
   void aNodeThatIsDownForAnHourLosesNothing() throws Exception {
     try (Outbox outbox = open(1)) {
-      local.automine(false);
       outbox.submit("a", pay(), Outbox.Again.NEVER);
       for (FaultyNode.Fault fault :
           List.of(
@@ -459,7 +458,6 @@ class OutboxTest {
         clock.pass(12 * 60_000);
       }
       faulty.mood = request -> new FaultyNode.Fault.None();
-      local.automine(true);
       local.mine(1);
       outbox.tick();
       assertThat(state(outbox, "a")).isInstanceOf(Outbox.State.Done.class);
@@ -518,6 +516,7 @@ class OutboxTest {
             new Case("eth_getBlockByNumber", r -> r.remove("hash"), "where bytes belong"));
     try (Outbox outbox = open(1)) {
       outbox.submit("a", pay(), Outbox.Again.NEVER);
+      local.mine(1);
       for (Case one : cases) {
         faulty.lie =
             (method, request, answer) -> {
@@ -581,6 +580,7 @@ class OutboxTest {
         // One that is down does not matter; two do.
         second.mood = request -> new FaultyNode.Fault.LoseRequest();
         outbox.submit("a", pay(), Outbox.Again.NEVER);
+        local.mine(1);
         third.mood = request -> new FaultyNode.Fault.LoseRequest();
         isKind(ChainException.Kind.UNREACHABLE, "the node at", outbox::tick);
         third.mood = request -> new FaultyNode.Fault.None();
@@ -638,7 +638,6 @@ class OutboxTest {
             };
           }
         };
-    local.automine(false);
     Outbox outbox = open(5);
     try {
       for (int step = 0; step < 120; step++) {

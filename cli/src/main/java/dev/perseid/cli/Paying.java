@@ -8,6 +8,7 @@ import dev.perseid.node.PurseState;
 import dev.perseid.node.Wallet;
 import dev.perseid.wire.v1.Proto;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
@@ -25,7 +26,8 @@ final class Paying {
       paramLabel = "CREDITS",
       description =
           "How much you may owe beyond what receipts prove; default: a sixteenth of the budget, or"
-              + " what the next unit of work may cost.")
+              + " what the next unit of work may cost; 0.1 for a job that was not submitted from"
+              + " here.")
   @Nullable String window;
 
   @Option(
@@ -45,12 +47,19 @@ final class Paying {
     if (wallet.isEmpty()) {
       return Optional.empty();
     }
-    ToLongFunction<PurseState> most = window(budget);
-    promise(wallet.get(), client, most);
-    return Optional.of(Payer.start(client, wallet.get(), most, screen::note));
+    return Optional.of(start(client, wallet.get(), window(budget), screen));
   }
 
-  /// As [#start], for a job that runs already; nothing if it is not the caller's own.
+  private Payer start(
+      PoolClient client, Wallet wallet, ToLongFunction<PurseState> most, Screen screen)
+      throws BadInput, PoolFailure {
+    promise(wallet, client, most);
+    return Payer.start(client, wallet, most, screen::note);
+  }
+
+  /// As [#start], for a job that runs already; nothing if it is not the caller's own. Its budget is
+  /// what this user wrote down when it was submitted: the pool's word would let the pool choose how
+  /// much it may be owed.
   Optional<Payer> follow(Home home, PoolClient client, JobId job, Screen screen)
       throws BadInput, PoolFailure {
     if (!client.terms().vouched()) {
@@ -58,10 +67,31 @@ final class Paying {
     }
     for (Proto.JobProgress one : client.list(false, NEWEST_JOBS)) {
       if (Progress.id(one).equals(job)) {
-        return start(home, client, one.getBudget(), screen);
+        Optional<Wallet> wallet = Agreed.wallet(home, client, screen::note);
+        OptionalLong budget = OwnJobs.budget(home, client.pool(), job);
+        if (wallet.isEmpty()) {
+          return Optional.empty();
+        }
+        if (budget.isEmpty() && window == null) {
+          screen.note(
+              "the job was not submitted from here, so that its budget is only the pool's word: at"
+                  + " most "
+                  + REQUESTS_WINDOW
+                  + " credits are owed beyond what receipts prove; if work waits for a voucher,"
+                  + " write a larger --window");
+        }
+        return Optional.of(start(client, wallet.get(), following(budget), screen));
       }
     }
     return Optional.empty();
+  }
+
+  private ToLongFunction<PurseState> following(OptionalLong budget) throws BadInput {
+    if (window != null || budget.isPresent()) {
+      return window(budget.orElse(0));
+    }
+    long fixed = Amounts.microcredits(REQUESTS_WINDOW, "--window");
+    return now -> fixed;
   }
 
   /// Promises what `--prepay` says, for a job that nobody follows.

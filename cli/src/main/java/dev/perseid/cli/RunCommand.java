@@ -122,6 +122,7 @@ final class RunCommand implements Callable<Integer> {
       PoolClient client = connection.client();
       upload(client, plan, screen);
       JobSpec spec = plan.spec(client.self(), new SecureRandom().nextLong() & Long.MAX_VALUE);
+      OwnJobs.note(main.home(), client.pool(), spec.id(), spec.budget());
       if (detach) {
         paying.ahead(main.home(), client, spec.budget(), screen);
         JobId job = submit(client, spec);

@@ -140,6 +140,23 @@ class MoneyCommandsTest {
         assertThat(good("pool", "settle").out).contains("nothing to settle");
         assertThat(good("pool", "money").out).contains("last settled epoch").contains("0x");
 
+        // Somebody who follows a job pays by the budget that was written down here, not by what the
+        // pool says it is.
+        String detached = good("run", job, "--detach", "--json").json().get("job").asText();
+        Path jobs = folder.resolve("home/pools/" + poolKey.address() + ".jobs");
+        assertThat(Files.readString(jobs)).contains(detached + " 1000000\n");
+        Ran known = good("watch", detached);
+        assertThat(known.err).doesNotContain("the pool's word");
+        String elsewhere = good("run", job, "--detach", "--json").json().get("job").asText();
+        Files.delete(jobs);
+        Ran unknown = good("watch", elsewhere);
+        assertThat(unknown.err).contains("only the pool's word").contains("--window");
+        long more = good("voucher", "--json").json().get("spent_microcredits").asLong() - second;
+        assertThat(more).isPositive();
+        assertThat(good("pool", "settle", "--json").json().get("redeemed_microcredits").asLong())
+            .isEqualTo(more);
+        second += more;
+
         // Everybody's statement adds up, and agrees with the chain.
         String deployment = folder.resolve("deployment.json").toString();
         Ran own =

@@ -143,8 +143,15 @@ final class AuditDecision {
           Rejection.Code.INVALID,
           "there are credits on the tab of " + c.account() + ": empty it first");
     } else {
-      decision.emit(
-          new Event.AuditsClosed(c.account(), state.ledger.of(c.account()).balance, nowUs));
+      Account account = state.ledger.of(c.account());
+      // Anybody may put money into a purse on a chain. What came in that way is in a purse for
+      // which
+      // nobody can sign: it would not cover what the pool then spent of it.
+      long back =
+          account.purse == null
+              ? account.balance
+              : Math.min(account.balance, account.purse.prepaid);
+      decision.emit(new Event.AuditsClosed(c.account(), back, nowUs));
     }
   }
 }

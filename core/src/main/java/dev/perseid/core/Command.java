@@ -1,6 +1,7 @@
 package dev.perseid.core;
 
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /// What somebody asks of the pool. Who asks was authenticated before it came here; whether it may
@@ -140,14 +141,22 @@ public sealed interface Command {
   record RequireVouchers() implements Command {}
 
   /// The operator moves the pool to a token. Refused unless each account that has anything has a
-  /// purse that holds at least as much.
+  /// purse into which at least as much was brought for it. What the accounts of audits have must be
+  /// in the pool's own.
   ///
   /// @param purses all purses of this pool on the chain
+  /// @param own what of a purse was put in by its consumer, or by others than the pool: it is
+  ///   beyond what was brought, and stays the consumer's beside what the account has
   /// @param epoch how often the pool has settled there, which must be 0
   /// @param block the block at which all of it was read
   /// @param blockUs when it was made, by the chain's clock
   record AdoptEscrow(
-      Money.Escrow escrow, List<ChainPurse> purses, long epoch, long block, long blockUs)
+      Money.Escrow escrow,
+      List<ChainPurse> purses,
+      Map<Address, Long> own,
+      long epoch,
+      long block,
+      long blockUs)
       implements Command {}
 
   /// A consumer's voucher. Its signature was verified for this pool's money.
@@ -171,6 +180,12 @@ public sealed interface Command {
 
   /// What is left of a payer's payments and not needed by what runs is due to it again.
   record ReturnPayment(Address payer) implements Command {}
+
+  /// A payment that was taken is not on the chain any more, and never will be: what is left of it
+  /// is taken back, and what was spent of it is the pool's loss.
+  ///
+  /// @param payment its name, as it was taken
+  record ReversePayment(Address payer, Hash payment) implements Command {}
 
   /// Says what is to be redeemed, paid and committed to next.
   ///

@@ -67,6 +67,7 @@ final class Decision {
       case Command.SeeBlock c -> money.seeBlock(c);
       case Command.TakePayment c -> money.takePayment(c);
       case Command.ReturnPayment c -> money.returnPayment(c);
+      case Command.ReversePayment c -> money.reversePayment(c);
       case Command.CloseEpoch c -> money.close(c);
       case Command.ConfirmEpoch c -> money.confirm(c);
       case Command.ReopenEpoch c -> money.reopen(c);

@@ -123,6 +123,14 @@ public sealed interface Event {
   /// What was left of it moved to what the payer is due.
   record PaymentReturned(Address payer, long amount, long atUs) implements Event {}
 
+  /// A payment that was taken is not there after all, because the chain went another way. What was
+  /// left of it is not the payer's any more; the rest is the pool's loss.
+  ///
+  /// @param amount of the payment, as it was taken
+  /// @param left what of the payer's money is taken back
+  record PaymentReversed(Address payer, Hash payment, long amount, long left, long atUs)
+      implements Event {}
+
   /// What a leaving or idle consumer's voucher promises beyond what was spent moved to what it is
   /// due.
   record ExcessReturned(Address consumer, long amount, long atUs) implements Event {}

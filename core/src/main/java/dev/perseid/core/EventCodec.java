@@ -47,6 +47,7 @@ public final class EventCodec {
   private static final int EXIT_ASKED = 36;
   private static final int EXIT_CANCELLED = 37;
   private static final int EXITED = 38;
+  private static final int PAYMENT_REVERSED = 39;
 
   private static final int CREDITS = 0;
   private static final int VOUCHED_CREDITS = 1;
@@ -311,6 +312,14 @@ public final class EventCodec {
         out.number(e.amount());
         out.number(e.atUs());
       }
+      case Event.PaymentReversed e -> {
+        out.octet(PAYMENT_REVERSED);
+        out.sharedAddress(e.payer());
+        out.hash(e.payment());
+        out.number(e.amount());
+        out.number(e.left());
+        out.number(e.atUs());
+      }
       case Event.ExcessReturned e -> {
         out.octet(EXCESS_RETURNED);
         out.sharedAddress(e.consumer());
@@ -425,6 +434,9 @@ public final class EventCodec {
           new Event.PaymentTaken(in.sharedAddress(), in.number(), in.hash(), in.number());
       case PAYMENT_RETURNED ->
           new Event.PaymentReturned(in.sharedAddress(), in.number(), in.number());
+      case PAYMENT_REVERSED ->
+          new Event.PaymentReversed(
+              in.sharedAddress(), in.hash(), in.number(), in.number(), in.number());
       case EXCESS_RETURNED ->
           new Event.ExcessReturned(in.sharedAddress(), in.number(), in.number());
       case EPOCH_CLOSED -> new Event.EpochClosed(readEpoch(in));

@@ -70,7 +70,8 @@ final class MoneyDecision {
       long held = account.balance + account.reserved + account.due;
       held += owner.equals(state.self) ? audits : 0;
       ChainPurse purse = purses.get(owner);
-      long there = purse == null ? 0 : purse.funded();
+      // What a consumer put in by itself is its own already: it pays for nothing that it has here.
+      long there = purse == null ? 0 : purse.funded() - c.own().getOrDefault(owner, 0L);
       if (held > there) {
         refuse(
             what,
@@ -82,7 +83,7 @@ final class MoneyDecision {
                 + Text.credits(held)
                 + " here and "
                 + Text.credits(there)
-                + " in its purse for pool "
+                + " were brought into its purse for pool "
                 + c.escrow().pool()
                 + " on the chain: deposit "
                 + Text.credits(held - there)
@@ -143,6 +144,13 @@ final class MoneyDecision {
       }
       if (purse.funded() < 0 || purse.spent() < 0 || purse.leavingAtUs() < 0) {
         return "the purse of " + purse.consumer() + " has less than nothing";
+      }
+      long own = c.own().getOrDefault(purse.consumer(), 0L);
+      if (own < 0 || own > purse.funded()) {
+        return "of the purse of "
+            + purse.consumer()
+            + " its owner put in less than nothing, or more"
+            + " than it has";
       }
       if (purse.spent() != 0) {
         return "vouchers of "
@@ -487,13 +495,41 @@ final class MoneyDecision {
           "account " + c.payer() + " has paid nothing ahead");
       return;
     }
-    // What runs and no voucher covers is covered by it.
-    long promised = Math.max(0, Math.min(purse.cover(), purse.funded) - purse.spent);
-    long needed = Math.max(0, purse.inFlight - promised);
-    long left = Math.min(account.balance, purse.prepaid - needed);
+    long left = unused(account, purse);
     if (left > 0) {
       decision.emit(new Event.PaymentReturned(c.payer(), left, nowUs));
     }
+  }
+
+  /// What was paid ahead and nothing that runs needs: what no voucher covers is covered by it.
+  private static long unused(Account account, Purse purse) {
+    long promised = Math.max(0, Math.min(purse.cover(), purse.funded) - purse.spent);
+    long needed = Math.max(0, purse.inFlight - promised);
+    return Math.min(account.balance, purse.prepaid - needed);
+  }
+
+  void reversePayment(Command.ReversePayment c) {
+    String what = "ReversePayment";
+    if (withoutEscrow(what, c.payer())) {
+      return;
+    }
+    Treasury.Payment known = treasury.payments.get(c.payment());
+    if (known == null) {
+      // It was taken back before, or is so old that it is forgotten.
+      return;
+    }
+    if (!known.payer().equals(c.payer())) {
+      refuse(
+          what,
+          c.payer(),
+          Rejection.Code.FORBIDDEN,
+          "payment " + c.payment() + " is one of " + known.payer());
+      return;
+    }
+    Account account = state.ledger.of(c.payer());
+    Purse purse = account.purse;
+    long left = purse == null ? 0 : Math.clamp(unused(account, purse), 0, known.amount());
+    decision.emit(new Event.PaymentReversed(c.payer(), c.payment(), known.amount(), left, nowUs));
   }
 
   void close(Command.CloseEpoch c) {

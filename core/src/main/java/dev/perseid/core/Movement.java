@@ -67,7 +67,9 @@ public record Movement(
     /// outside.
     REPAID,
     /// The pool moved to another kind of money, and what was due became free.
-    MOVED
+    MOVED,
+    /// A payment taken ahead is not on the chain any more: from free to outside.
+    REVERSAL
   }
 
   /// Why it moved.

@@ -209,6 +209,10 @@ final class State {
         treasury.paymentReturned(e, effects);
         seen(e.atUs());
       }
+      case Event.PaymentReversed e -> {
+        treasury.paymentReversed(e, effects);
+        seen(e.atUs());
+      }
       case Event.ExcessReturned e -> {
         treasury.excessReturned(e, effects);
         seen(e.atUs());

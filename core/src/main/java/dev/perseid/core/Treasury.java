@@ -432,6 +432,29 @@ final class Treasury {
     toOwnDue(effects, e.atUs(), Movement.Kind.RETURN, e.payer(), account, e.amount());
   }
 
+  /// What was spent of a payment that is not there was earned by others all the same. The pool has
+  /// lost it, and makes it good out of what it has itself.
+  void paymentReversed(Event.PaymentReversed e, List<Effect> effects) {
+    payments.remove(e.payment());
+    Account account = ledger.of(e.payer());
+    purse(account).prepaid -= e.left();
+    Movement.Ref ref = new Movement.Ref.OfPayment(e.payment());
+    out(effects, e.atUs(), Movement.Kind.REVERSAL, e.payer(), account, e.left(), ref);
+    long waiting = Math.min(taken, e.amount());
+    taken -= waiting;
+    // The rest lies in the pool's own purse already: it was put there out of its own pocket.
+    long own = e.amount() - waiting;
+    long spent = e.amount() - e.left();
+    Account pool = ledger.of(self);
+    in(effects, e.atUs(), Movement.Kind.DEPOSIT, self, pool, Math.max(0, own - spent), ref);
+    long lost = Math.max(0, spent - own);
+    ledger.lose(losses, lost);
+    purse(pool).lost += lost;
+    moved(effects, e.atUs(), Movement.Kind.LOSS, self, pool, Address.ZERO, null, lost, ref);
+    makeGood(effects, e.atUs(), self, pool);
+    effects.add(new Effect.PurseChanged(e.payer()));
+  }
+
   void excessReturned(Event.ExcessReturned e, List<Effect> effects) {
     Account account = ledger.of(e.consumer());
     purse(account).spent += e.amount();

@@ -138,6 +138,7 @@ final class Auditor {
           Event.BlockSeen _,
           Event.PaymentTaken _,
           Event.PaymentReturned _,
+          Event.PaymentReversed _,
           Event.ExcessReturned _,
           Event.EpochClosed _,
           Event.EpochConfirmed _,

@@ -334,6 +334,16 @@ class CodecTest {
   }
 
   @Test
+  void eventsAboutPaymentsKeepTheirBytes() {
+    List<Event> events =
+        List.of(
+            new Event.PaymentTaken(Sample.BOB, 500, Sample.hash(5), 9),
+            new Event.PaymentReversed(Sample.BOB, Sample.hash(5), 500, 200, 10));
+    assertThat(hex(EventCodec.encode(events))).isEqualTo(hex(golden("events-v1-payments.hex")));
+    assertThat(EventCodec.decode(golden("events-v1-payments.hex"))).isEqualTo(events);
+  }
+
+  @Test
   void entriesOfRequestsKeepTheirBytes() {
     assertThat(hex(EntryCodec.encode(inferenceEntry()))).isEqualTo(hex(golden("entry-v2.hex")));
     assertThat(EntryCodec.decode(golden("entry-v2.hex"))).isEqualTo(inferenceEntry());

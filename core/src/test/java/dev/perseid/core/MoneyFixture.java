@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 
 /// A pool whose money asks for vouchers. After each command what must hold of all money is checked,
@@ -32,7 +33,7 @@ final class MoneyFixture {
 
   static MoneyFixture onEscrow() {
     MoneyFixture f = new MoneyFixture();
-    f.run(new Command.AdoptEscrow(ESCROW, List.of(), 0, f.block, f.nowUs));
+    f.run(new Command.AdoptEscrow(ESCROW, List.of(), Map.of(), 0, f.block, f.nowUs));
     assertThat(f.pool.money()).isEqualTo(ESCROW);
     return f;
   }

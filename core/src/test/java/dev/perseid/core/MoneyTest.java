@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.Random;
 import org.junit.jupiter.api.Test;
 
 /// Vouchers, purses, payments and epochs. A task of the sample job may cost 3 microcredits, and
@@ -545,6 +547,26 @@ class MoneyTest {
     assertThat(f.pool.balance(Sample.provider(1))).isEqualTo(3);
   }
 
+  @Test
+  void aPurseThatWasEmptiedWhileItsEpochWasUnderWayIsSeenBeforeTheEpochCounts() {
+    MoneyFixture f = MoneyFixture.onEscrow();
+    f.deposit(ALICE, 1_000_000);
+    f.voucher(ALICE, 3);
+    f.join(1, 1);
+    f.submit(Sample.job(1, 1));
+    f.report(done(f.schedule(1).getFirst()));
+    Epoch epoch = f.close(0, 1_000_000);
+    assertThat(epoch.vouchers()).hasSize(1);
+    f.see(ALICE, 0, 0, 0);
+    f.run(new Command.ConfirmEpoch(epoch.number()));
+    assertThat(f.purse(ALICE).redeemed()).as("nothing was").isZero();
+    assertThat(f.purse(ALICE).lost()).isEqualTo(3);
+    // What the chain says later is no contradiction.
+    f.see(ALICE, 50, 0, 0);
+    assertThat(f.purse(ALICE).funded()).isEqualTo(50);
+    assertThat(f.purse(ALICE).lost()).isZero();
+  }
+
   // ---- payments ahead -------------------------------------------------------------------------
 
   @Test
@@ -583,6 +605,87 @@ class MoneyTest {
         .containsExactly(new Payout(ALICE, 999_997, true), new Payout(Sample.provider(1), 3, true));
     f.confirm(epoch);
     assertThat(f.pool.issued()).isEqualTo(500_000);
+  }
+
+  @Test
+  void aPaymentThatTheChainTookBackCostsThePoolWhatWasSpentOfItAndThePayerTheRest() {
+    MoneyFixture f = MoneyFixture.onEscrow();
+    f.join(1, 1);
+    Hash payment = Sample.hash(77);
+    f.one(Event.PaymentTaken.class, new Command.TakePayment(ALICE, 1_000_000, payment));
+    f.submit(Sample.job(1, 1));
+    f.report(done(f.schedule(1).getFirst()));
+    f.refused(
+        new Command.ReversePayment(BOB, payment), Rejection.Code.FORBIDDEN, "one of " + ALICE);
+    Event.PaymentReversed reversed =
+        f.one(Event.PaymentReversed.class, new Command.ReversePayment(ALICE, payment));
+    assertThat(reversed.left()).isEqualTo(999_997);
+    assertThat(f.pool.balance(ALICE)).as("it has paid nothing").isZero();
+    assertThat(f.purse(ALICE)).extracting(PurseView::prepaid, PurseView::lost).contains(0L);
+    assertThat(f.pool.taken()).isZero();
+    assertThat(f.purse(POOL).lost()).as("what was earned of it").isEqualTo(3);
+    assertThat(f.due(Sample.provider(1))).isEqualTo(3);
+    assertThat(f.run(new Command.ReversePayment(ALICE, payment))).as("again").isEmpty();
+    assertThat(f.run(new Command.ReturnPayment(ALICE))).as("nothing is left").isEmpty();
+
+    // The pool puts in what is missing: it makes the loss good, and whoever earned it is paid.
+    f.deposit(POOL, 10);
+    assertThat(f.purse(POOL).lost()).isZero();
+    assertThat(f.pool.balance(POOL)).isEqualTo(7);
+    f.voucher(POOL, f.purse(POOL).spent());
+    Epoch epoch = f.close(0, 1);
+    assertThat(epoch.payouts()).containsExactly(new Payout(Sample.provider(1), 3, true));
+    f.confirm(epoch);
+
+    // If the chain has it after all, it is taken like any.
+    f.one(Event.PaymentTaken.class, new Command.TakePayment(ALICE, 1_000_000, payment));
+    assertThat(f.pool.balance(ALICE)).isEqualTo(1_000_000);
+  }
+
+  @Test
+  void whatThePoolPutInForAPaymentThatIsNotThereIsItsOwn() {
+    MoneyFixture f = MoneyFixture.onEscrow();
+    f.one(Event.PaymentTaken.class, new Command.TakePayment(ALICE, 1_000, Sample.hash(1)));
+    // Out of its own pocket, as it turns out.
+    f.deposit(POOL, 1_000);
+    assertThat(f.pool.taken()).isZero();
+    f.one(Event.TabFilled.class, new Command.FillTab(ALICE, 400));
+    assertThat(
+            f.one(Event.PaymentReversed.class, new Command.ReversePayment(ALICE, Sample.hash(1)))
+                .left())
+        .as("what runs is not taken back")
+        .isEqualTo(600);
+    assertThat(f.pool.balance(POOL)).isEqualTo(600);
+    assertThat(f.pool.lost()).isZero();
+  }
+
+  @Test
+  void whateverIsTakenAndTakenBackTheBooksHold() {
+    long seed = new Random().nextLong();
+    System.out.println("MoneyTest seed " + seed);
+    Random random = new Random(seed);
+    MoneyFixture f = MoneyFixture.onEscrow();
+    List<Address> payers = List.of(ALICE, BOB);
+    int reversed = 0;
+    int lossy = 0;
+    for (int step = 0; step < 600; step++) {
+      Address who = payers.get(random.nextInt(2));
+      Hash payment = Sample.hash(1_000 + random.nextInt(12));
+      switch (random.nextInt(7)) {
+        case 0, 1 -> f.run(new Command.TakePayment(who, 1 + random.nextInt(500), payment));
+        case 2 -> f.run(new Command.FillTab(who, 1 + random.nextInt(200)));
+        case 3 -> f.run(new Command.EmptyTab(who));
+        case 4 -> f.run(new Command.ReturnPayment(who));
+        case 5 -> f.deposit(POOL, f.purse(POOL).funded() + random.nextInt(300));
+        default -> {
+          List<Event> events = f.run(new Command.ReversePayment(who, payment));
+          reversed += events.stream().anyMatch(Event.PaymentReversed.class::isInstance) ? 1 : 0;
+          lossy += f.pool.lost() > 0 ? 1 : 0;
+        }
+      }
+    }
+    assertThat(reversed).as("seed %d", seed).isPositive();
+    assertThat(lossy).as("seed %d", seed).isPositive();
   }
 
   @Test
@@ -748,7 +851,12 @@ class MoneyTest {
   // ---- moving a pool --------------------------------------------------------------------------
 
   private static Command.AdoptEscrow adopt(MoneyFixture f, ChainPurse... purses) {
-    return new Command.AdoptEscrow(MoneyFixture.ESCROW, List.of(purses), 0, f.block, f.nowUs);
+    return adopt(f, Map.of(), purses);
+  }
+
+  private static Command.AdoptEscrow adopt(
+      MoneyFixture f, Map<Address, Long> own, ChainPurse... purses) {
+    return new Command.AdoptEscrow(MoneyFixture.ESCROW, List.of(purses), own, 0, f.block, f.nowUs);
   }
 
   @Test
@@ -766,7 +874,9 @@ class MoneyTest {
     f.refused(
         adopt(f),
         Rejection.Code.INSUFFICIENT_CREDITS,
-        "account " + ALICE + " has 1.999997 credits here and 0 credits in its purse for pool",
+        "account "
+            + ALICE
+            + " has 1.999997 credits here and 0 credits were brought into its purse for pool",
         "deposit 1.999997 credits more");
     ChainPurse alice = new ChainPurse(ALICE, 3_000_000, 0, 0);
     ChainPurse provider = new ChainPurse(Sample.provider(1), 3, 0, 0);
@@ -786,7 +896,7 @@ class MoneyTest {
     f.refused(
         adopt(f, alice, new ChainPurse(BOB, Long.MAX_VALUE, 0, 0)), invalid, "hold more than");
     f.refused(
-        new Command.AdoptEscrow(MoneyFixture.ESCROW, List.of(alice), 3, 1, 1),
+        new Command.AdoptEscrow(MoneyFixture.ESCROW, List.of(alice), Map.of(), 3, 1, 1),
         invalid,
         "has settled 3 epochs already",
         "register a new one");
@@ -808,12 +918,42 @@ class MoneyTest {
         new Command.AdoptEscrow(
             new Money.Escrow(1, MoneyFixture.CONTRACT, MoneyFixture.TOKEN, POOL),
             List.of(),
+            Map.of(),
             0,
             1,
             1),
         invalid,
         "lies in the escrow " + MoneyFixture.CONTRACT + " of chain 31337 already");
     f.refused(new Command.RequireVouchers(), invalid, "asks for vouchers");
+  }
+
+  @Test
+  void whatAConsumerPutInItselfPaysForNothingThatItHasHere() {
+    MoneyFixture f = new MoneyFixture();
+    f.run(new Command.Grant(ALICE, 1_000, ""));
+    ChainPurse alice = new ChainPurse(ALICE, 1_700, 0, 0);
+    f.refused(
+        adopt(f, Map.of(ALICE, 900L), alice),
+        Rejection.Code.INSUFFICIENT_CREDITS,
+        "account " + ALICE + " has 0.001 credits here and 0.0008 credits were brought",
+        "deposit 0.0002 credits more");
+    f.refused(adopt(f, Map.of(ALICE, 1_701L), alice), Rejection.Code.INVALID, "more than it has");
+    f.refused(adopt(f, Map.of(ALICE, -1L), alice), Rejection.Code.INVALID, "less than nothing");
+    f.one(Event.MoneyAdopted.class, adopt(f, Map.of(ALICE, 700L), alice));
+    assertThat(f.pool.balance(ALICE)).as("its credits and what it put in").isEqualTo(1_700);
+  }
+
+  @Test
+  void whatStrangersPutIntoAPurseOfAuditsIsNotThePools() {
+    MoneyFixture f = MoneyFixture.onEscrow();
+    f.deposit(POOL, 1_000);
+    Address auditor = new Address(5, 5, 5);
+    f.one(Event.AuditsFunded.class, new Command.FundAudits(auditor, 100, 600));
+    f.deposit(auditor, 50);
+    f.one(Event.AuditsClosed.class, new Command.CloseAudits(auditor));
+    assertThat(f.pool.balance(POOL)).as("what its own purse backs").isEqualTo(1_000);
+    assertThat(f.purse(auditor).prepaid()).isZero();
+    assertThat(f.pool.balance(auditor)).as("nobody can sign for it").isEqualTo(50);
   }
 
   @Test

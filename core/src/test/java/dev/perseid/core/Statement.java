@@ -59,7 +59,7 @@ final class Statement {
         from.free -= m.amount();
         from.due += m.amount();
       }
-      case EXIT, REPAID -> from.free -= m.amount();
+      case EXIT, REPAID, REVERSAL -> from.free -= m.amount();
       case MOVED -> {
         from.due -= m.amount();
         from.free += m.amount();

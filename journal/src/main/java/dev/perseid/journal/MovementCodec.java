@@ -36,7 +36,8 @@ public final class MovementCodec {
           Movement.Kind.EXIT,
           Movement.Kind.LOSS,
           Movement.Kind.REPAID,
-          Movement.Kind.MOVED);
+          Movement.Kind.MOVED,
+          Movement.Kind.REVERSAL);
 
   private static final int OF_JOB = 0;
   private static final int OF_RECORD = 1;

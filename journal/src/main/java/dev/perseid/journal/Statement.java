@@ -129,7 +129,8 @@ public record Statement(
           EXCESS,
           EXIT,
           REPAID,
-          MOVED ->
+          MOVED,
+          REVERSAL ->
           (m.to().equals(account) ? m.amount() : 0) - (m.from().equals(account) ? m.amount() : 0);
     };
   }

@@ -3,6 +3,7 @@ package dev.perseid.node;
 import dev.perseid.core.Command;
 import dev.perseid.core.Epoch;
 import dev.perseid.core.Money;
+import java.util.List;
 
 /// The vault of credits: they live in the pool's log and nowhere else. Nothing happens outside, and
 /// an epoch is settled by saying so.
@@ -22,7 +23,7 @@ final class CreditsVault implements Vault {
 
   @Override
   public Step settle(Epoch epoch) {
-    return new Step.Settled(new Command.ConfirmEpoch(epoch.number()));
+    return new Step.Settled(List.of(), new Command.ConfirmEpoch(epoch.number()));
   }
 
   @Override

@@ -25,6 +25,7 @@ import dev.perseid.core.Command;
 import dev.perseid.core.Epoch;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Money;
+import dev.perseid.core.Voucher;
 import dev.perseid.settle.Key;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -224,6 +225,16 @@ final class EscrowVault implements Vault {
     }
   }
 
+  /// Who put what into these purses, as far as the pool's key did; up to the same block.
+  Map<Address, EscrowReader.Put> puts(EscrowReader.Seen seen) throws Trouble {
+    Opened o = chain();
+    try {
+      return reader(o.chain()).puts(payer(), seen.at());
+    } catch (ChainException e) {
+      throw new Trouble(e.text());
+    }
+  }
+
   /// What goes over to the core: all from that block on is news.
   void tellFrom(EscrowReader.Seen seen) {
     cursor = seen.cursor();
@@ -313,13 +324,33 @@ final class EscrowVault implements Vault {
     }
   }
 
+  /// A settlement counts on what it brings in all, not on each voucher: who emptied its purse while
+  /// it was under way may have had another redeem more. So the purses are read, and where a voucher
+  /// brought less than it says, the core hears of the purse first and does not take the voucher's
+  /// word.
   private Step confirmed(Opened o, Epoch epoch, Receipt receipt) throws ChainException {
     Escrow.Outcome outcome = o.escrow().outcome(o.identity(), receipt);
+    Head head = o.chain().confirmed(at.confirmations());
+    List<Address> who = epoch.vouchers().stream().map(Voucher::consumer).toList();
+    List<Escrow.Purse> purses = o.escrow().purses(o.identity(), who, At.block(head));
+    List<Command> before = new ArrayList<>();
+    List<Address> skipped = new ArrayList<>(outcome.skipped());
+    for (int i = 0; i < who.size(); i++) {
+      Escrow.Purse p = purses.get(i);
+      long said = epoch.vouchers().get(i).cumulative();
+      if (p.spent() < said) {
+        before.add(new Command.SeePurse(EscrowReader.told(who.get(i), p), head.number()));
+        if (p.spent() < Math.min(said, p.funded()) && !skipped.contains(who.get(i))) {
+          skipped.add(who.get(i));
+        }
+      }
+    }
     return new Step.Settled(
+        List.copyOf(before),
         new Command.ConfirmEpoch(
             epoch.number(),
             outcome.redeemed(),
-            outcome.skipped(),
+            List.copyOf(skipped),
             outcome.failedPushes(),
             receipt.transaction(),
             receipt.block(),

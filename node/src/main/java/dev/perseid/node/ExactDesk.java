@@ -13,6 +13,7 @@ import dev.perseid.core.Address;
 import dev.perseid.core.Hash;
 import dev.perseid.gateway.Till;
 import dev.perseid.node.PaymentSlips.Slip;
+import dev.perseid.node.PaymentSlips.Stage;
 import dev.perseid.settle.Digests;
 import dev.perseid.settle.Keccak;
 import dev.perseid.settle.Key;
@@ -21,6 +22,7 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.time.InstantSource;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -36,7 +38,8 @@ import java.util.concurrent.locks.LockSupport;
 
 /// Takes payments by x402's scheme `exact` on one token of one chain: verifies an authorization
 /// (EIP-3009), has the pool's key bring it to the chain, and sees it through whatever happens,
-/// restarts too. Safe for any thread; [#settle] blocks.
+/// restarts and reorganisations too: it is looked at until its block is final. Safe for any thread;
+/// [#settle] blocks.
 final class ExactDesk implements Closeable {
   private static final System.Logger LOG = System.getLogger(ExactDesk.class.getName());
   private static final Hash USED =
@@ -53,6 +56,13 @@ final class ExactDesk implements Closeable {
 
     /// Nobody waits for a payment that the books have: it is to be given back.
     void unclaimed(Slip slip);
+
+    /// A payment that the books have is there for good: what is left of it can be given back.
+    void sure(Slip slip);
+
+    /// A payment that the books have is not there, and never will be: they take it back, and tell
+    /// the desk that it is over. Told again until they do.
+    void reversed(Slip slip);
   }
 
   /// What came of [#settle].
@@ -74,6 +84,13 @@ final class ExactDesk implements Closeable {
   private final OwnPurse purse;
   private final InstantSource clock;
   private final Map<String, CompletableFuture<Outcome>> waiting = new ConcurrentHashMap<>();
+  private final PayerMarks marks = new PayerMarks();
+
+  /// Payments that are being looked at before they are sent off, and those of which it is known
+  /// that they failed.
+  private final Map<String, Slip> sending = new HashMap<>();
+
+  private final Set<String> marked = ConcurrentHashMap.newKeySet();
   private final Thread watcher;
   private volatile boolean closing;
   private String trouble = "";
@@ -130,7 +147,7 @@ final class ExactDesk implements Closeable {
   ///
   /// @param price what must be paid, the fee included
   Outcome settle(Till.Payment.Exact p, long price, long fee) {
-    Optional<Till.Refusal> wrong = terms(p, price);
+    Optional<Till.Refusal> wrong = terms(p, price).or(() -> waits(p.from()));
     if (wrong.isPresent()) {
       return new Outcome.Refused(wrong.get());
     }
@@ -156,7 +173,13 @@ final class ExactDesk implements Closeable {
       }
       slip =
           new Slip(
-              p.from(), p.nonce(), p.value(), fee, p.validBeforeS(), chain.head().number(), false);
+              p.from(),
+              p.nonce(),
+              p.value(),
+              fee,
+              p.validBeforeS(),
+              chain.head().number(),
+              Stage.OPEN);
       if (waiting.putIfAbsent(slip.name(), future) != null) {
         return new Outcome.Refused(
             Till.Refusal.notNow(
@@ -215,14 +238,120 @@ final class ExactDesk implements Closeable {
               + MarketLimits.PAYMENT_S
               + " s.");
     }
+    if (p.validBeforeS() > nowS + MarketLimits.PAYMENT_MOST_S) {
+      return wrong(
+          "invalid_exact_evm_payload_authorization_valid_before",
+          "The authorization is good before "
+              + p.validBeforeS()
+              + ", and it is "
+              + nowS
+              + " now: sign one that is good for "
+              + MarketLimits.PAYMENT_S
+              + " s, at most "
+              + MarketLimits.PAYMENT_MOST_S
+              + ".");
+    }
     return Optional.empty();
+  }
+
+  private Optional<Till.Refusal> waits(Address payer) {
+    long leftMs = marks.leftMs(payer, clock.millis());
+    return leftMs == 0
+        ? Optional.empty()
+        : Optional.of(
+            Till.Refusal.notNow(
+                "perseid_payer_waits",
+                "A payment of "
+                    + payer
+                    + " failed on the chain and cost the pool its gas. Nothing was taken: pay again"
+                    + " in "
+                    + (leftMs + 999) / 1_000
+                    + " s, or by vouchers."));
   }
 
   private static Optional<Till.Refusal> wrong(String reason, String text) {
     return Optional.of(Till.Refusal.wrong(reason, text));
   }
 
+  /// Holds a place for a payment, and what it moves against all else of its payer that waits for a
+  /// block: each may be covered, and all together not.
+  ///
+  /// @param has what the payer has of the token
+  private Optional<Till.Refusal> reserve(Slip slip, long has) {
+    synchronized (sending) {
+      Map<String, Slip> open = new HashMap<>(sending);
+      slips.all().stream().filter(this::isUnderWay).forEach(s -> open.put(s.name(), s));
+      long count = 0;
+      long moving = 0;
+      for (Slip one : open.values()) {
+        if (one.payer().equals(slip.payer())) {
+          count++;
+          moving = sum(moving, one.value());
+        }
+      }
+      if (has < sum(moving, slip.value())) {
+        return Optional.of(
+            Till.Refusal.notNow(
+                "insufficient_funds",
+                slip.payer()
+                    + " has "
+                    + has
+                    + " of the token, "
+                    + (moving > 0 ? "of which " + moving + " are being paid already, " : "")
+                    + "and "
+                    + slip.value()
+                    + " are to be paid."));
+      }
+      if (count >= MarketLimits.PAYER_SETTLING) {
+        return Optional.of(
+            Till.Refusal.notNow(
+                "settlement_pending",
+                count
+                    + " payments of "
+                    + slip.payer()
+                    + " wait for a block, as many as may at once. Nothing was taken: pay again when"
+                    + " one is there."));
+      }
+      long unsure =
+          outbox.pending().keySet().stream().filter(ExactDesk::isPayment).count() + sending.size();
+      if (unsure >= MarketLimits.UNSURE) {
+        return Optional.of(
+            Till.Refusal.notNow(
+                "unexpected_settle_error",
+                unsure
+                    + " payments are not final on the chain yet, as many as may be at once. Nothing"
+                    + " was taken: try again in a minute, or pay by vouchers."));
+      }
+      sending.put(slip.name(), slip);
+      return Optional.empty();
+    }
+  }
+
+  private boolean isUnderWay(Slip slip) {
+    return slip.stage() == Stage.OPEN
+        && outbox.state(slip.name()).map(state -> !state.isFinal()).orElse(false);
+  }
+
+  /// Whether what is in the outbox under this name is a payment.
+  private static boolean isPayment(String name) {
+    return name.startsWith(PaymentSlips.PREFIX) && !name.startsWith(OwnPurse.PREFIX);
+  }
+
+  private static long sum(long a, long b) {
+    return a > Long.MAX_VALUE - b ? Long.MAX_VALUE : a + b;
+  }
+
   private Optional<Till.Refusal> submit(Slip slip, TokenAuthorization a, String signature) {
+    try {
+      return trySubmit(slip, a, signature);
+    } finally {
+      synchronized (sending) {
+        sending.remove(slip.name());
+      }
+    }
+  }
+
+  private Optional<Till.Refusal> trySubmit(Slip slip, TokenAuthorization a, String signature) {
     try {
       if (token.authorizationState(a.from(), a.nonce(), At.latest())
           || outbox.state(slip.name()).isPresent()) {
@@ -232,11 +361,9 @@ final class ExactDesk implements Closeable {
                 + " to the payer. Sign another one.");
       }
       long has = token.balanceOf(a.from(), At.latest());
-      if (has < a.value()) {
-        return Optional.of(
-            Till.Refusal.notNow(
-                "insufficient_funds",
-                a.from() + " has " + has + " of the token, and " + a.value() + " are to be paid."));
+      Optional<Till.Refusal> full = reserve(slip, has);
+      if (full.isPresent()) {
+        return full;
       }
       slips.open(slip);
     } catch (ChainException e) {
@@ -301,25 +428,33 @@ final class ExactDesk implements Closeable {
 
   private void watch() {
     long bankedMs = clock.millis();
+    long surelyMs = bankedMs;
     while (!closing) {
-      List<Slip> open = slips.all().stream().filter(s -> !s.booked()).toList();
       long nowMs = clock.millis();
       if (nowMs - bankedMs >= MarketLimits.BANK_MS || nowMs < bankedMs) {
         bankedMs = nowMs;
         bank();
       }
-      if (open.isEmpty()) {
+      List<Slip> some = slips.all().stream().filter(s -> s.stage() != Stage.SURE).toList();
+      boolean awaited = some.stream().anyMatch(s -> waiting.containsKey(s.name()));
+      boolean all = nowMs - surelyMs >= MarketLimits.SURE_LOOK_MS || nowMs < surelyMs;
+      if (some.isEmpty() || !(awaited || all)) {
         LockSupport.parkNanos(MarketLimits.SETTLE_IDLE_MS * 1_000_000);
         continue;
       }
+      if (all) {
+        surelyMs = nowMs;
+      }
       try {
         outbox.tick();
-        boolean all = true;
-        for (Slip slip : open) {
-          all &= look(slip);
+        boolean taken = true;
+        for (Slip slip : some) {
+          if (all || waiting.containsKey(slip.name())) {
+            taken &= look(slip);
+          }
         }
         trouble("");
-        if (!all) {
+        if (!taken) {
           LockSupport.parkNanos(MarketLimits.SETTLE_IDLE_MS * 1_000_000);
         }
       } catch (ChainException e) {
@@ -333,7 +468,14 @@ final class ExactDesk implements Closeable {
 
   private void bank() {
     try {
-      purse.look();
+      if (outbox.pending().keySet().stream().anyMatch(name -> name.startsWith(OwnPurse.PREFIX))) {
+        outbox.tick();
+      }
+      purse.look(() ->
+          slips.all().stream()
+              .filter(s -> s.stage() == Stage.BOOKED)
+              .mapToLong(Slip::credited)
+              .sum());
     } catch (ChainException e) {
       trouble(e.text());
     } catch (PoolMill.Unavailable e) {
@@ -345,6 +487,17 @@ final class ExactDesk implements Closeable {
 
   /// @return false if the books did not take a payment that is there
   private boolean look(Slip slip) throws ChainException {
+    return switch (slip.stage()) {
+      case OPEN -> lookForBlock(slip);
+      case BOOKED -> {
+        lookAgain(slip);
+        yield true;
+      }
+      case SURE -> true;
+    };
+  }
+
+  private boolean lookForBlock(Slip slip) throws ChainException {
     Optional<Outbox.State> state = outbox.state(slip.name());
     if (state.isEmpty()) {
       // Else it is just being sent. It was not before a restart, or so long ago that the outbox
@@ -353,21 +506,99 @@ final class ExactDesk implements Closeable {
     }
     return switch (state.get()) {
       case Outbox.State.Waiting _ -> true;
-      case Outbox.State.Included(Receipt receipt, long _) ->
-          !receipt.succeeded() || arrived(slip, receipt.transaction());
-      case Outbox.State.Done(Receipt receipt) -> arrived(slip, receipt.transaction());
-      case Outbox.State.Failed f -> elsewhere(slip, Outbox.describe(f));
+      case Outbox.State.Included(Receipt receipt, long _) -> {
+        if (receipt.succeeded()) {
+          yield arrived(slip, receipt.transaction(), false);
+        }
+        mark(slip);
+        yield true;
+      }
+      case Outbox.State.Done(Receipt receipt) -> arrived(slip, receipt.transaction(), true);
+      case Outbox.State.Failed f -> {
+        mark(slip);
+        yield elsewhere(slip, Outbox.describe(f));
+      }
       case Outbox.State.Displaced d -> elsewhere(slip, Outbox.describe(d));
     };
+  }
+
+  /// A payment failed after all that was tried before it was sent: its payer waits, unless another
+  /// hand brought it, whose doing that is.
+  private void mark(Slip slip) throws ChainException {
+    if (marked.contains(slip.name())) {
+      return;
+    }
+    boolean paid =
+        token.authorizationState(slip.payer(), slip.nonce(), At.latest())
+            && brought(slip, chain.head()).isPresent();
+    if (!paid) {
+      marks.failed(slip.payer(), clock.millis());
+    }
+    marked.add(slip.name());
+  }
+
+  /// What is in a block may be reorganised away: it counts when the block is so deep that nobody
+  /// expects that any more. Until then the outbox sends the transfer again.
+  private void lookAgain(Slip slip) throws ChainException {
+    Optional<Outbox.State> state = outbox.state(slip.name());
+    if (state.isPresent()) {
+      switch (state.get()) {
+        case Outbox.State.Waiting _, Outbox.State.Included _ -> {
+          return;
+        }
+        case Outbox.State.Done _ -> {
+          sure(slip);
+          return;
+        }
+        case Outbox.State.Failed _, Outbox.State.Displaced _ -> {}
+      }
+    }
+    Head deep = chain.confirmed(outbox.confirmations());
+    if (token.authorizationState(slip.payer(), slip.nonce(), At.block(deep))) {
+      if (brought(slip, deep).isPresent()) {
+        sure(slip);
+      } else {
+        reversed(slip);
+      }
+    } else if (deep.timeS() >= slip.validBeforeS()) {
+      // No block that follows can have it.
+      reversed(slip);
+    }
+  }
+
+  private void sure(Slip slip) {
+    try {
+      slips.sure(slip);
+    } catch (IOException e) {
+      LOG.log(System.Logger.Level.ERROR, "the slips of payments cannot be written", e);
+      return;
+    }
+    marks.paid(slip.payer());
+    books.sure(slip.at(Stage.SURE));
+  }
+
+  private void reversed(Slip slip) {
+    if (marked.add(slip.name())) {
+      marks.failed(slip.payer(), clock.millis());
+      LOG.log(
+          System.Logger.Level.WARNING,
+          "the chain took back a payment of "
+              + slip.value()
+              + " by "
+              + slip.payer()
+              + " after it was served: what is left of it is taken back in the books, the rest is the"
+              + " pool's loss (perseid account --statement); put as much into the pool's own purse");
+    }
+    books.reversed(slip);
   }
 
   /// Ours did not do it. Anybody who saw the authorization may have brought it to the chain, to the
   /// same effect.
   private boolean elsewhere(Slip slip, String why) throws ChainException {
     if (token.authorizationState(slip.payer(), slip.nonce(), At.latest())) {
-      Optional<Hash> brought = brought(slip);
+      Optional<Hash> brought = brought(slip, chain.head());
       if (brought.isPresent()) {
-        return arrived(slip, brought.get());
+        return arrived(slip, brought.get(), false);
       }
     } else if (clock.millis() / 1_000 < slip.validBeforeS() + MarketLimits.PAYMENT_GRACE_S) {
       // It may still come by another hand: then it is given back.
@@ -391,8 +622,7 @@ final class ExactDesk implements Closeable {
   }
 
   /// The transaction in which this authorization, and no other with its nonce, paid the pool.
-  private Optional<Hash> brought(Slip slip) throws ChainException {
-    Head to = chain.head();
+  private Optional<Hash> brought(Slip slip, Head to) throws ChainException {
     Hash payer = word(slip.payer());
     Set<Hash> used = new HashSet<>();
     for (long from = slip.fromBlock(); from <= to.number(); from += MarketLimits.LOOKED_BLOCKS) {
@@ -429,29 +659,42 @@ final class ExactDesk implements Closeable {
     return new Hash(0, 0, 0, value);
   }
 
-  private boolean arrived(Slip slip, Hash transaction) {
+  /// @param sure whether it is there for good
+  private boolean arrived(Slip slip, Hash transaction, boolean sure) {
     if (!books.arrived(slip)) {
       return false;
     }
     try {
       slips.booked(slip);
+      if (sure) {
+        slips.sure(slip);
+        marks.paid(slip.payer());
+      }
     } catch (IOException e) {
       LOG.log(System.Logger.Level.ERROR, "the slips of payments cannot be written", e);
     }
+    Slip now = slip.at(sure ? Stage.SURE : Stage.BOOKED);
     CompletableFuture<Outcome> future = waiting.get(slip.name());
-    if (future == null || !future.complete(new Outcome.Settled(slip.inBooks(), transaction))) {
-      books.unclaimed(slip.inBooks());
+    if (future == null || !future.complete(new Outcome.Settled(now, transaction))) {
+      books.unclaimed(now);
     }
     return true;
   }
 
   /// Payments that the books have and that were not given back yet.
   List<Slip> booked() {
-    return slips.all().stream().filter(Slip::booked).toList();
+    return slips.all().stream().filter(s -> s.stage() != Stage.OPEN).toList();
+  }
+
+  /// Whether anything of what a payer paid may still be reorganised away: nothing is given back
+  /// before.
+  boolean isUnsure(Address payer) {
+    return slips.all().stream().anyMatch(s -> s.stage() == Stage.BOOKED && s.payer().equals(payer));
   }
 
   /// Nothing more follows from a payment.
   void over(Slip slip) {
+    marked.remove(slip.name());
     try {
       slips.over(slip);
     } catch (IOException e) {

@@ -154,10 +154,32 @@ public final class MarketLimits {
 
   static final String PARAMETER = "[A-Za-z0-9_]{1,64}";
 
-  /// How long an authorization should be good, as payers are told, and must be at least, seconds.
+  /// How long an authorization should be good, as payers are told, and must be at least, seconds:
+  /// it must not run out before its block comes, or its gas is spent for nothing. And at most: it
+  /// is looked for until then if the pool's own transaction failed.
   static final int PAYMENT_S = 120;
 
-  static final int PAYMENT_LEAST_S = 10;
+  static final int PAYMENT_LEAST_S = 30;
+
+  static final int PAYMENT_MOST_S = 600;
+
+  /// Payments of one payer that wait for their block at once, and payments of all whose blocks are
+  /// not final: less than the outbox takes, so that there is room for settlements.
+  static final int PAYER_SETTLING = 8;
+
+  static final int UNSURE = 48;
+
+  /// How long a payer waits whose payment failed on the chain and cost the pool its gas; doubled
+  /// with each that fails before one is there for good, up to the longest. How many such payers are
+  /// remembered, until the pool is started again.
+  static final long PAYER_PAUSE_MS = 60_000;
+
+  static final long LONGEST_PAYER_PAUSE_MS = 86_400_000;
+
+  static final int PAYERS = 65_536;
+
+  /// How often payments for which nobody waits are looked at, until they are final.
+  static final long SURE_LOOK_MS = 2_000;
 
   /// How often what was paid ahead is put into the pool's own purse, how long such a deposit may
   /// take, seconds, and how often one that failed is tried again under the same name.
@@ -176,8 +198,7 @@ public final class MarketLimits {
   /// Vouchers that are looked at at once.
   static final int VOUCHERS_AT_ONCE = 1_024;
 
-  /// Payments that are settled on the chain at once: less than the outbox takes, so that there is
-  /// room for settlements.
+  /// Payments that are settled on the chain at once.
   static final int SETTLING_AT_ONCE = 32;
 
   /// How long a request waits for its payment to be in a block.

@@ -47,6 +47,14 @@ public final class MoneyLimits {
   /// See [#PURSE_PAUSE_MS].
   static final long PURSE_LOOK_MS = 150;
 
+  /// How often a wallet looks for the last receipts when work is over, with which pause, and how
+  /// many looks one after another may find none.
+  static final long LAST_LOOK_MS = 100;
+
+  static final int LAST_LOOKS = 1_200;
+
+  static final int QUIET_LOOKS = 150;
+
   /// How long a transaction waits before it is sent again with a higher fee.
   static final long PATIENCE_MS = 60_000;
 

@@ -20,10 +20,15 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /// Moves a pool from credits to an escrow: puts into each account's purse what the account has, out
 /// of the pool's own pocket, and then has the core go over. It can be broken off and begun again at
-/// any point: what a purse has is read on the chain, and what was sent stands in the outbox.
+/// any point: who put what into a purse is read on the chain, and what was sent stands in the
+/// outbox.
+///
+/// What consumers put in themselves is theirs beside their credits. Accounts of audits have no
+/// purses, as nobody has keys for them: what they have goes into the pool's own.
 final class Mover {
   /// Hears what happens.
   interface Teller {
@@ -40,9 +45,14 @@ final class Mover {
     this.vault = vault;
   }
 
+  /// @param target all that the pool's key will ever have put into the purse: the name of a
+  ///   deposit, which comes but once
   private record Deposit(Address account, long amount, long target) {}
 
-  private record Plan(EscrowReader.Seen seen, List<Deposit> deposits, long sum) {}
+  private record Plan(
+      EscrowReader.Seen seen, Map<Address, Long> own, List<Deposit> deposits, long sum) {}
+
+  private record Accounts(List<AccountView> all, Set<Address> audits) {}
 
   /// @param go false to tell only what it would do and cost
   void move(boolean go, Teller teller) throws Vault.Trouble, PoolMill.Unavailable, PoolJobs.Denied {
@@ -66,6 +76,7 @@ final class Mover {
               new Command.AdoptEscrow(
                   vault.money(),
                   plan.seen().purses(),
+                  plan.own(),
                   plan.seen().till().epoch(),
                   plan.seen().at().number(),
                   plan.seen().at().timeS() * 1_000_000);
@@ -107,20 +118,54 @@ final class Mover {
   }
 
   private Plan plan() throws Vault.Trouble, PoolMill.Unavailable {
-    List<AccountView> accounts = mill.ask(pool -> pool.accounts());
+    Accounts accounts =
+        mill.ask(pool -> new Accounts(pool.accounts(), Set.copyOf(pool.auditAccounts())));
     EscrowReader.Seen seen = vault.all();
+    Map<Address, EscrowReader.Put> puts = vault.puts(seen);
+    Address self = vault.payer();
     Map<Address, ChainPurse> purses = new HashMap<>();
+    Map<Address, Long> own = new HashMap<>();
+    if (seen.till().epoch() != 0) {
+      throw used("settled before");
+    }
     for (ChainPurse p : seen.purses()) {
       purses.put(p.consumer(), p);
+      EscrowReader.Put put = puts.getOrDefault(p.consumer(), EscrowReader.Put.NONE);
+      if (p.spent() != 0) {
+        throw used("redeemed vouchers of " + p.consumer());
+      }
+      if (put.brought() != p.funded() - put.own()) {
+        throw new Vault.Trouble(
+            "the chain's node shows deposits of "
+                + put.brought()
+                + " units by the pool and "
+                + put.own()
+                + " by others for "
+                + p.consumer()
+                + ", in whose purse are "
+                + p.funded()
+                + ": it keeps back what happened; ask another node (--rpc)");
+      }
+      if (!p.consumer().equals(self) && put.own() > 0) {
+        own.put(p.consumer(), put.own());
+      }
+    }
+    long audits = 0;
+    for (AccountView a : accounts.all()) {
+      audits += accounts.audits().contains(a.account()) ? held(a) : 0;
     }
     List<Deposit> deposits = new ArrayList<>();
     long sum = 0;
-    for (AccountView a : accounts) {
-      if (held(a) == 0) {
+    for (AccountView a : accounts.all()) {
+      if (accounts.audits().contains(a.account())) {
+        continue;
+      }
+      long held = held(a) + (a.account().equals(self) ? audits : 0);
+      if (held == 0) {
         continue;
       }
       ChainPurse p = purses.getOrDefault(a.account(), new ChainPurse(a.account(), 0, 0, 0));
-      long lacks = held(a) - (p.funded() - p.spent());
+      EscrowReader.Put put = puts.getOrDefault(a.account(), EscrowReader.Put.NONE);
       if (p.leavingAtUs() != 0) {
         throw new Vault.Trouble(
             "the account "
@@ -128,12 +173,37 @@ final class Mover {
                 + " is leaving the escrow: it must call that off, or its credits must be paid out"
                 + " otherwise");
       }
+      long lacks = held - (p.funded() - own.getOrDefault(a.account(), 0L));
+      if (lacks > 0 && put.taken()) {
+        throw new Vault.Trouble(
+            "the account "
+                + a.account()
+                + " has "
+                + held
+                + " microcredits here, and took out of the escrow what a move that was broken off"
+                + " had put in for it: it would be paid twice. If it is to have them all the same,"
+                + " put "
+                + lacks
+                + " microcredits into its purse with the pool's key (perseid chain deposit --for "
+                + a.account()
+                + "), then move again");
+      }
       if (lacks > 0) {
-        deposits.add(new Deposit(a.account(), lacks, p.funded() + lacks));
+        deposits.add(new Deposit(a.account(), lacks, put.ever() + lacks));
         sum = Math.addExact(sum, lacks);
       }
     }
-    return new Plan(seen, deposits, sum);
+    return new Plan(seen, own, deposits, sum);
+  }
+
+  private Vault.Trouble used(String what) {
+    return new Vault.Trouble(
+        "the identity "
+            + vault.money().pool()
+            + " has "
+            + what
+            + " on this chain, of which this pool's books know nothing: register a new one"
+            + " (perseid chain register)");
   }
 
   private static long held(AccountView a) {
@@ -185,7 +255,7 @@ final class Mover {
       done(o, name, "the approval");
     }
     for (Deposit d : plan.deposits()) {
-      String name = free(o, "move-" + d.account() + "-" + d.target());
+      String name = free(o, "bring-" + d.account() + "-" + d.target());
       o.outbox()
           .submit(
               name, o.escrow().deposit(o.identity(), d.account(), d.amount()), Outbox.Again.NEVER);

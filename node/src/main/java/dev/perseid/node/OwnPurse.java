@@ -17,12 +17,16 @@ import dev.perseid.settle.TokenAuthorization;
 import java.nio.charset.StandardCharsets;
 import java.time.InstantSource;
 import java.util.Optional;
+import java.util.function.LongSupplier;
 
 /// The pool's own purse at its escrow. What was paid ahead lies with the pool's key; it is put into
 /// that purse, and the pool signs vouchers for what of it was spent, like anybody. So it comes into
 /// the till, out of which those who earned it are paid. Used on one thread.
 final class OwnPurse {
   private static final System.Logger LOG = System.getLogger(OwnPurse.class.getName());
+
+  /// How names of its deposits in the outbox begin.
+  static final String PREFIX = "x402-bank-";
 
   private final Key key;
   private final Address identity;
@@ -56,7 +60,9 @@ final class OwnPurse {
 
   /// Signs for what was spent, and sends off what is not in the purse yet. To be called now and
   /// then; what is under way is not sent twice, over restarts too.
-  void look() throws ChainException, PoolMill.Unavailable {
+  ///
+  /// @param unsure how much of what was taken may still be reorganised away: that waits
+  void look(LongSupplier unsure) throws ChainException, PoolMill.Unavailable {
     View view = mill.ask(pool -> new View(pool.money(), pool.taken(), pool.purse(key.address())));
     if (!(view.money() instanceof Money.Escrow e) || !e.contract().equals(escrow.address())) {
       return;
@@ -66,8 +72,9 @@ final class OwnPurse {
     if (spent > view.purse().map(PurseView::cover).orElse(0L)) {
       sign(e, spent);
     }
-    if (view.taken() > 0) {
-      deposit(funded, view.taken());
+    long there = view.taken() - unsure.getAsLong();
+    if (there > 0) {
+      deposit(funded, there);
     }
   }
 
@@ -84,7 +91,7 @@ final class OwnPurse {
   /// until the books have seen it; the token takes its signature once.
   private void deposit(long funded, long amount) throws ChainException {
     for (int attempt = 0; attempt < MarketLimits.BANK_ATTEMPTS; attempt++) {
-      String name = "x402-bank-" + funded + "-" + attempt;
+      String name = PREFIX + funded + "-" + attempt;
       Optional<Outbox.State> state = outbox.state(name);
       if (state.isPresent()) {
         switch (state.get()) {

@@ -16,9 +16,23 @@ import java.util.List;
 import java.util.Map;
 
 /// What payments on a chain are under way, on disk, so that a restart neither loses nor doubles
-/// one: a line when a payment is sent off, one when the books have it, one when what was left of it
-/// was given back. Safe for any thread.
+/// one: a line when a payment is sent off, one when the books have it, one when its block is so
+/// deep that it is there for good, one when what was left of it was given back. Safe for any
+/// thread.
 final class PaymentSlips implements Closeable {
+  /// How names of payments in the outbox begin.
+  static final String PREFIX = "x402-";
+
+  /// How far a payment is.
+  enum Stage {
+    /// Sent off, or about to be.
+    OPEN,
+    /// In a block and in the books; the block may be reorganised away.
+    BOOKED,
+    /// There for good.
+    SURE
+  }
+
   /// A payment.
   ///
   /// @param payer who pays
@@ -27,7 +41,6 @@ final class PaymentSlips implements Closeable {
   /// @param fee what of it the pool keeps
   /// @param validBeforeS when its authorization ends, seconds since the epoch
   /// @param fromBlock the chain's height when it was sent off
-  /// @param booked whether the books have it
   record Slip(
       Address payer,
       Hash nonce,
@@ -35,14 +48,19 @@ final class PaymentSlips implements Closeable {
       long fee,
       long validBeforeS,
       long fromBlock,
-      boolean booked) {
-    Slip inBooks() {
-      return new Slip(payer, nonce, value, fee, validBeforeS, fromBlock, true);
+      Stage stage) {
+    Slip at(Stage next) {
+      return new Slip(payer, nonce, value, fee, validBeforeS, fromBlock, next);
+    }
+
+    /// What of it the books have.
+    long credited() {
+      return value - fee;
     }
 
     /// What it is called in the outbox.
     String name() {
-      return "x402-" + payer.toString().substring(2) + "-" + nonce.hex();
+      return PREFIX + payer.toString().substring(2) + "-" + nonce.hex();
     }
   }
 
@@ -70,8 +88,10 @@ final class PaymentSlips implements Closeable {
     StringBuilder text = new StringBuilder();
     for (Slip slip : found.values()) {
       text.append(opened(slip));
-      if (slip.booked()) {
-        text.append("booked ").append(slip.name()).append('\n');
+      switch (slip.stage()) {
+        case OPEN -> {}
+        case BOOKED -> text.append("booked ").append(slip.name()).append('\n');
+        case SURE -> text.append("sure ").append(slip.name()).append('\n');
       }
     }
     try (FileChannel channel =
@@ -101,15 +121,11 @@ final class PaymentSlips implements Closeable {
                   Long.parseLong(words[4]),
                   Long.parseLong(words[5]),
                   Long.parseLong(words[6]),
-                  false);
+                  Stage.OPEN);
           found.put(slip.name(), slip);
         }
-        case "booked" -> {
-          Slip slip = found.get(words[1]);
-          if (slip != null) {
-            found.put(words[1], slip.inBooks());
-          }
-        }
+        case "booked" -> found.computeIfPresent(words[1], (_, slip) -> slip.at(Stage.BOOKED));
+        case "sure" -> found.computeIfPresent(words[1], (_, slip) -> slip.at(Stage.SURE));
         case "over" -> found.remove(words[1]);
         case "" -> {}
         default -> throw new IOException(file + " is damaged: restore it from a backup");
@@ -149,7 +165,13 @@ final class PaymentSlips implements Closeable {
   /// The books have a payment.
   synchronized void booked(Slip slip) throws IOException {
     write("booked " + slip.name() + "\n");
-    slips.put(slip.name(), slip.inBooks());
+    slips.put(slip.name(), slip.at(Stage.BOOKED));
+  }
+
+  /// A payment that the books have is there for good.
+  synchronized void sure(Slip slip) throws IOException {
+    write("sure " + slip.name() + "\n");
+    slips.put(slip.name(), slip.at(Stage.SURE));
   }
 
   /// Nothing more follows from a payment.

@@ -18,11 +18,13 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.time.InstantSource;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -79,6 +81,10 @@ final class PoolTill implements Till, ExactDesk.Books, Closeable {
   private final Semaphore vouchers = new Semaphore(MarketLimits.VOUCHERS_AT_ONCE);
   private final Semaphore settling = new Semaphore(MarketLimits.SETTLING_AT_ONCE);
   private final Map<Address, Integer> paying = new HashMap<>();
+
+  /// Payments that the chain took back and the books not yet.
+  private final Set<String> reversing = new HashSet<>();
+
   private final LinkedHashMap<Address, Signer> signers =
       new LinkedHashMap<>(16, 0.75f, true) {
         @Override
@@ -518,6 +524,46 @@ final class PoolTill implements Till, ExactDesk.Books, Closeable {
     giveBack(slip);
   }
 
+  @Override
+  public void sure(Slip slip) {
+    giveBack(slip);
+  }
+
+  @Override
+  public void reversed(Slip slip) {
+    Optional<ExactDesk> open = desk;
+    if (open.isEmpty()) {
+      return;
+    }
+    synchronized (paying) {
+      if (!reversing.add(slip.name())) {
+        return;
+      }
+    }
+    tabs.settle(slip.payer(), clock.millis(), () -> takeBack(open.get(), slip));
+  }
+
+  /// Takes back in the books what the chain took back, once nothing of it runs.
+  private void takeBack(ExactDesk d, Slip slip) {
+    synchronized (paying) {
+      if (paying.containsKey(slip.payer())) {
+        reversing.remove(slip.name()); // the desk tells it again
+        return;
+      }
+      core.accept(
+          new Command.ReversePayment(slip.payer(), d.payment(slip)),
+          reply -> {
+            if (reply instanceof PoolLoop.Reply.Done) {
+              d.over(slip);
+              giveBack(slip); // of other payments, if there are any
+            }
+            synchronized (paying) {
+              reversing.remove(slip.name());
+            }
+          });
+    }
+  }
+
   private void left(Address payer) {
     synchronized (paying) {
       paying.computeIfPresent(payer, (_, n) -> n == 1 ? null : n - 1);
@@ -533,6 +579,10 @@ final class PoolTill implements Till, ExactDesk.Books, Closeable {
           synchronized (paying) {
             if (paying.containsKey(slip.payer())) {
               // Another request of this payer runs; its end gives back what is left of both.
+              return;
+            }
+            if (desk.isPresent() && desk.get().isUnsure(slip.payer())) {
+              // It may be reorganised away yet: when that is settled, this is called again.
               return;
             }
             core.accept(
@@ -561,7 +611,9 @@ final class PoolTill implements Till, ExactDesk.Books, Closeable {
   private void returned(ExactDesk d, Address payer) {
     synchronized (paying) {
       if (!paying.containsKey(payer)) {
-        d.booked().stream().filter(s -> s.payer().equals(payer)).forEach(d::over);
+        d.booked().stream()
+            .filter(s -> s.payer().equals(payer) && s.stage() == PaymentSlips.Stage.SURE)
+            .forEach(d::over);
       }
     }
   }

@@ -14,6 +14,7 @@ import dev.perseid.core.EntryCodec;
 import dev.perseid.core.ExecutionRecord;
 import dev.perseid.core.Hash;
 import dev.perseid.core.MalformedException;
+import dev.perseid.core.Report;
 import dev.perseid.core.SignedBatch;
 import dev.perseid.journal.Merkle;
 import dev.perseid.journal.MerkleTree;
@@ -186,6 +187,7 @@ public final class Receipt {
       throw new Broken("it is of the pool " + record.pool() + ", not of " + expectedPool.get());
     }
     readable(doc, entry);
+    charge(entry);
     log(child(doc, "log"), entry, canonical);
     String attestation =
         switch (entry.attestation()) {
@@ -247,6 +249,40 @@ public final class Receipt {
         }
       }
       throw new Broken("it has readable fields that the signed bytes do not have");
+    }
+  }
+
+  /// What a record may cost at all. How much follows from the offer that it names, which is not
+  /// here; but a pool can make records on its own word, and those prove no debt.
+  private static void charge(Entry entry) throws Broken {
+    ExecutionRecord r = entry.record();
+    if (r.charge() == 0) {
+      return;
+    }
+    if (entry.attestation() instanceof Entry.Attestation.PoolOnly) {
+      throw new Broken(
+          "it costs "
+              + r.charge()
+              + " microcredits, and its provider signed nothing for it: such a record costs nothing");
+    }
+    boolean done =
+        switch (r.outcome()) {
+          case DONE -> true;
+          case TASK_FAILED -> r.inference().isEmpty();
+          case CANCELLED ->
+              r.inference().isPresent()
+                  ? r.inference().get().completionTokens() > 0
+                  : r.reason().equals(Report.STOPPED);
+          case PROVIDER_FAILED, LOST, REFUSED -> false;
+        };
+    if (!done) {
+      throw new Broken(
+          "it costs "
+              + r.charge()
+              + " microcredits, and what ended as it did ("
+              + r.outcome()
+              + (r.reason().isEmpty() ? "" : ": " + r.reason())
+              + ") costs nothing");
     }
   }
 

@@ -143,7 +143,8 @@ public final class ReceiptCounter implements Wallet.Counter {
           EXIT,
           LOSS,
           REPAID,
-          MOVED ->
+          MOVED,
+          REVERSAL ->
           false;
     };
   }

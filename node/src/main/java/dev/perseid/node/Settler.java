@@ -284,7 +284,10 @@ final class Settler implements Closeable {
         reopenedMs = Math.min(MoneyLimits.LONGEST_REOPENED_MS, 2 * reopenedMs);
         yield false;
       }
-      case Vault.Step.Settled(Command.ConfirmEpoch command) -> {
+      case Vault.Step.Settled(List<Command> before, Command.ConfirmEpoch command) -> {
+        for (Command c : before) {
+          execute(c);
+        }
         execute(command);
         gasUsed.addAndGet(command.gas());
         settledUs = nowUs();

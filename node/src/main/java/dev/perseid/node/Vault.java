@@ -45,8 +45,9 @@ interface Vault extends Closeable {
 
     /// Done, for good.
     ///
+    /// @param before what the core must be told first: what was redeemed is not what it believes
     /// @param command for the core
-    record Settled(Command.ConfirmEpoch command) implements Step {}
+    record Settled(List<Command> before, Command.ConfirmEpoch command) implements Step {}
 
     /// It can never be settled as it is; nothing of it happened.
     ///

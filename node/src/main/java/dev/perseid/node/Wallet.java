@@ -15,10 +15,10 @@ public final class Wallet {
   /// Rungs of one promise to pay ahead: the pool collects the highest that was used.
   static final int RUNGS = 16;
 
-  /// How often and with which pause the last receipts are looked for.
-  private static final int LAST_LOOKS = 20;
-
-  private static final long LAST_LOOK_MS = 100;
+  /// What is done between two looks.
+  interface Pause {
+    void rest() throws InterruptedException;
+  }
 
   /// What a wallet asks of a pool.
   public interface Counter {
@@ -264,19 +264,41 @@ public final class Wallet {
   }
 
   /// Signs exactly what was spent, as far as it is proved, so that the pool can collect it: to be
-  /// called when work is over. The last receipts may come a moment after the work is done.
-  public synchronized void conclude() throws PoolFailure, InterruptedException {
+  /// called when work is over. The last receipts may come a moment after the work is done, or more,
+  /// if the pool has much to do: they are waited for as long as some come.
+  public void conclude() throws PoolFailure, InterruptedException {
+    conclude(() -> TimeUnit.MILLISECONDS.sleep(MoneyLimits.LAST_LOOK_MS));
+  }
+
+  synchronized void conclude(Pause pause) throws PoolFailure, InterruptedException {
     PurseState now = counter.purse();
     if (!terms.vouched()) {
       return;
     }
     check(now);
-    for (int look = 1; proved(now) < now.spent() && look < LAST_LOOKS; look++) {
-      TimeUnit.MILLISECONDS.sleep(LAST_LOOK_MS);
+    long sure = proved(now);
+    int quiet = 0;
+    for (int look = 1; sure < now.spent() && look < MoneyLimits.LAST_LOOKS; look++) {
+      if (quiet >= MoneyLimits.QUIET_LOOKS) {
+        break;
+      }
+      pause.rest();
       now = counter.purse();
+      check(now);
+      long more = proved(now);
+      quiet = more > sure ? 0 : quiet + 1;
+      sure = more;
     }
-    long spent = Math.min(proved(now), now.funded());
-    if (spent > now.redeemed() && spent < now.signed() && spent == now.spent()) {
+    long spent = Math.min(sure, now.funded());
+    if (spent < now.spent()) {
+      notices.accept(
+          "the pool says that "
+              + now.spent()
+              + " microcredits were spent, and its receipts prove "
+              + spent
+              + " so far: the last voucher is not signed; what is owed is signed for with the next"
+              + " work, or by `perseid voucher --up-to`");
+    } else if (spent > now.redeemed() && spent < now.signed()) {
       pay(spent);
     }
   }

@@ -4,9 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.perseid.chain.At;
 import dev.perseid.chain.Outbox;
+import dev.perseid.chain.SignedVoucher;
 import dev.perseid.core.Address;
+import dev.perseid.core.ChainPurse;
+import dev.perseid.core.Command;
 import dev.perseid.core.Epoch;
 import dev.perseid.core.Hash;
+import dev.perseid.core.Limits;
 import dev.perseid.core.Payout;
 import dev.perseid.core.Voucher;
 import dev.perseid.settle.Digests;
@@ -143,5 +147,67 @@ class EscrowVaultTest {
       assertThat(step).isInstanceOf(Vault.Step.Settled.class);
       assertThat(lab.local.chain().nonce(poolKey.address(), At.latest())).isEqualTo(2);
     }
+  }
+
+  private Voucher voucher(ChainLab lab, Key by, long cumulative) {
+    Hash digest =
+        Digests.voucher(
+            lab.deployment.chainId(),
+            lab.deployment.escrow(),
+            by.address(),
+            poolKey.address(),
+            cumulative);
+    return new Voucher(by.address(), cumulative, by.sign(digest));
+  }
+
+  @Test
+  void aVoucherThatBroughtNothingIsNotTakenAtItsWord() throws Exception {
+    Key friend = Key.generate();
+    Key payee = Key.generate();
+    Address pool = poolKey.address();
+    try (ChainLab lab = lab();
+        EscrowVault vault = vault(lab)) {
+      lab.deposit(pool, friend.address(), FUNDS);
+      Epoch epoch =
+          new Epoch(
+              1,
+              List.of(voucher(lab, consumer, 1_000), voucher(lab, friend, 1_000)),
+              List.of(new Payout(payee.address(), 2_000, true)),
+              0,
+              Hash.ZERO,
+              2_000,
+              1);
+      // While the pool was away, one left, and another redeemed more, so that the sum is right.
+      lab.doneBy(consumer, folder, lab.escrow.askExit(pool));
+      lab.local.pass(Limits.EXIT_DELAY_MS / 1_000 + 1);
+      lab.doneBy(consumer, folder, lab.escrow.exit(pool, consumer.address()));
+      Voucher more = voucher(lab, friend, 2_000);
+      lab.done(
+          lab.escrow.redeem(
+              pool, List.of(SignedVoucher.byKey(friend.address(), 2_000, more.signature()))));
+      Vault.Step.Settled settled = (Vault.Step.Settled) finished(vault, epoch);
+      assertThat(lab.has(payee.address())).isEqualTo(2_000);
+      assertThat(settled.command().redeemed()).isZero();
+      assertThat(settled.command().skipped()).isEmpty();
+      assertThat(settled.before())
+          .singleElement()
+          .isInstanceOfSatisfying(
+              Command.SeePurse.class,
+              c -> assertThat(c.purse()).isEqualTo(new ChainPurse(consumer.address(), 0, 0, 0)));
+
+      // It comes back, before the pool has looked.
+      lab.deposit(pool, consumer.address(), 500);
+      settled = (Vault.Step.Settled) finished(vault, epoch);
+      assertThat(settled.command().skipped()).containsExactly(consumer.address());
+      assertThat(((Command.SeePurse) settled.before().getFirst()).purse().funded()).isEqualTo(500);
+    }
+  }
+
+  private static Vault.Step finished(EscrowVault vault, Epoch epoch) throws Exception {
+    Vault.Step step = vault.settle(epoch);
+    for (int look = 0; look < 1_000 && step instanceof Vault.Step.Waiting; look++) {
+      step = vault.settle(epoch);
+    }
+    return step;
   }
 }

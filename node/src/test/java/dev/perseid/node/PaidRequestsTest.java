@@ -37,9 +37,11 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.Base64;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -74,6 +76,7 @@ final class PaidRequestsTest {
   private final HttpClient http = HttpClient.newHttpClient();
   private ChainLab lab;
   private boolean onCredits;
+  private int confirmations = 1;
   private PoolNode pool;
   private PoolCaller author;
   private ProviderNode provider;
@@ -107,7 +110,7 @@ final class PaidRequestsTest {
         PoolNode.start(
             PoolConfig.usual(folder.resolve(onCredits ? "credits" : "pool"), poolKey)
                 .withTimes(200, 2_000)
-                .withMoney(onCredits ? MoneyTerms.NONE : lab.terms(1, 1))
+                .withMoney(onCredits ? MoneyTerms.NONE : lab.terms(confirmations, 1))
                 .withTerms(
                     new MarketTerms(Optional.empty(), 50, Set.of())
                         .withGateway("127.0.0.1", 0)
@@ -139,6 +142,7 @@ final class PaidRequestsTest {
                             lab.deployment.token(),
                             poolKey.address()),
                         List.of(onChain()),
+                        Map.of(),
                         0,
                         head.number(),
                         head.timeS() * 1_000_000)))
@@ -415,6 +419,11 @@ final class PaidRequestsTest {
                 a -> with(a, a.from(), a.to(), a.value(), 0, nowS() + 3),
                 true),
             new Bad(
+                "good for too long",
+                "invalid_exact_evm_payload_authorization_valid_before",
+                a -> with(a, a.from(), a.to(), a.value(), 0, nowS() + 3_600),
+                true),
+            new Bad(
                 "not yet valid",
                 "invalid_exact_evm_payload_authorization_valid_after",
                 a -> with(a, a.from(), a.to(), a.value(), nowS() + 50, nowS() + 100),
@@ -541,7 +550,186 @@ final class PaidRequestsTest {
 
   private static PaymentSlips.Slip slip(TokenAuthorization a, long block) {
     return new PaymentSlips.Slip(
-        a.from(), a.nonce(), a.value(), FEE, a.validBeforeS(), block, false);
+        a.from(), a.nonce(), a.value(), FEE, a.validBeforeS(), block, PaymentSlips.Stage.OPEN);
+  }
+
+  /// Waits until the pool has sent a payment off.
+  private void sent(TokenAuthorization a) {
+    Until.holds(() -> isSent(a));
+  }
+
+  private boolean isSent(TokenAuthorization a) {
+    try {
+      return java.nio.file.Files.readString(folder.resolve("pool/vault/outbox"))
+          .contains(slip(a, 0).name());
+    } catch (java.io.IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  private void restartPool() throws Exception {
+    author.close();
+    pool.close();
+    provider.close();
+    startPool();
+    startProvider();
+  }
+
+  private long lost() {
+    try {
+      return pool.mill().ask(p -> p.lost());
+    } catch (PoolMill.Unavailable e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  @Test
+  void whatIsReorganisedAwayIsSentAgainAndNothingIsGivenBackBeforeItIsFinal() throws Exception {
+    confirmations = 4;
+    restartPool();
+    String body = body(5, "hi");
+    ObjectNode way = wanted(body, "exact");
+    TokenAuthorization a = authorization(way);
+    HttpResponse<String> answer = post(body, Optional.of(exact(way, a, payer)));
+    assertThat(answer.statusCode()).as(answer.body()).isEqualTo(200);
+    long charged = decoded(answer, "PAYMENT-RESPONSE").path("extra").path("chargedAmount").asLong();
+    // It is gone from the chain after it was served.
+    lab.wire.down(true);
+    lab.local.mine(1);
+    lab.local.reorganise(2);
+    lab.local.dropAll();
+    assertThat(has(poolKey.address())).isZero();
+    assertThat(due(payer.address())).as("it is not final").isZero();
+    lab.wire.down(false);
+    Until.holds(() -> {
+      try {
+        return has(poolKey.address()) == a.value();
+      } catch (Exception e) {
+        throw new AssertionError(e);
+      }
+    });
+    lab.local.mine(4);
+    Until.holds(() -> due(payer.address()) == a.value() - FEE - charged);
+    assertThat(lost()).isZero();
+  }
+
+  @Test
+  void whatTheChainTakesBackForGoodIsTakenBackInTheBooksAndItsPayerWaits() throws Exception {
+    confirmations = 4;
+    restartPool();
+    String body = body(5, "hi");
+    ObjectNode way = wanted(body, "exact");
+    TokenAuthorization a = authorization(way);
+    HttpResponse<String> answer = post(body, Optional.of(exact(way, a, payer)));
+    assertThat(answer.statusCode()).as(answer.body()).isEqualTo(200);
+    long charged = decoded(answer, "PAYMENT-RESPONSE").path("extra").path("chargedAmount").asLong();
+    lab.wire.down(true);
+    lab.local.mine(1);
+    lab.local.reorganise(2);
+    lab.local.dropAll();
+    // The payer is quicker.
+    long all = has(payer.address());
+    lab.doneBy(payer, folder, lab.token.transfer(authorKey.address(), all));
+    lab.local.pass(400);
+    lab.local.mine(4);
+    lab.wire.down(false);
+    Until.holds(() -> {
+      try {
+        lab.local.mine(1);
+        return lost() == charged;
+      } catch (Exception e) {
+        throw new AssertionError(e);
+      }
+    });
+    assertThat(due(payer.address())).as("nothing of what it did not pay").isZero();
+    long taken = pool.mill().ask(p -> p.taken());
+    assertThat(taken).isZero();
+    assertThat(earned(0)).as("who worked is paid all the same").isEqualTo(charged);
+    lab.done(lab.token.mint(payer.address(), MINT));
+    HttpResponse<String> again = post(body, Optional.of(exact(way, authorization(way), payer)));
+    assertThat(again.statusCode()).isEqualTo(402);
+    assertThat(again.body()).contains("perseid_payer_waits");
+    // The loss is made good by what the operator puts in.
+    lab.deposit(poolKey.address(), poolKey.address(), charged + 5);
+    lab.local.mine(4);
+    Until.holds(() -> lost() == 0);
+  }
+
+  @Test
+  void paymentsThatTogetherAreMoreThanThePayerHasAreNotSent() throws Exception {
+    String body = body(5, "hi");
+    ObjectNode way = wanted(body, "exact");
+    TokenAuthorization first = authorization(way);
+    long rest = has(payer.address()) - first.value() - first.value() / 2;
+    lab.doneBy(payer, folder, lab.token.transfer(authorKey.address(), rest));
+    lab.local.automine(false);
+    CompletableFuture<HttpResponse<String>> answer =
+        posted(body, Optional.of(exact(way, first, payer)));
+    sent(first);
+    TokenAuthorization more = authorization(way);
+    HttpResponse<String> second = post(body, Optional.of(exact(way, more, payer)));
+    assertThat(second.statusCode()).isEqualTo(402);
+    assertThat(second.body()).contains("insufficient_funds").contains("are being paid already");
+    assertThat(isSent(more)).isFalse();
+    lab.local.automine(true);
+    lab.local.mine(1);
+    assertThat(answer.get(60, TimeUnit.SECONDS).statusCode()).isEqualTo(200);
+  }
+
+  @Test
+  void onePayerHasSoManyPaymentsUnderWayAndNoMore() throws Exception {
+    String body = body(5, "hi");
+    ObjectNode way = wanted(body, "exact");
+    lab.local.automine(false);
+    List<CompletableFuture<HttpResponse<String>>> answers = new ArrayList<>();
+    for (int i = 0; i < MarketLimits.PAYER_SETTLING; i++) {
+      TokenAuthorization a = authorization(way);
+      answers.add(posted(body, Optional.of(exact(way, a, payer))));
+      sent(a);
+    }
+    HttpResponse<String> more = post(body, Optional.of(exact(way, authorization(way), payer)));
+    assertThat(more.statusCode()).isEqualTo(402);
+    assertThat(more.body()).contains("settlement_pending").contains("as many as may at once");
+    lab.local.automine(true);
+    lab.local.mine(1);
+    for (CompletableFuture<HttpResponse<String>> answer : answers) {
+      assertThat(answer.get(60, TimeUnit.SECONDS).statusCode()).isEqualTo(200);
+    }
+  }
+
+  @Test
+  void aPayerWhosePaymentFailsOnTheChainWaitsAndOthersDoNot() throws Exception {
+    lab.done(lab.token.mint(other.address(), MINT));
+    String body = body(5, "hi");
+    ObjectNode way = wanted(body, "exact");
+    TokenAuthorization a = authorization(way);
+    lab.local.automine(false);
+    CompletableFuture<HttpResponse<String>> answer =
+        posted(body, Optional.of(exact(way, a, payer)));
+    sent(a);
+    // It was good when it was sent; the payer moves its money first.
+    lab.wire.down(true);
+    lab.local.dropAll();
+    lab.local.automine(true);
+    lab.doneBy(payer, folder, lab.token.transfer(authorKey.address(), has(payer.address())));
+    lab.wire.down(false);
+    HttpResponse<String> failed = answer.get(60, TimeUnit.SECONDS);
+    assertThat(failed.statusCode()).isEqualTo(402);
+    assertThat(failed.body()).contains("invalid_transaction_state");
+    lab.done(lab.token.mint(payer.address(), MINT));
+    long nonce = lab.local.chain().nonce(poolKey.address(), At.latest());
+    HttpResponse<String> again = post(body, Optional.of(exact(way, authorization(way), payer)));
+    assertThat(again.statusCode()).isEqualTo(402);
+    assertThat(again.body()).contains("perseid_payer_waits");
+    assertThat(lab.local.chain().nonce(poolKey.address(), At.latest())).isEqualTo(nonce);
+    TokenAuthorization b = authorization(way);
+    HttpResponse<String> others =
+        post(
+            body,
+            Optional.of(
+                exact(
+                    way, with(b, other.address(), b.to(), b.value(), 0, b.validBeforeS()), other)));
+    assertThat(others.statusCode()).as(others.body()).isEqualTo(200);
   }
 
   @Test
@@ -552,17 +740,7 @@ final class PaidRequestsTest {
     lab.local.automine(false);
     CompletableFuture<HttpResponse<String>> answer =
         posted(body, Optional.of(exact(way, a, payer)));
-    String name =
-        new PaymentSlips.Slip(a.from(), a.nonce(), a.value(), FEE, a.validBeforeS(), 0, false)
-            .name();
-    Path outbox = folder.resolve("pool/vault/outbox");
-    Until.holds(() -> {
-      try {
-        return java.nio.file.Files.readString(outbox).contains(name);
-      } catch (java.io.IOException e) {
-        throw new AssertionError(e);
-      }
-    });
+    sent(a);
     // The pool stops while the payment is under way.
     author.close();
     pool.close();

@@ -19,6 +19,7 @@ import dev.perseid.core.ModelOffer;
 import dev.perseid.core.ModelOrder;
 import dev.perseid.core.ModelTask;
 import dev.perseid.core.Outcome;
+import dev.perseid.core.Report;
 import dev.perseid.core.Served;
 import dev.perseid.core.SignedBatch;
 import dev.perseid.core.TokenPrice;
@@ -253,6 +254,91 @@ class ReceiptTest {
       assertThat(Receipt.verify(receipt(signed(bad), bad, signed(r)), Optional.empty()))
           .as("the pool signed another than %s", wrong)
           .isInstanceOf(Receipt.Check.Wrong.class);
+    }
+  }
+
+  private static ExecutionRecord ended(Outcome outcome, String reason, int completionTokens) {
+    ExecutionRecord r = request();
+    Inference i = r.inference().orElseThrow();
+    Optional<Inference> counted =
+        completionTokens < 0
+            ? Optional.empty()
+            : Optional.of(
+                new Inference(
+                    i.api(),
+                    i.quantisation(),
+                    i.promptTokens(),
+                    i.cachedTokens(),
+                    completionTokens,
+                    i.rows(),
+                    i.firstTokenUs(),
+                    i.author(),
+                    i.toAuthor(),
+                    i.toPool()));
+    return new ExecutionRecord(
+        r.pool(),
+        r.job(),
+        r.task(),
+        r.taskName(),
+        r.kind(),
+        r.attempt(),
+        r.lease(),
+        r.consumer(),
+        r.provider(),
+        r.offer(),
+        r.module(),
+        r.argsHash(),
+        r.inputs(),
+        r.dependsOn(),
+        r.gasLimit(),
+        r.memoryBytes(),
+        r.cores(),
+        r.submittedUs(),
+        r.readyUs(),
+        r.assignedUs(),
+        r.startedUs(),
+        r.endedUs(),
+        outcome,
+        reason,
+        r.usage(),
+        r.outputs(),
+        r.engine(),
+        r.isolation(),
+        r.charge(),
+        counted);
+  }
+
+  /// A pool can make such records alone, or with a provider of its own: they prove no debt.
+  @Test
+  void WhatCostsNothingProvesNoCharge() {
+    ExecutionRecord r = request();
+    assertThat(r.charge()).isPositive();
+    Entry alone = new Entry(0, 30, r, new Entry.Attestation.PoolOnly());
+    assertThat(Receipt.verify(receipt(alone, r, alone), Optional.empty()))
+        .isInstanceOfSatisfying(
+            Receipt.Check.Wrong.class,
+            w -> assertThat(w.reason()).contains("its provider signed nothing for it"));
+    for (ExecutionRecord free :
+        List.of(
+            ended(Outcome.PROVIDER_FAILED, "", 5),
+            ended(Outcome.TASK_FAILED, "", 5),
+            ended(Outcome.CANCELLED, "", 0),
+            ended(Outcome.LOST, "", -1),
+            ended(Outcome.REFUSED, "", -1),
+            ended(Outcome.CANCELLED, "the machine stops", -1))) {
+      assertThat(Receipt.verify(receipt(signed(free), free, signed(free)), Optional.empty()))
+          .isInstanceOfSatisfying(
+              Receipt.Check.Wrong.class,
+              w -> assertThat(w.reason()).contains("" + free.outcome()).contains("costs nothing"));
+    }
+    for (ExecutionRecord charged :
+        List.of(
+            ended(Outcome.CANCELLED, "", 5),
+            ended(Outcome.TASK_FAILED, "", -1),
+            ended(Outcome.CANCELLED, Report.STOPPED, -1))) {
+      assertThat(
+              Receipt.verify(receipt(signed(charged), charged, signed(charged)), Optional.empty()))
+          .isInstanceOf(Receipt.Check.Verified.class);
     }
   }
 

@@ -5,16 +5,23 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.perseid.chain.At;
 import dev.perseid.chain.ChainException;
+import dev.perseid.chain.Outbox;
+import dev.perseid.chain.SignedVoucher;
 import dev.perseid.core.Address;
 import dev.perseid.core.Blob;
 import dev.perseid.core.JobSpec;
+import dev.perseid.core.Limits;
+import dev.perseid.settle.Digests;
 import dev.perseid.settle.Key;
 import dev.perseid.wire.v1.MoneyProto;
 import dev.perseid.wire.v1.Proto;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.math.BigInteger;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.InstantSource;
+import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -225,6 +232,70 @@ class SettlerTest {
       Until.holds(() -> scene.account(other).balance() == 5);
       assertThat(scene.account(scene.consumerKey.address()).balance()).isZero();
       assertThat(scene.node.mill().ask(pool -> pool.sumOfAccounts()) == 0).isTrue();
+    }
+  }
+
+  /// Who empties its purse while a settlement waits, and has a friend redeem as much, leaves a loss
+  /// and blinds nobody.
+  @Test
+  void whatAnEpochRedeemedIsWhatTheChainSays() throws Exception {
+    try (MoneyScene scene = new MoneyScene(folder, MoneyScene.Ledger.ESCROW, 1)) {
+      ChainLab lab = scene.lab.orElseThrow();
+      Address pool = scene.node.address();
+      Address consumer = scene.consumerKey.address();
+      Key friend = Key.generate();
+      scene.fund(consumer, FUNDS);
+      scene.fund(friend.address(), FUNDS);
+      long charged;
+      try (PuppetProvider provider = new PuppetProvider(scene.node.port(), scene.providerKey)) {
+        provider.joined().working();
+        charged = scene.work(provider, 3);
+      }
+      lab.local.automine(false);
+      try (PoolClient operator = scene.operator()) {
+        Thread asking = Thread.ofVirtual().start(() -> ask(operator));
+        Until.holds(() -> wrote(folder.resolve("pool")));
+        scene.node.close();
+        asking.join();
+      }
+      lab.local.dropAll();
+      lab.local.automine(true);
+      lab.doneBy(scene.consumerKey, folder, lab.escrow.askExit(pool));
+      lab.local.pass(Limits.EXIT_DELAY_MS / 1_000 + 1);
+      lab.doneBy(scene.consumerKey, folder, lab.escrow.exit(pool, consumer));
+      String signature =
+          friend.sign(
+              Digests.voucher(
+                  lab.deployment.chainId(),
+                  lab.deployment.escrow(),
+                  friend.address(),
+                  pool,
+                  charged));
+      lab.done(
+          lab.escrow.redeem(
+              pool, List.of(SignedVoucher.byKey(friend.address(), charged, signature))));
+      // Only now the node has what it was sent days ago.
+      try (Outbox outbox =
+          Outbox.open(
+              folder.resolve("pool").resolve("vault").resolve("outbox"),
+              lab.local.chain(),
+              scene.poolKey,
+              new Outbox.Rules(BigInteger.TEN.pow(11), 1, 60_000),
+              InstantSource.system())) {
+        outbox.tick();
+        Until.holds(() -> till(lab, pool) == 1);
+      }
+      scene.node = scene.open();
+      try (PoolClient operator = scene.operator()) {
+        Until.holds(() -> status(operator).getEpoch() == 1);
+        lab.deposit(pool, friend.address(), 7);
+        Until.holds(() -> scene.account(friend.address()).balance() == FUNDS + 7);
+        Until.holds(() -> status(operator).getTrouble().isEmpty());
+      }
+      assertThat(scene.got(scene.providerKey.address())).isEqualTo(charged);
+      assertThat(scene.purse().redeemed()).isZero();
+      assertThat(scene.purse().lost()).isEqualTo(charged);
+      scene.booksAddUp();
     }
   }
 }

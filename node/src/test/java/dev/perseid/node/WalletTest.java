@@ -244,4 +244,39 @@ class WalletTest {
     wallet.conclude();
     assertThat(paid).containsExactly(1_000L, 640L);
   }
+
+  @Test
+  void concludesWhenTheLastReceiptsComeLate() throws Exception {
+    Scripted pool = new Scripted();
+    Wallet wallet = open(pool);
+    pool.wanted = 400;
+    wallet.tend(pool.purse(), 1_000);
+    pool.spent = 640;
+    pool.wanted = 0;
+    // A busy pool: now and then one more of 64.
+    int[] looks = {0};
+    wallet.conclude(() -> pool.provedFromNow = ++looks[0] % 5 == 0 ? 10 : 0);
+    assertThat(looks[0]).isEqualTo(64 * 5);
+    assertThat(paid).containsExactly(1_000L, 640L);
+    assertThat(notices).isEmpty();
+  }
+
+  @Test
+  void saysSoIfTheLastReceiptsDoNotComeAndSignsNothing() throws Exception {
+    Scripted pool = new Scripted();
+    Wallet wallet = open(pool);
+    pool.wanted = 400;
+    wallet.tend(pool.purse(), 1_000);
+    pool.spent = 640;
+    pool.provedFromNow = 600;
+    pool.wanted = 0;
+    int[] looks = {0};
+    wallet.conclude(() -> looks[0]++);
+    assertThat(looks[0]).isEqualTo(MoneyLimits.QUIET_LOOKS);
+    assertThat(paid).containsExactly(1_000L);
+    assertThat(notices)
+        .singleElement()
+        .asString()
+        .contains("640 microcredits were spent, and its receipts prove 600 so far");
+  }
 }

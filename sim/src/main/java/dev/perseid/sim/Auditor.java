@@ -344,6 +344,8 @@ final class Auditor {
         time(e.atUs());
         purses.returned(e);
       }
+      case Event.PaymentReversed _ ->
+          throw new Violation("no payment is taken back here: " + event);
       case Event.ExcessReturned e -> {
         time(e.atUs());
         purses.excess(e);

@@ -214,7 +214,7 @@ final class Cashier {
     books.purses.forEach(
         (who, p) -> purses.add(new ChainPurse(who, p.funded(), p.spent(), p.leavingAtUs())));
     pool.submit(
-        new Command.AdoptEscrow(ESCROW, purses, books.epoch, books.number, books.madeUs),
+        new Command.AdoptEscrow(ESCROW, purses, Map.of(), books.epoch, books.number, books.madeUs),
         reply -> {
           if (reply instanceof PoolLoop.Reply.Refused r
               && r.rejection().code() != Rejection.Code.INSUFFICIENT_CREDITS

@@ -29,6 +29,7 @@ public final class Main {
       perseid bench tokens [--threads 1,2] [--streams 1,8,16] [--rounds 5]
       perseid bench gas [--tasks 1,10,100,1000,100000] [--rounds 5] [--block-time 2]
       perseid bench dispute [--steps 1000000] [--seeds 5]
+      perseid bench trust [--hosts 200] [--jobs 10,50,100,1000] [--seeds 20]
       perseid bench audit [--model published.gguf] [--finer unquantised.gguf] [--runs 40] [--tokens 1000]
 
       --pool-flags and --provider-flags hand JVM options, separated by spaces, to those processes.
@@ -152,6 +153,14 @@ public final class Main {
               number(options, "seeds", 5),
               folder,
               home);
+      case "trust" ->
+          new Trusting(
+                  report,
+                  new Trusting.Setting(
+                      number(options, "hosts", 200),
+                      numbers(options.getOrDefault("jobs", "10,50,100,1000")),
+                      number(options, "seeds", 20)))
+              .run(home);
       case "audit" ->
           new Detection(
                   report,
@@ -179,7 +188,8 @@ public final class Main {
                 "tokens",
                 "audit",
                 "gas",
-                "dispute")
+                "dispute",
+                "trust")
             .contains(args[0])) {
       throw new IllegalArgumentException("which benchmark?");
     }

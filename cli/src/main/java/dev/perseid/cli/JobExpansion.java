@@ -94,6 +94,7 @@ final class JobExpansion {
             List.copyOf(kinds.values()),
             tasks,
             results(),
+            job.verification(),
             files.uploads());
     Optional<String> problem = plan.problem();
     if (problem.isPresent()) {

@@ -6,6 +6,7 @@ import dev.perseid.core.JobCheck;
 import dev.perseid.core.JobSpec;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
+import dev.perseid.core.Verification;
 import java.util.List;
 import java.util.Optional;
 
@@ -19,6 +20,7 @@ record JobPlan(
     List<TaskKind> kinds,
     List<TaskSpec> tasks,
     List<Input.Produced> results,
+    Verification verification,
     List<Upload> uploads) {
   /// Whoever submits it; a job is checked before that is known.
   private static final Address SOMEBODY = new Address(0, 0, 1);
@@ -30,11 +32,12 @@ record JobPlan(
 
   /// The job as `consumer` submits it under `nonce`.
   JobSpec spec(Address consumer, long nonce) {
-    return new JobSpec(consumer, nonce, name, priority, budget, kinds, tasks, results);
+    return new JobSpec(
+        consumer, nonce, name, priority, budget, kinds, tasks, results, verification);
   }
 
   /// The same with another budget.
   JobPlan withBudget(long microcredits) {
-    return new JobPlan(name, priority, microcredits, kinds, tasks, results, uploads);
+    return new JobPlan(name, priority, microcredits, kinds, tasks, results, verification, uploads);
   }
 }

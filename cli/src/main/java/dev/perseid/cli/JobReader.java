@@ -1,7 +1,9 @@
 package dev.perseid.cli;
 
 import dev.perseid.core.Limits;
+import dev.perseid.core.Verification;
 import java.io.IOException;
+import java.math.BigDecimal;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -11,17 +13,29 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.snakeyaml.engine.v2.api.LoadSettings;
 import org.snakeyaml.engine.v2.api.lowlevel.Compose;
 import org.snakeyaml.engine.v2.exceptions.MarkedYamlEngineException;
 import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
 import org.snakeyaml.engine.v2.nodes.Node;
+import org.snakeyaml.engine.v2.nodes.ScalarNode;
 
 /// Reads job files (docs/job-file.md), YAML or JSON, keeping the place of every value, so that
 /// whatever is wrong is reported as `FILE:LINE:COLUMN: what is wrong; what to write instead`.
 final class JobReader {
   static final List<String> JOB_KEYS =
-      List.of("name", "budget_microcredits", "priority", "defaults", "tasks", "results");
+      List.of(
+          "name",
+          "budget_microcredits",
+          "priority",
+          "verification",
+          "defaults",
+          "tasks",
+          "results");
+  private static final List<String> VERIFICATION_KEYS =
+      List.of("spot_check_percent", "replicate", "adaptive");
+  private static final BigDecimal PPM_OF_PERCENT = BigDecimal.valueOf(10_000);
   static final List<String> LIMIT_KEYS =
       List.of("gas_limit", "memory_mib", "output_mib", "wall_limit_ms", "max_attempts");
   static final List<String> TASK_KEYS =
@@ -84,7 +98,8 @@ final class JobReader {
       int priority,
       long budget,
       List<TaskEntry> tasks,
-      List<Placed<String>> results) {}
+      List<Placed<String>> results,
+      Verification verification) {}
 
   private final String file;
 
@@ -195,7 +210,55 @@ final class JobReader {
     for (Node node : nodes) {
       tasks.add(task(node, limits));
     }
-    return new JobText(name, priority, budget.get().value(), tasks, job.texts("results"));
+    return new JobText(
+        name,
+        priority,
+        budget.get().value(),
+        tasks,
+        job.texts("results"),
+        verification(job.node("verification")));
+  }
+
+  private Verification verification(Optional<Node> node) throws BadInput {
+    if (node.isEmpty()) {
+      return Verification.usual();
+    }
+    if (node.get() instanceof ScalarNode word) {
+      return switch (word.getValue()) {
+        case "adaptive" -> Verification.usual();
+        case "none" -> new Verification.None();
+        default ->
+            throw Fields.place(file, node.get())
+                .wrong(
+                    "'" + word.getValue() + "' is no way to check results",
+                    "write adaptive, none, {replicate: 2} or {spot_check_percent: 5}");
+      };
+    }
+    Fields kind = Fields.of(file, node.get(), "'verification'", VERIFICATION_KEYS);
+    Optional<Placed<BigDecimal>> percent = kind.decimal("spot_check_percent");
+    Optional<Placed<Long>> agree = kind.number("replicate", 2, Limits.VERIFICATION_AGREE);
+    Optional<Placed<Long>> harm = kind.number("adaptive", 1, Limits.VERIFICATION_HARM);
+    long named = Stream.of(percent, agree, harm).filter(Optional::isPresent).count();
+    if (named != 1) {
+      throw kind.place()
+          .wrong(
+              "'verification' names " + named + " ways to check results",
+              "write one: {replicate: 2}, {spot_check_percent: 5} or {adaptive: 100}");
+    }
+    if (agree.isPresent()) {
+      return new Verification.Replicate(agree.get().value().intValue());
+    }
+    if (harm.isPresent()) {
+      return new Verification.Adaptive(harm.get().value().intValue());
+    }
+    Placed<BigDecimal> p = percent.orElseThrow();
+    BigDecimal ppm = p.value().multiply(PPM_OF_PERCENT);
+    if (ppm.compareTo(BigDecimal.ONE) < 0 || ppm.compareTo(BigDecimal.valueOf(1_000_000)) > 0) {
+      throw p.wrong(
+          "'spot_check_percent' is out of range: " + p.value(),
+          "write more than 0.0001 and at most 100");
+    }
+    return new Verification.SpotCheck(ppm.intValue());
   }
 
   private TaskEntry task(Node node, TaskLimits defaults) throws BadInput {

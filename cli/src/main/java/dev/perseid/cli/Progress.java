@@ -56,7 +56,7 @@ final class Progress {
             .append(" running");
     long extra = job.getAttempts() - job.getDone();
     if (extra > 0) {
-      line.append(", ").append(extra).append(extra == 1 ? " failed attempt" : " failed attempts");
+      line.append(", ").append(extra).append(extra == 1 ? " further attempt" : " further attempts");
     }
     if (job.hasEtaUs()) {
       long nowUs = System.currentTimeMillis() * 1_000;

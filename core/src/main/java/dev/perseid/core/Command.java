@@ -46,8 +46,16 @@ public sealed interface Command {
   /// A provider reports ended attempts. Before it comes here the batch's signature was verified
   /// against the reports' digests, and each digest of a known lease against the record that follows
   /// from it.
-  record ReportAttempts(Address provider, long session, List<Report> reports, String signature)
-      implements Command {}
+  ///
+  /// @param luck drawn at random and known to nobody: it decides which results are checked
+  record ReportAttempts(
+      Address provider, long session, List<Report> reports, String signature, long luck)
+      implements Command {
+    /// Without luck: what is checked can be foreseen.
+    public ReportAttempts(Address provider, long session, List<Report> reports, String signature) {
+      this(provider, session, reports, signature, 0);
+    }
+  }
 
   /// A report was found wrong before it reached the core (digest, missing or wrong blob): the
   /// attempt is refused, recorded and not paid.
@@ -233,10 +241,11 @@ public sealed interface Command {
   ///
   /// @param expire whether leases may expire. A host that was down says no until its providers have
   ///   had the time to come back: they may have the results
-  record Schedule(int max, boolean expire) implements Command {
-    /// Assigns and expires.
+  /// @param luck drawn at random and known to nobody: it decides who checks whom
+  record Schedule(int max, boolean expire, long luck) implements Command {
+    /// Assigns and expires; who checks whom can be foreseen.
     public Schedule(int max) {
-      this(max, true);
+      this(max, true, 0);
     }
   }
 }

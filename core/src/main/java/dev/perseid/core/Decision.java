@@ -1,5 +1,6 @@
 package dev.perseid.core;
 
+import java.nio.ByteBuffer;
 import java.util.HashSet;
 import java.util.List;
 import java.util.OptionalLong;
@@ -9,6 +10,8 @@ import org.jspecify.annotations.Nullable;
 /// Decides one command: step by step, each step looks at the state and says what happens, and what
 /// happens is applied before the next step looks.
 final class Decision {
+  private static final int CERTAIN_PPM = 1_000_000;
+
   private final State state;
   private final long nowUs;
   private final List<Event> events;
@@ -438,7 +441,7 @@ final class Decision {
         List<Hash> digests = c.reports().stream().map(Report::digest).toList();
         emit(new Event.BatchSigned(new SignedBatch(batch, c.provider(), digests, c.signature())));
       }
-      end(open, lease, report, new Entry.Attestation.Signed(batch, i));
+      end(open, lease, report, new Entry.Attestation.Signed(batch, i), c.luck());
     }
     strangers.refuse(what, c.provider());
   }
@@ -517,20 +520,162 @@ final class Decision {
             "",
             "",
             Hash.ZERO);
-    end(open, lease, report, new Entry.Attestation.PoolOnly());
+    end(open, lease, report, new Entry.Attestation.PoolOnly(), 0);
   }
 
-  private void end(OpenLease open, Lease lease, Report report, Entry.Attestation attestation) {
+  private void end(
+      OpenLease open, Lease lease, Report report, Entry.Attestation attestation, long luck) {
     ExecutionRecord record =
         ExecutionRecord.of(state.self, lease, report, open.offer.offer.price());
     Entry entry = new Entry(state.records, nowUs, record, attestation);
-    Event.Next next = next(open, report.outcome());
     Job job = open.job;
+    Event.Next next = checked(open, lease, record, next(open, report.outcome()), luck);
     String failure = next == Event.Next.FAILED ? failure(open, lease, report) : "";
     emit(new Event.AttemptEnded(entry, next));
-    if (next == Event.Next.FAILED) {
+    if (next == Event.Next.CHECK) {
+      judge(job, open.task);
+    } else if (next == Event.Next.FAILED) {
       endJob(job, Event.JobState.FAILED, failure);
     } else if (next == Event.Next.DONE && job.done == job.tasks) {
+      endJob(job, Event.JobState.DONE, "");
+    }
+  }
+
+  /// What becomes of an attempt once it is decided whether its result is checked.
+  private Event.Next checked(
+      OpenLease open, Lease lease, ExecutionRecord record, Event.Next next, long luck) {
+    Job job = open.job;
+    if (!job.isRunning()) {
+      return next;
+    }
+    Graph graph = job.graph();
+    boolean speaks = record.outcome() == Outcome.DONE || record.outcome() == Outcome.TASK_FAILED;
+    Check check = graph.checks.get(open.task);
+    if (check != null) {
+      if (speaks) {
+        return Event.Next.CHECK;
+      }
+      // Whoever cannot check a result does not make it fail.
+      boolean last = graph.attempts[open.task] + 1 >= Limits.ATTEMPTS_IN_ALL;
+      return next == Event.Next.FAILED && !last ? Event.Next.RETRY : next;
+    }
+    if (!speaks || graph.spec.verification() instanceof Verification.None) {
+      return next;
+    }
+    Event.CheckDrawn drawn = draw(open, lease, record, graph, luck);
+    emit(drawn);
+    return switch (drawn.why()) {
+      case POLICY, NEWCOMER, DRAWN, FAILURE -> Event.Next.CHECK;
+      case NOT_DRAWN, NOBODY_ELSE, BUDGET -> next;
+    };
+  }
+
+  private Event.CheckDrawn draw(
+      OpenLease open, Lease lease, ExecutionRecord record, Graph graph, long luck) {
+    Provider provider = open.provider;
+    Belief belief = provider.belief.aged(state.trust, nowUs);
+    int doubtPpm = state.trust.doubtPpm(belief);
+    boolean failed = record.outcome() == Outcome.TASK_FAILED;
+    boolean isNew = state.trust.isNew(belief, state.newcomers);
+    int ppm =
+        switch (graph.spec.verification()) {
+          case Verification.None _ -> 0;
+          case Verification.SpotCheck s -> failed ? CERTAIN_PPM : s.ppm();
+          case Verification.Replicate _ -> CERTAIN_PPM;
+          case Verification.Adaptive a ->
+              failed ? CERTAIN_PPM : state.trust.checkPpm(belief, state.newcomers, a.harm());
+        };
+    Event.CheckReason why;
+    if (graph.spec.verification() instanceof Verification.Replicate) {
+      why = Event.CheckReason.POLICY;
+    } else if (!Round.anotherFits(
+        state, graph.group(open.task).shape, new int[] {provider.index})) {
+      why = Event.CheckReason.NOBODY_ELSE;
+    } else if (isShort(open, lease, record, graph)) {
+      why = Event.CheckReason.BUDGET;
+    } else if (failed) {
+      why = Event.CheckReason.FAILURE;
+    } else if (lot(luck, open.id) >= ppm) {
+      why = Event.CheckReason.NOT_DRAWN;
+    } else if (isNew && graph.spec.verification() instanceof Verification.Adaptive) {
+      why = Event.CheckReason.NEWCOMER;
+    } else {
+      why = Event.CheckReason.DRAWN;
+    }
+    return new Event.CheckDrawn(open.id, why, ppm, doubtPpm, nowUs);
+  }
+
+  /// Whether the budget would not do for the rest of the job, each task at this one's price, if
+  /// this one ran again; or did not do for all that this one might have needed, so that it may have
+  /// failed for want of gas.
+  private static boolean isShort(OpenLease open, Lease lease, ExecutionRecord record, Graph graph) {
+    Job job = open.job;
+    boolean cut =
+        open.maxCharge < Round.worstCase(graph, open.task, lease.kind(), open.offer.offer.price());
+    int left = job.tasks - job.done;
+    long room = job.unheld() + open.maxCharge - record.charge();
+    return (cut && record.outcome() == Outcome.TASK_FAILED)
+        || (record.charge() > 0 && room / record.charge() < left);
+  }
+
+  /// A number from 0 to 999,999 that whoever does not know the luck cannot foresee.
+  static int lot(long luck, long about) {
+    byte[] bytes = ByteBuffer.allocate(2 * Long.BYTES).putLong(luck).putLong(about).array();
+    return (int) Long.remainderUnsigned(Hash.sha256(bytes).a(), CERTAIN_PPM);
+  }
+
+  /// Settles what a task's result is if enough was said about it.
+  private void judge(Job job, int task) {
+    Graph graph = job.graph();
+    Check check = graph.checks.get(task);
+    if (check == null) {
+      throw new IllegalStateException("task " + task + " is not checked");
+    }
+    int quorum = graph.spec.verification().quorum();
+    boolean full = check.votes.size() >= Limits.VERIFICATION_VOTES;
+    if (check.isSettled(quorum)) {
+      settle(job, task, check.leading(), true);
+    } else if (full && 2 * check.leading().size() > check.votes.size()) {
+      settle(job, task, check.leading(), true);
+    } else if (full) {
+      settle(job, task, List.of(), false);
+    }
+  }
+
+  /// @param right what counts; nothing if the task is given up
+  private void settle(Job job, int task, List<Check.Vote> right, boolean agreed) {
+    Graph graph = job.graph();
+    Check check = graph.checks.get(task);
+    if (check == null) {
+      throw new IllegalStateException("task " + task + " is not checked");
+    }
+    List<Long> entries = right.stream().map(Check.Vote::entry).toList();
+    List<Long> wrong = List.of();
+    if (agreed) {
+      wrong =
+          check.votes.stream()
+              .filter(v -> !right.contains(v) && !v.overtime())
+              .map(Check.Vote::entry)
+              .toList();
+    }
+    String name = graph.spec.taskName(task);
+    emit(new Event.TaskJudged(job.number, task, entries, wrong, agreed, nowUs));
+    if (right.isEmpty()) {
+      endJob(
+          job,
+          Event.JobState.FAILED,
+          "task "
+              + name
+              + " was given up: "
+              + check.votes.size()
+              + " providers do not agree on it");
+    } else if (right.getFirst().outcome() == Outcome.TASK_FAILED) {
+      String who = right.size() + (right.size() == 1 ? " provider says: " : " providers agree: ");
+      endJob(
+          job,
+          Event.JobState.FAILED,
+          "task " + name + " failed, " + who + right.getFirst().reason());
+    } else if (job.done == job.tasks) {
       endJob(job, Event.JobState.DONE, "");
     }
   }
@@ -582,7 +727,7 @@ final class Decision {
     if (c.expire()) {
       expire();
     }
-    Round round = new Round(state, nowUs);
+    Round round = new Round(state, nowUs, c.luck());
     int made = 0;
     while (made < c.max()) {
       switch (round.next()) {
@@ -598,6 +743,8 @@ final class Decision {
                   nowUs));
           made++;
         }
+        case Round.Settle(Job job, int task, Check check) ->
+            settle(job, task, check.leading(), false);
         case Round.Exhausted(Job job, String reason) -> endJob(job, Event.JobState.FAILED, reason);
         case Round.Nothing() -> {
           return;

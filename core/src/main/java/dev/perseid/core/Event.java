@@ -29,6 +29,27 @@ public sealed interface Event {
   /// @param next what becomes of the task
   record AttemptEnded(Entry entry, Next next) implements Event {}
 
+  /// Whether a result must be checked was decided. The end of the attempt follows, with
+  /// [Next#CHECK] if it must.
+  ///
+  /// @param why on what grounds
+  /// @param ppm with which probability it was to be checked, millionths
+  /// @param doubtPpm with which probability its provider's next result was believed to be wrong
+  record CheckDrawn(long lease, CheckReason why, int ppm, int doubtPpm, long atUs)
+      implements Event {}
+
+  /// What a task's result is was settled. The right ones are paid; the wrong ones, and those that
+  /// say nothing, are not.
+  ///
+  /// @param job number of the job in the pool
+  /// @param right indices of the records that say what counts, ascending; none if the task is given
+  ///   up because providers do not agree
+  /// @param wrong indices of the records that say otherwise
+  /// @param agreed whether anybody but one provider says so, so that it is learnt from
+  record TaskJudged(
+      int job, int task, List<Long> right, List<Long> wrong, boolean agreed, long atUs)
+      implements Event {}
+
   /// A lease was given back unstarted: no attempt was made, the task is ready again.
   record LeaseReturned(long lease, long atUs) implements Event {}
 
@@ -178,7 +199,28 @@ public sealed interface Event {
     /// The task failed for good, and with it the job.
     FAILED,
     /// The job is over already; nothing follows.
-    OVER
+    OVER,
+    /// The result does not count yet and nothing is paid: [TaskJudged] says what becomes of it, or
+    /// the end of the job, at which it is paid.
+    CHECK
+  }
+
+  /// Why a result is checked, or is not.
+  enum CheckReason {
+    /// The job asks for it.
+    POLICY,
+    /// Little is known of the provider yet.
+    NEWCOMER,
+    /// By lot.
+    DRAWN,
+    /// By lot, not.
+    NOT_DRAWN,
+    /// A failure ends the job, so it is always checked.
+    FAILURE,
+    /// Not, because nobody else could run it.
+    NOBODY_ELSE,
+    /// Not, because the budget would not do for the rest of the job.
+    BUDGET
   }
 
   /// The state of a job.

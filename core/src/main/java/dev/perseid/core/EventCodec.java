@@ -48,6 +48,8 @@ public final class EventCodec {
   private static final int EXIT_CANCELLED = 37;
   private static final int EXITED = 38;
   private static final int PAYMENT_REVERSED = 39;
+  private static final int CHECK_DRAWN = 40;
+  private static final int TASK_JUDGED = 41;
 
   private static final int CREDITS = 0;
   private static final int VOUCHED_CREDITS = 1;
@@ -55,7 +57,17 @@ public final class EventCodec {
 
   // A value's code is its place in these lists, for ever.
   private static final List<Event.Next> NEXT =
-      List.of(Event.Next.DONE, Event.Next.RETRY, Event.Next.FAILED, Event.Next.OVER);
+      List.of(
+          Event.Next.DONE, Event.Next.RETRY, Event.Next.FAILED, Event.Next.OVER, Event.Next.CHECK);
+  static final List<Event.CheckReason> CHECK_REASONS =
+      List.of(
+          Event.CheckReason.POLICY,
+          Event.CheckReason.NEWCOMER,
+          Event.CheckReason.DRAWN,
+          Event.CheckReason.NOT_DRAWN,
+          Event.CheckReason.FAILURE,
+          Event.CheckReason.NOBODY_ELSE,
+          Event.CheckReason.BUDGET);
   static final List<Event.JobState> JOB_STATES =
       List.of(
           Event.JobState.RUNNING,
@@ -140,6 +152,23 @@ public final class EventCodec {
         out.octet(ATTEMPT_ENDED);
         EntryCodec.write(out, e.entry());
         out.choice(e.next(), NEXT);
+      }
+      case Event.CheckDrawn e -> {
+        out.octet(CHECK_DRAWN);
+        out.number(e.lease());
+        out.choice(e.why(), CHECK_REASONS);
+        out.number(e.ppm());
+        out.number(e.doubtPpm());
+        out.number(e.atUs());
+      }
+      case Event.TaskJudged e -> {
+        out.octet(TASK_JUDGED);
+        out.number(e.job());
+        out.number(e.task());
+        writeNumbers(out, e.right());
+        writeNumbers(out, e.wrong());
+        out.octet(e.agreed() ? 1 : 0);
+        out.number(e.atUs());
       }
       case Event.LeaseReturned e -> {
         out.octet(LEASE_RETURNED);
@@ -384,6 +413,12 @@ public final class EventCodec {
               in.number());
       case BATCH_SIGNED -> new Event.BatchSigned(readBatch(in));
       case ATTEMPT_ENDED -> new Event.AttemptEnded(EntryCodec.read(in), in.choice(NEXT));
+      case CHECK_DRAWN ->
+          new Event.CheckDrawn(
+              in.number(), in.choice(CHECK_REASONS), in.integer(), in.integer(), in.number());
+      case TASK_JUDGED ->
+          new Event.TaskJudged(
+              in.integer(), in.integer(), readNumbers(in), readNumbers(in), in.flag(), in.number());
       case LEASE_RETURNED -> new Event.LeaseReturned(in.number(), in.number());
       case JOB_ENDED ->
           new Event.JobEnded(
@@ -457,6 +492,20 @@ public final class EventCodec {
       case EXITED -> new Event.Exited(in.sharedAddress(), in.number(), in.number());
       default -> throw in.malformed("no event has the tag " + tag);
     };
+  }
+
+  private static void writeNumbers(Out out, List<Long> numbers) {
+    out.number(numbers.size());
+    numbers.forEach(out::number);
+  }
+
+  private static List<Long> readNumbers(In in) {
+    int count = in.count();
+    List<Long> numbers = in.list(count);
+    for (int i = 0; i < count; i++) {
+      numbers.add(in.number());
+    }
+    return List.copyOf(numbers);
   }
 
   private static List<Hash> readHashes(In in) {

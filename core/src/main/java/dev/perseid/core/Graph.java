@@ -43,6 +43,12 @@ final class Graph {
   /// Providers that a task must not go to, by their index, ascending.
   final TreeMap<Integer, int[]> excluded = new TreeMap<>();
 
+  /// Tasks whose results do not count yet.
+  final TreeMap<Integer, Check> checks = new TreeMap<>();
+
+  /// For each task why its result was checked or not; empty where nothing is.
+  final byte[] drawn;
+
   final Group[] groups;
   private final int[] groupOfKind;
 
@@ -63,6 +69,7 @@ final class Graph {
     faults = new byte[n];
     pending = edges.waitsFor();
     readyUs = new long[n];
+    drawn = new byte[spec.verification() instanceof Verification.None ? 0 : n];
     firstOutput = new int[n + 1];
     for (int t = 0; t < n; t++) {
       firstOutput[t + 1] = firstOutput[t] + spec.tasks().get(t).outputs();

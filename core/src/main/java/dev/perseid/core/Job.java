@@ -32,6 +32,14 @@ final class Job {
   long attempts;
   long charged;
 
+  /// Results that count because several providers agree, and those that count on one's word.
+  int agreed;
+
+  int alone;
+
+  /// Records that were found wrong.
+  int refuted;
+
   final Account reservation = new Account();
 
   /// The part of the reservation that open leases may cost.

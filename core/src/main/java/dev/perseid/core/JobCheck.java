@@ -50,6 +50,32 @@ public final class JobCheck {
     return problem;
   }
 
+  private static @Nullable String verification(Verification verification) {
+    return switch (verification) {
+      case Verification.None _ -> null;
+      case Verification.SpotCheck s ->
+          s.ppm() >= 1 && s.ppm() <= 1_000_000
+              ? null
+              : "results cannot be checked with probability "
+                  + s.ppm()
+                  + " millionths: write 1 to 1000000";
+      case Verification.Replicate r ->
+          r.agree() >= 2 && r.agree() <= Limits.VERIFICATION_AGREE
+              ? null
+              : r.agree()
+                  + " providers cannot be made to agree on each result: write 2 to "
+                  + Limits.VERIFICATION_AGREE;
+      case Verification.Adaptive a ->
+          a.harm() >= 0 && a.harm() <= Limits.VERIFICATION_HARM
+              ? null
+              : "a wrong result cannot cost "
+                  + a.harm()
+                  + " prices of its task: write 1 to "
+                  + Limits.VERIFICATION_HARM
+                  + ", or 0 for what is usual";
+    };
+  }
+
   private static @Nullable String head(JobSpec spec) {
     if (spec.consumer().equals(Address.ZERO)) {
       return "the consumer is the zero address: name the account that pays";
@@ -61,6 +87,10 @@ public final class JobCheck {
     }
     if (spec.priority() < -Limits.PRIORITY || spec.priority() > Limits.PRIORITY) {
       return "priority " + spec.priority() + " is out of range: write -100 (last) to 100 (first)";
+    }
+    String verification = verification(spec.verification());
+    if (verification != null) {
+      return verification;
     }
     if (spec.budget() <= 0 || spec.budget() > Limits.CREDITS) {
       return "budget "

@@ -7,7 +7,15 @@ import java.util.List;
 ///
 /// The decoder checks the form only; what a job may contain is checked by [JobCheck].
 public final class JobCodec {
-  private static final int VERSION = 1;
+  /// Had no verification: what a provider said counted. Such jobs are still written so, to the same
+  /// bytes as ever.
+  private static final int BELIEVING = 1;
+
+  private static final int VERSION = 2;
+
+  private static final int SPOT_CHECK = 1;
+  private static final int REPLICATE = 2;
+  private static final int ADAPTIVE = 3;
   private static final int STORED = 0;
   private static final int PRODUCED = 1;
 
@@ -42,7 +50,11 @@ public final class JobCodec {
 
   /// All but the tasks: their number comes last.
   static void writeHead(Out out, JobSpec spec) {
-    out.octet(VERSION);
+    boolean believing = spec.verification() instanceof Verification.None;
+    out.octet(believing ? BELIEVING : VERSION);
+    if (!believing) {
+      writeVerification(out, spec.verification());
+    }
     out.address(spec.consumer());
     out.fixed(spec.nonce());
     out.text(spec.name());
@@ -62,9 +74,12 @@ public final class JobCodec {
 
   static JobSpec read(In in) {
     int version = in.octet();
-    if (version != VERSION) {
-      throw in.malformed("a job of version " + version + " is not known here (this is version 1)");
+    if (version != BELIEVING && version != VERSION) {
+      throw in.malformed(
+          "a job of version " + version + " is not known here (these are versions 1 and 2)");
     }
+    Verification verification =
+        version == BELIEVING ? new Verification.None() : readVerification(in);
     Address consumer = in.address();
     long nonce = in.fixed();
     String name = in.text();
@@ -100,7 +115,36 @@ public final class JobCodec {
         budget,
         List.copyOf(kinds),
         List.copyOf(tasks),
-        List.copyOf(results));
+        List.copyOf(results),
+        verification);
+  }
+
+  private static void writeVerification(Out out, Verification verification) {
+    switch (verification) {
+      case Verification.None _ -> throw new IllegalStateException("has no encoding of its own");
+      case Verification.SpotCheck s -> {
+        out.octet(SPOT_CHECK);
+        out.number(s.ppm());
+      }
+      case Verification.Replicate r -> {
+        out.octet(REPLICATE);
+        out.number(r.agree());
+      }
+      case Verification.Adaptive a -> {
+        out.octet(ADAPTIVE);
+        out.number(a.harm());
+      }
+    }
+  }
+
+  private static Verification readVerification(In in) {
+    int kind = in.octet();
+    return switch (kind) {
+      case SPOT_CHECK -> new Verification.SpotCheck(in.integer());
+      case REPLICATE -> new Verification.Replicate(in.integer());
+      case ADAPTIVE -> new Verification.Adaptive(in.integer());
+      default -> throw in.malformed("no verification is of kind " + kind);
+    };
   }
 
   static void writeKind(Out out, TaskKind kind) {

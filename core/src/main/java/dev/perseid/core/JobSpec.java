@@ -13,6 +13,7 @@ import java.util.List;
 /// @param kinds what tasks share
 /// @param tasks the nodes; their order is the order of equal priority
 /// @param results the outputs that the consumer wants to fetch
+/// @param verification how results are checked
 public record JobSpec(
     Address consumer,
     long nonce,
@@ -21,7 +22,21 @@ public record JobSpec(
     long budget,
     List<TaskKind> kinds,
     List<TaskSpec> tasks,
-    List<Input.Produced> results) {
+    List<Input.Produced> results,
+    Verification verification) {
+  /// A job whose providers are believed.
+  public JobSpec(
+      Address consumer,
+      long nonce,
+      String name,
+      int priority,
+      long budget,
+      List<TaskKind> kinds,
+      List<TaskSpec> tasks,
+      List<Input.Produced> results) {
+    this(consumer, nonce, name, priority, budget, kinds, tasks, results, new Verification.None());
+  }
+
   /// The job's id.
   public JobId id() {
     return JobId.of(consumer, nonce);

@@ -53,6 +53,19 @@ public final class Limits {
   /// Attempts of one task.
   public static final int ATTEMPTS = 10;
 
+  /// Providers that must agree on a result, at most.
+  public static final int VERIFICATION_AGREE = 5;
+
+  /// What a wrong result costs a consumer, at most, in prices of the task.
+  public static final int VERIFICATION_HARM = 1_000_000;
+
+  /// What providers may say of one task before it is given up that they agree.
+  public static final int VERIFICATION_VOTES = 9;
+
+  /// Providers that are looked at for a check, from one drawn at random on, before the best one is
+  /// taken.
+  public static final int CHECKERS_LOOKED_AT = 64;
+
   /// Attempts of one task, those that nobody is to blame for (drained providers) included.
   public static final int ATTEMPTS_IN_ALL = 100;
 

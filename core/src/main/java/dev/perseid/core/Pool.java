@@ -202,6 +202,11 @@ public final class Pool {
     return new Why(state, nowUs).answer(id, taskName);
   }
 
+  /// What is believed of a provider's results, and what would make it more. Never fails.
+  public Answer why(Address provider, long nowUs) {
+    return new Why(state, nowUs).about(provider);
+  }
+
   /// How many records were made.
   public long records() {
     return state.records;

@@ -27,6 +27,17 @@ final class Provider {
   long earned;
   long busyNs;
 
+  /// What is believed of its results.
+  Belief belief = Belief.NONE;
+
+  /// Results that others confirmed and refuted, ever.
+  long confirmed;
+
+  long refuted;
+
+  /// Whether it was found wrong so often that it gets no work.
+  boolean distrusted;
+
   /// Learned speed, 1000 = usual.
   int speed = USUAL_SPEED;
 
@@ -73,10 +84,15 @@ final class Provider {
     return taskCores <= cores() && taskMemory <= memoryBytes();
   }
 
+  /// Whether it gets work at all.
+  boolean takesWork() {
+    return state == ProviderView.State.SERVING && !distrusted;
+  }
+
   /// Whether it takes another lease now: a core and memory are idle, or what waits here will not
   /// last for long.
   boolean isOpen() {
-    return state == ProviderView.State.SERVING
+    return takesWork()
         && leases < Limits.PROVIDER_LEASES
         && (hasRoom() || queuedNsPerCore() < AHEAD_NS);
   }

@@ -14,6 +14,7 @@ package dev.perseid.core;
 /// @param joinedUs when it joined last, microseconds since the epoch by the pool's clock
 /// @param busyNs wall time of its recorded attempts, nanoseconds
 /// @param speedPermille its learned speed against the other providers; 1000 is average
+/// @param trust what is believed of its results
 public record ProviderView(
     Offer offer,
     Hash offerHash,
@@ -26,7 +27,23 @@ public record ProviderView(
     long earned,
     long joinedUs,
     long busyNs,
-    int speedPermille) {
+    int speedPermille,
+    Trust trust) {
+  /// What is believed of a provider's results, from records that others confirmed or refuted.
+  ///
+  /// @param confirmed how many were confirmed, ever
+  /// @param refuted how many were refuted, ever
+  /// @param doubtPpm the probability that the next one is wrong, millionths
+  /// @param checkPpm the probability with which the next one is checked in a job that leaves it to
+  ///   the pool, millionths
+  /// @param isNew whether it is on probation: all is checked
+  /// @param distrusted whether it was found wrong so often that it gets no work
+  public record Trust(
+      long confirmed, long refuted, int doubtPpm, int checkPpm, boolean isNew, boolean distrusted) {
+    /// Of a provider of whom nothing is known.
+    public static final Trust NONE = new Trust(0, 0, 0, 1_000_000, true, false);
+  }
+
   /// Whether a provider takes leases.
   public enum State {
     /// It takes leases.

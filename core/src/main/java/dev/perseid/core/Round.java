@@ -23,6 +23,7 @@ final class Round {
   private final State state;
   private final long nowUs;
   private final boolean vouched;
+  private final long luck;
 
   /// The lines that may still move, the one whose head is served next first.
   private final PriorityQueue<Line> lines =
@@ -42,6 +43,10 @@ final class Round {
   /// A task goes to a provider.
   record Assign(Job job, int task, Provider provider, long hold) implements Step {}
 
+  /// A result counts on one provider's word after all: nobody else is there to check it, or the
+  /// budget does not do for it.
+  record Settle(Job job, int task, Check check) implements Step {}
+
   /// A job ends for want of credits.
   record Exhausted(Job job, String reason) implements Step {}
 
@@ -59,9 +64,10 @@ final class Round {
     }
   }
 
-  Round(State state, long nowUs) {
+  Round(State state, long nowUs, long luck) {
     this.state = state;
     this.nowUs = nowUs;
+    this.luck = luck;
     this.vouched = state.treasury.isVouched();
     if (state.open.isEmpty()) {
       return;
@@ -95,8 +101,12 @@ final class Round {
       if (state.open.best(group.shape.cores(), group.shape.memoryBytes(), NOBODY) == null) {
         continue;
       }
-      Assign chosen = choose(state, group);
-      if (chosen == null) {
+      Step step = choose(state, group, luck);
+      if (!(step instanceof Assign chosen)) {
+        if (step instanceof Settle) {
+          moved = line;
+          return step;
+        }
         advance(line);
         continue;
       }
@@ -104,7 +114,13 @@ final class Round {
       TaskKind kind = graph.kind(chosen.task);
       long worst = worstCase(graph, chosen.task, kind, chosen.provider.offer.offer.price());
       long unheld = job.unheld();
-      if (worst > unheld && (job.leases > 0 || unheld == 0)) {
+      Check check = graph.checks.get(chosen.task);
+      // Who checks must have all that the task may need: less may make it fail.
+      if (worst > unheld && (job.leases > 0 || unheld == 0 || check != null)) {
+        if (job.leases == 0 && check != null && isDispensable(graph, check)) {
+          moved = line;
+          return new Settle(job, chosen.task, check);
+        }
         if (job.leases == 0) {
           moved = line;
           return new Exhausted(job, exhausted(job, graph, chosen, worst));
@@ -133,8 +149,55 @@ final class Round {
     }
   }
 
-  /// A ready task of the group and its provider; null if its tasks must wait for other providers.
-  private static @Nullable Assign choose(State state, Group group) {
+  /// Whether a result may count though it was not checked in the end.
+  private static boolean isDispensable(Graph graph, Check check) {
+    return switch (graph.spec.verification()) {
+      case Verification.Replicate _ -> false;
+      case Verification.None _, Verification.SpotCheck _, Verification.Adaptive _ ->
+          check.isUnanimous();
+    };
+  }
+
+  /// Another provider for a task whose result is checked: drawn at random, so that nobody can
+  /// arrange to check itself; of the few from there on one in a region where none has run it, if
+  /// there is one. Null if none is free.
+  private static @Nullable Provider checker(
+      State state, Group group, int task, int[] excluded, long luck) {
+    int from = state.nextProvider == 0 ? 0 : Decision.lot(luck, task) % state.nextProvider;
+    Provider any = null;
+    int lookedAt = 0;
+    Map.Entry<Integer, Provider> row = state.providers.ceilingEntry(from);
+    while (lookedAt++ < Math.min(Limits.CHECKERS_LOOKED_AT, state.providers.size())) {
+      Provider p = row == null ? state.providers.firstEntry().getValue() : row.getValue();
+      boolean may =
+          p.isOpen()
+              && p.fits(group.shape.cores(), group.shape.memoryBytes())
+              && !OpenProviders.contains(excluded, p.index);
+      if (may && isElsewhere(state, p, excluded)) {
+        return p;
+      }
+      any = may && any == null ? p : any;
+      row = state.providers.higherEntry(p.index);
+    }
+    return any != null
+        ? any
+        : state.open.best(group.shape.cores(), group.shape.memoryBytes(), excluded);
+  }
+
+  private static boolean isElsewhere(State state, Provider provider, int[] others) {
+    String region = provider.offer.offer.region();
+    for (int index : others) {
+      Provider other = state.providers.get(index);
+      if (other != null && other.offer.offer.region().equals(region)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /// A ready task of the group and its provider, or one that need not wait for another provider;
+  /// null if its tasks must wait for other providers.
+  private static @Nullable Step choose(State state, Group group, long luck) {
     int cores = group.shape.cores();
     long memoryBytes = group.shape.memoryBytes();
     int lookedAt = 0;
@@ -142,7 +205,22 @@ final class Round {
       if (lookedAt++ == Limits.RETRIES_LOOKED_AT) {
         break;
       }
-      int[] excluded = group.job.graph().excludedFor(task);
+      Graph graph = group.job.graph();
+      int[] excluded = graph.excludedFor(task);
+      Check check = graph.checks.get(task);
+      if (check != null) {
+        boolean another = anotherFits(state, group.shape, excluded);
+        if (!another && isDispensable(graph, check)) {
+          return new Settle(group.job, task, check);
+        }
+        // Who failed to run it may try again; who has said something of it may not.
+        Provider provider =
+            checker(state, group, task, another ? excluded : check.voters(state), luck);
+        if (provider != null) {
+          return new Assign(group.job, task, provider, 0);
+        }
+        continue;
+      }
       Provider provider =
           state.open.best(
               cores, memoryBytes, anotherFits(state, group.shape, excluded) ? excluded : NOBODY);
@@ -165,15 +243,15 @@ final class Round {
       if (group.isEmpty()) {
         continue;
       }
-      Assign now = state.open.isEmpty() ? null : choose(state, group);
+      Step step = state.open.isEmpty() ? null : choose(state, group, 0);
       long worst =
-          now == null
-              ? cheapest(state, job, group, group.first())
-              : worstCase(
+          step instanceof Assign now
+              ? worstCase(
                   job.graph(),
                   now.task,
                   job.graph().kind(now.task),
-                  now.provider.offer.offer.price());
+                  now.provider.offer.offer.price())
+              : cheapest(state, job, group, group.first());
       long hold = Math.min(worst, job.unheld());
       if (hold > 0 && (least == 0 || hold < least)) {
         least = hold;
@@ -197,7 +275,7 @@ final class Round {
   /// Whether a serving provider outside the excluded ones could run such a task.
   static boolean anotherFits(State state, Group.Shape shape, int[] excluded) {
     for (Provider p : state.providers.values()) {
-      if (p.state == ProviderView.State.SERVING
+      if (p.takesWork()
           && p.fits(shape.cores(), shape.memoryBytes())
           && !OpenProviders.contains(excluded, p.index)) {
         return true;

@@ -13,7 +13,10 @@ import java.util.Map;
 /// lines of ready tasks, order of providers) is not written but made again. docs/formats.md has the
 /// layout.
 final class Snapshot {
-  private static final int VERSION = 6;
+  private static final int VERSION = 7;
+
+  /// Had nothing about results that are checked.
+  private static final int WITHOUT_CHECKS = 6;
 
   /// Had not since when purses owe.
   private static final int WITHOUT_OWED = 5;
@@ -116,6 +119,8 @@ final class Snapshot {
     state.conducts.write(out);
     state.keys.writeRights(out);
     state.treasury.write(out);
+    out.number(state.newcomers.passed());
+    out.number(state.newcomers.caught());
     out.end();
   }
 
@@ -133,6 +138,12 @@ final class Snapshot {
     out.number(p.busyNs);
     out.number(p.speed);
     out.number(p.longestWallMs);
+    out.number(p.belief.rightMilli());
+    out.number(p.belief.wrongMilli());
+    out.number(p.belief.asOfUs());
+    out.number(p.confirmed);
+    out.number(p.refuted);
+    out.octet(p.distrusted ? 1 : 0);
   }
 
   /// What is written of every job, with a graph or without.
@@ -148,6 +159,9 @@ final class Snapshot {
     out.number(job.attempts);
     out.number(job.charged);
     out.number(job.reservation.balance);
+    out.number(job.agreed);
+    out.number(job.alone);
+    out.number(job.refuted);
   }
 
   private static void writeGraph(Out out, Job job, Graph graph) throws IOException {
@@ -191,6 +205,49 @@ final class Snapshot {
       }
       out.flushFull();
     }
+    for (byte drawn : graph.drawn) {
+      out.octet(drawn);
+      out.flushFull();
+    }
+    out.number(graph.checks.size());
+    for (Map.Entry<Integer, Check> e : graph.checks.entrySet()) {
+      out.number(e.getKey());
+      out.number(e.getValue().votes.size());
+      for (Check.Vote vote : e.getValue().votes) {
+        writeVote(out, vote);
+        out.flushFull();
+      }
+    }
+  }
+
+  private static void writeVote(Out out, Check.Vote vote) {
+    out.number(vote.entry());
+    out.address(vote.provider());
+    out.octet(vote.outcome() == Outcome.TASK_FAILED ? 1 : 0);
+    out.text(vote.reason());
+    out.number(vote.gas() + 1);
+    out.octet(vote.overtime() ? 1 : 0);
+    out.number(vote.outputs().size());
+    for (Blob blob : vote.outputs()) {
+      out.blob(blob);
+    }
+    out.number(vote.charge());
+  }
+
+  private static Check.Vote readVote(In in) {
+    long entry = in.number();
+    Address provider = in.address();
+    Outcome outcome = in.flag() ? Outcome.TASK_FAILED : Outcome.DONE;
+    String reason = in.text();
+    long gas = in.number() - 1;
+    boolean overtime = in.flag();
+    int count = in.count();
+    List<Blob> outputs = in.list(count);
+    for (int i = 0; i < count; i++) {
+      outputs.add(in.blob());
+    }
+    return new Check.Vote(
+        entry, provider, outcome, reason, gas, overtime, List.copyOf(outputs), in.number());
   }
 
   static State read(DataInput stream) throws IOException {
@@ -205,7 +262,7 @@ final class Snapshot {
     int version = in.octet();
     if (version < WITHOUT_MODELS || version > VERSION) {
       throw in.malformed(
-          "a snapshot of version " + version + " is not known here (these are versions 1 to 6)");
+          "a snapshot of version " + version + " is not known here (these are versions 1 to 7)");
     }
     State state = new State(in.address());
     state.lastUs = in.number();
@@ -229,15 +286,15 @@ final class Snapshot {
     int providers = in.count();
     long[] longestWallMs = new long[providers];
     for (int i = 0; i < providers; i++) {
-      longestWallMs[i] = readProvider(in, state);
+      longestWallMs[i] = readProvider(in, state, version);
     }
     int ended = in.count();
     for (int i = 0; i < ended; i++) {
-      readEnded(in, state);
+      readEnded(in, state, version);
     }
     int live = in.count();
     for (int i = 0; i < live; i++) {
-      readLive(in, state);
+      readLive(in, state, version);
     }
     int leases = in.count();
     for (int i = 0; i < leases; i++) {
@@ -255,6 +312,9 @@ final class Snapshot {
     }
     if (version >= WITHOUT_OWED) {
       state.treasury.read(in, version > WITHOUT_OWED);
+    }
+    if (version > WITHOUT_CHECKS) {
+      state.newcomers = new TrustRule.Newcomers(in.integer(), in.integer());
     }
     in.end();
     state.treasury.count(state);
@@ -275,7 +335,7 @@ final class Snapshot {
   }
 
   /// Returns the longest wall limit among the provider's leases, to be set when they are read.
-  private static long readProvider(In in, State state) {
+  private static long readProvider(In in, State state, int version) {
     int index = in.integer();
     Address address = in.address();
     OfferRow offer = offer(in, state);
@@ -291,7 +351,14 @@ final class Snapshot {
     p.busyNs = in.number();
     p.speed = in.integer();
     state.list(p);
-    return in.number();
+    long longestWallMs = in.number();
+    if (version > WITHOUT_CHECKS) {
+      p.belief = new Belief(in.number(), in.number(), in.number());
+      p.confirmed = in.number();
+      p.refuted = in.number();
+      p.distrusted = in.flag();
+    }
+    return longestWallMs;
   }
 
   /// The fields that [#writeJob] wrote, before the job they belong to is known.
@@ -306,8 +373,12 @@ final class Snapshot {
       int failed,
       long attempts,
       long charged,
-      long reserved) {
-    static Head read(In in) {
+      long reserved,
+      int agreed,
+      int alone,
+      int refuted) {
+    static Head read(In in, int version) {
+      boolean checks = version > WITHOUT_CHECKS;
       return new Head(
           in.integer(),
           in.number(),
@@ -319,7 +390,10 @@ final class Snapshot {
           in.integer(),
           in.number(),
           in.number(),
-          in.number());
+          in.number(),
+          checks ? in.integer() : 0,
+          checks ? in.integer() : 0,
+          checks ? in.integer() : 0);
     }
 
     void into(Job job) {
@@ -331,11 +405,14 @@ final class Snapshot {
       job.attempts = attempts;
       job.charged = charged;
       job.reservation.balance = reserved;
+      job.agreed = agreed;
+      job.alone = alone;
+      job.refuted = refuted;
     }
   }
 
-  private static void readEnded(In in, State state) {
-    Head head = Head.read(in);
+  private static void readEnded(In in, State state, int version) {
+    Head head = Head.read(in, version);
     long a = in.number();
     JobId id = new JobId(a, in.number());
     Address consumer = in.address();
@@ -368,8 +445,8 @@ final class Snapshot {
     state.keep(job);
   }
 
-  private static void readLive(In in, State state) {
-    Head head = Head.read(in);
+  private static void readLive(In in, State state, int version) {
+    Head head = Head.read(in, version);
     JobSpec spec = JobCodec.read(in);
     Job job =
         new Job(
@@ -425,6 +502,9 @@ final class Snapshot {
       }
       graph.excluded.put(task, providers);
     }
+    if (version > WITHOUT_CHECKS) {
+      readChecks(in, job, graph);
+    }
     if (!job.isRunning()) {
       return;
     }
@@ -440,6 +520,23 @@ final class Snapshot {
       }
     }
     state.relist(graph);
+  }
+
+  private static void readChecks(In in, Job job, Graph graph) {
+    for (int t = 0; t < graph.drawn.length; t++) {
+      graph.drawn[t] = (byte) in.octet();
+    }
+    int count = in.count();
+    for (int i = 0; i < count; i++) {
+      Check check = new Check();
+      graph.checks.put(in.integer(), check);
+      int votes = in.count();
+      for (int v = 0; v < votes; v++) {
+        Check.Vote vote = readVote(in);
+        check.votes.add(vote);
+        job.held += vote.charge();
+      }
+    }
   }
 
   private static void readLease(In in, State state) {

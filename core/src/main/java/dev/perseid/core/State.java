@@ -74,6 +74,11 @@ final class State {
   long liveSpecBytes;
   int liveJobs;
 
+  final TrustRule trust = TrustRule.USUAL;
+
+  /// How providers turned out in their probation.
+  TrustRule.Newcomers newcomers = TrustRule.Newcomers.NONE;
+
   State(Address self) {
     this.self = self;
     this.treasury = new Treasury(self, ledger);
@@ -93,7 +98,17 @@ final class State {
         batches = e.batch().number() + 1;
         effects.add(new Effect.StoreBatch(e.batch()));
       }
+      case Event.CheckDrawn e -> {
+        OpenLease lease = leases.get(e.lease());
+        if (lease == null) {
+          throw new IllegalStateException("lease " + e.lease() + " is not open");
+        }
+        lease.job.graph().drawn[lease.task] =
+            (byte) (1 + EventCodec.CHECK_REASONS.indexOf(e.why()));
+        seen(e.atUs());
+      }
       case Event.AttemptEnded e -> attemptEnded(e, effects);
+      case Event.TaskJudged e -> taskJudged(e, effects);
       case Event.LeaseReturned e -> leaseReturned(e, effects);
       case Event.JobEnded e -> jobEnded(e, effects);
       case Event.ProviderJoined e -> providerJoined(e);
@@ -439,22 +454,39 @@ final class State {
     Provider provider = lease.provider;
     records = entry.index() + 1;
     job.attempts++;
-    job.charged += record.charge();
-    treasury.charge(
-        effects,
-        entry.recordedUs(),
-        Movement.Kind.CHARGE,
-        job.consumer,
-        job.payer,
-        job.reservation,
-        provider.address,
-        provider.account,
-        record.charge(),
-        new Movement.Ref.OfRecord(entry.index(), job.id, record.taskName()));
+    boolean paid = e.next() != Event.Next.CHECK;
+    if (paid) {
+      pay(
+          job,
+          provider.address,
+          record.charge(),
+          entry.index(),
+          record.taskName(),
+          entry.recordedUs(),
+          effects);
+    } else {
+      job.held += record.charge();
+      inFlight(job.payer, record.charge());
+    }
     remember(provider, graph, lease.task, record);
     graph.attempts[lease.task]++;
     switch (e.next()) {
-      case DONE -> taskDone(job, graph, lease.task, record.outputs(), entry.recordedUs());
+      case DONE -> {
+        job.leased--;
+        job.alone += graph.drawn.length > 0 ? 1 : 0;
+        taskDone(job, graph, lease.task, record.outputs(), entry.recordedUs());
+      }
+      case CHECK -> {
+        graph
+            .checks
+            .computeIfAbsent(lease.task, _ -> new Check())
+            .votes
+            .add(Check.Vote.of(entry, graph.kind(lease.task)));
+        graph.exclude(lease.task, provider.index);
+        job.leased--;
+        makeReady(job, graph, lease.task);
+        relist(graph.group(lease.task));
+      }
       case RETRY -> {
         if (isFault(record.outcome(), provider)) {
           graph.faults[lease.task]++;
@@ -477,6 +509,108 @@ final class State {
     effects.add(new Effect.JobChanged(job.id));
   }
 
+  private void pay(
+      Job job,
+      Address payee,
+      long amount,
+      long entry,
+      String taskName,
+      long atUs,
+      List<Effect> effects) {
+    job.charged += amount;
+    treasury.charge(
+        effects,
+        atUs,
+        Movement.Kind.CHARGE,
+        job.consumer,
+        job.payer,
+        job.reservation,
+        payee,
+        ledger.of(payee),
+        amount,
+        new Movement.Ref.OfRecord(entry, job.id, taskName));
+    Provider provider = providersByAddress.get(payee);
+    if (provider != null) {
+      provider.earned += amount;
+    }
+  }
+
+  /// What a vote costs is held no more.
+  private void release(Job job, Check.Vote vote) {
+    job.held -= vote.charge();
+    inFlight(job.payer, -vote.charge());
+  }
+
+  private void taskJudged(Event.TaskJudged e, List<Effect> effects) {
+    Job job = jobNumber(e.job());
+    Graph graph = job.graph();
+    Check check = graph.checks.get(e.task());
+    if (check == null || graph.state[e.task()] != Graph.READY) {
+      throw new IllegalStateException("task " + e.task() + " of job " + job.id + " is not judged");
+    }
+    graph.unlist(e.task());
+    relist(graph.group(e.task()));
+    job.ready--;
+    graph.checks.remove(e.task());
+    String name = graph.spec.taskName(e.task());
+    Check.Vote counts = null;
+    for (Check.Vote vote : check.votes) {
+      release(job, vote);
+      if (e.right().contains(vote.entry())) {
+        counts = vote;
+        pay(job, vote.provider(), vote.charge(), vote.entry(), name, e.atUs(), effects);
+        if (e.agreed()) {
+          confirmed(vote.provider(), e.atUs());
+        }
+      } else if (e.wrong().contains(vote.entry())) {
+        job.refuted++;
+        refuted(vote.provider(), e.atUs());
+      }
+    }
+    if (counts != null && counts.outcome() == Outcome.DONE) {
+      job.agreed += e.agreed() ? 1 : 0;
+      job.alone += e.agreed() ? 0 : 1;
+      taskDone(job, graph, e.task(), counts.outputs(), e.atUs());
+    } else {
+      graph.state[e.task()] = Graph.FAILED;
+      graph.forget(e.task());
+      job.failed++;
+    }
+    seen(e.atUs());
+    effects.add(new Effect.JobChanged(job.id));
+  }
+
+  private void confirmed(Address address, long atUs) {
+    Provider provider = providersByAddress.get(address);
+    if (provider == null) {
+      return;
+    }
+    boolean wasNew = trust.isNew(provider.belief, newcomers);
+    provider.belief = provider.belief.right(trust, atUs);
+    provider.confirmed++;
+    if (wasNew && !trust.isNew(provider.belief, newcomers)) {
+      newcomers = new TrustRule.Newcomers(newcomers.passed() + 1, newcomers.caught());
+    }
+    open.refresh(provider);
+  }
+
+  private void refuted(Address address, long atUs) {
+    Provider provider = providersByAddress.get(address);
+    if (provider == null) {
+      return;
+    }
+    boolean wasNew = trust.isNew(provider.belief, newcomers);
+    provider.belief = provider.belief.wrong(trust, atUs);
+    provider.refuted++;
+    if (!provider.distrusted && trust.excludes(provider.belief)) {
+      provider.distrusted = true;
+      if (wasNew) {
+        newcomers = new TrustRule.Newcomers(newcomers.passed(), newcomers.caught() + 1);
+      }
+    }
+    open.refresh(provider);
+  }
+
   /// Whether an attempt that must be made again counts against the task's attempts.
   static boolean isFault(Outcome outcome, Provider provider) {
     return outcome != Outcome.CANCELLED || provider.state == ProviderView.State.SERVING;
@@ -484,7 +618,6 @@ final class State {
 
   private static void remember(Provider provider, Graph graph, int task, ExecutionRecord record) {
     long wallNs = record.usage().wallNs().orElse(0);
-    provider.earned += record.charge();
     provider.busyNs += wallNs;
     switch (record.outcome()) {
       case DONE, TASK_FAILED -> {
@@ -506,7 +639,6 @@ final class State {
   private void taskDone(Job job, Graph graph, int task, List<Blob> outputs, long atUs) {
     graph.state[task] = Graph.DONE;
     graph.setOutputs(task, outputs);
-    job.leased--;
     job.done++;
     graph.forget(task);
     for (int i = graph.edges.start(task); i < graph.edges.end(task); i++) {
@@ -564,6 +696,16 @@ final class State {
     job.waiting = 0;
     job.ready = 0;
     job.leased = 0;
+    Graph graph = job.graph();
+    for (Map.Entry<Integer, Check> row : graph.checks.entrySet()) {
+      String name = graph.spec.taskName(row.getKey());
+      for (Check.Vote vote : row.getValue().votes) {
+        // Nobody will find out: it counts as any other work on a job that ends.
+        release(job, vote);
+        pay(job, vote.provider(), vote.charge(), vote.entry(), name, e.atUs(), effects);
+      }
+    }
+    graph.checks.clear();
     refund(job, e.refund(), e.atUs(), effects);
     relist(job.graph());
     for (OpenLease l = job.firstLease; l != null; l = l.afterInJob) {
@@ -622,6 +764,8 @@ final class State {
     provider.session = e.session();
     provider.joinedUs = e.atUs();
     provider.state = ProviderView.State.SERVING;
+    provider.belief = provider.belief.aged(trust, e.atUs());
+    provider.distrusted = provider.distrusted && trust.excludes(provider.belief);
     open.refresh(provider);
     seen(e.atUs());
   }
@@ -776,6 +920,13 @@ final class State {
         p.earned,
         p.joinedUs,
         p.busyNs,
-        p.speed);
+        p.speed,
+        new ProviderView.Trust(
+            p.confirmed,
+            p.refuted,
+            trust.doubtPpm(p.belief),
+            trust.checkPpm(p.belief, newcomers, 0),
+            trust.isNew(p.belief, newcomers),
+            p.distrusted));
   }
 }

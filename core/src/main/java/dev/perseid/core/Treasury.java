@@ -585,6 +585,15 @@ final class Treasury {
         lease.job.payer.purse.inFlight += lease.maxCharge;
       }
     }
+    for (Job job : state.jobs.values()) {
+      if (job.graph != null && job.payer.purse != null) {
+        for (Check check : job.graph.checks.values()) {
+          for (Check.Vote vote : check.votes) {
+            job.payer.purse.inFlight += vote.charge();
+          }
+        }
+      }
+    }
   }
 
   void write(Out out) throws IOException {

@@ -42,6 +42,98 @@ final class Why {
         List.of("its first task is named " + Text.quote(graph.spec.taskName(0))));
   }
 
+  /// What is believed of a provider's results, on what grounds, and what would make it more.
+  Answer about(Address address) {
+    Provider p = state.providersByAddress.get(address);
+    if (p == null) {
+      return new Answer(
+          "No provider " + address + " is known to this pool.",
+          List.of("look at the list of providers"));
+    }
+    TrustRule rule = state.trust;
+    Belief belief = p.belief.aged(rule, nowUs);
+    String grounds =
+        p.confirmed + p.refuted == 0
+            ? "nobody has run again what it ran"
+            : "of its results that others ran again, "
+                + p.confirmed
+                + " were confirmed and "
+                + p.refuted
+                + " refuted";
+    String doubt =
+        "its next result is taken to be wrong with probability " + percent(rule.doubtPpm(belief));
+    String name = "Provider " + p.name();
+    if (p.distrusted) {
+      return new Answer(
+          name + " gets no work: " + grounds + ", so that " + doubt + ".",
+          List.of(
+              "what speaks against it weighs half after "
+                  + rule.halfLifeMs() / (24L * 3_600_000)
+                  + " days: it may connect again then",
+              "look at its records for which results were refuted"));
+    }
+    if (rule.isNew(belief, state.newcomers)) {
+      return new Answer(
+          name
+              + " is new: "
+              + grounds
+              + ", and until "
+              + rule.probation()
+              + " are confirmed each of its results is checked where a job leaves that to the pool"
+              + "; "
+              + doubt
+              + ".",
+          List.of("nothing but time and right results: it gets as much work as others"));
+    }
+    return new Answer(
+        name
+            + " is believed: "
+            + grounds
+            + "; "
+            + doubt
+            + ", and "
+            + percent(rule.checkPpm(belief, state.newcomers, 0))
+            + " of its results are checked where a job leaves that to the pool.",
+        List.of("a job that asks for more (verification: replicate or spot_check)"));
+  }
+
+  private static String percent(int ppm) {
+    int hundredths = (ppm + 50) / 100;
+    return hundredths / 100 + "." + (hundredths % 100 < 10 ? "0" : "") + hundredths % 100 + " %";
+  }
+
+  /// Why a task's result counts; empty where a provider's word does.
+  private static String belief(Graph graph, int task) {
+    if (graph.drawn.length == 0) {
+      return "; its provider's word counts, as the job asks for no verification";
+    }
+    int reason = graph.drawn[task];
+    if (reason == 0) {
+      return "";
+    }
+    return switch (EventCodec.CHECK_REASONS.get(reason - 1)) {
+      case POLICY -> "; others ran it too, as the job asks for";
+      case NEWCOMER -> "; others ran it too, because its provider was new";
+      case DRAWN -> "; others ran it too: it was drawn to be checked";
+      case FAILURE -> "; others ran it too, because it was said to have failed";
+      case NOT_DRAWN -> "; its provider's word counts: it was not drawn to be checked";
+      case NOBODY_ELSE -> "; its provider's word counts: nobody else could have run it";
+      case BUDGET ->
+          "; its provider's word counts: the job's budget would not have done for a check";
+    };
+  }
+
+  /// What was said so far of a task that is checked.
+  private static String soFar(Check check) {
+    int best = check.leading().size();
+    return best == check.votes.size()
+        ? best + (best == 1 ? " provider has run it" : " providers have run it and agree")
+        : check.votes.size()
+            + " providers have run it and do not agree ("
+            + best
+            + " say the same)";
+  }
+
   private static String ending(Job job) {
     return switch (job.state) {
       case RUNNING -> "running";
@@ -107,7 +199,9 @@ final class Why {
   private Answer aboutTask(Job job, Graph graph, int task) {
     String name = "Task " + graph.spec.taskName(task);
     if (graph.state[task] == Graph.DONE) {
-      return new Answer(name + " is done, in " + attempts(graph.attempts[task]) + ".", List.of());
+      return new Answer(
+          name + " is done, in " + attempts(graph.attempts[task]) + belief(graph, task) + ".",
+          List.of());
     }
     if (graph.state[task] == Graph.FAILED) {
       return new Answer(
@@ -177,12 +271,13 @@ final class Why {
     int[] excluded = graph.excludedFor(task);
     int serving = 0;
     int fitting = 0;
+    Check check = graph.checks.get(task);
     int allowed = 0;
     int open = 0;
     int cores = 0;
     long memoryBytes = 0;
     for (Provider p : state.providers.values()) {
-      if (p.state != ProviderView.State.SERVING) {
+      if (!p.takesWork()) {
         continue;
       }
       serving++;
@@ -229,6 +324,21 @@ final class Why {
           name + " waits: " + state.treasury.uncovered(job.payer, hold, nowUs) + ".",
           List.of(
               "sign the voucher", "wait: what running tasks do not use comes free when they end"));
+    }
+    if (check != null) {
+      int quorum = graph.spec.verification().quorum();
+      return new Answer(
+          name
+              + " has a result that does not count yet: "
+              + soFar(check)
+              + ", "
+              + quorum
+              + " must agree; it waits for another provider to run it, and "
+              + allowed
+              + " could.",
+          allowed == 0
+              ? List.of("start another provider", "ask for fewer that agree")
+              : List.of("wait", "start another provider"));
     }
     if (allowed == 0) {
       return new Answer(

@@ -2,12 +2,14 @@ package dev.perseid.core;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /// Follows the events of a pool with its own simple books and complains about what must not be.
 /// Knows nothing of the pool's inner state.
@@ -20,6 +22,11 @@ final class Auditor {
   private final Map<Integer, Long> refunded = new HashMap<>();
   private final Set<List<Integer>> doneTasks = new HashSet<>();
   private final Set<List<Integer>> attempts = new HashSet<>();
+
+  /// What records of tasks that are checked cost and who made them, by index.
+  private final Map<Integer, Map<Long, ExecutionRecord>> unpaid = new HashMap<>();
+
+  private Event.@Nullable CheckDrawn drawn;
   private final Map<Address, Long> earned = new HashMap<>();
   private final Map<String, Model> versions = new HashMap<>();
   private final Map<String, Address> owners = new HashMap<>();
@@ -43,7 +50,35 @@ final class Auditor {
         assertThat(e.maxCharge()).isNotNegative();
       }
       case Event.BatchSigned e -> assertThat(e.batch().number()).isEqualTo(batches++);
+      case Event.CheckDrawn e -> {
+        assertThat(open).containsKey(e.lease());
+        assertThat(e.ppm()).isBetween(0, 1_000_000);
+        assertThat(e.doubtPpm()).isBetween(0, 1_000_000);
+        drawn = e;
+      }
       case Event.AttemptEnded e -> checkEntry(e);
+      case Event.TaskJudged e -> {
+        Map<Long, ExecutionRecord> votes = unpaid.getOrDefault(e.job(), Map.of());
+        List<Long> of =
+            votes.entrySet().stream()
+                .filter(v -> v.getValue().task() == e.task())
+                .map(Map.Entry::getKey)
+                .toList();
+        assertThat(of).as("votes on what is judged").isNotEmpty().containsAll(e.right());
+        assertThat(of).containsAll(e.wrong()).doesNotHaveDuplicates();
+        assertThat(Collections.disjoint(e.right(), e.wrong())).isTrue();
+        if (!e.right().isEmpty()) {
+          ExecutionRecord counts = votes.get(e.right().getFirst());
+          for (long entry : e.right()) {
+            assertThat(votes.get(entry).outputs()).isEqualTo(counts.outputs());
+            pay(e.job(), votes.get(entry));
+          }
+          if (counts.outcome() == Outcome.DONE) {
+            assertThat(doneTasks.add(List.of(e.job(), e.task()))).isTrue();
+          }
+        }
+        of.forEach(votes::remove);
+      }
       case Event.LeaseReturned e -> {
         Event.TaskAssigned lease = open.remove(e.lease());
         assertThat(lease).as("lease %d was open", e.lease()).isNotNull();
@@ -53,6 +88,8 @@ final class Auditor {
       }
       case Event.JobEnded e -> {
         assertThat(jobEnds.put(e.job(), e.state())).as("job %d ends once", e.job()).isNull();
+        unpaid.getOrDefault(e.job(), Map.of()).values().forEach(r -> pay(e.job(), r));
+        unpaid.remove(e.job());
         refunded.merge(e.job(), e.refund(), Long::sum);
         if (e.state() == Event.JobState.DONE) {
           for (int t = 0; t < specs.get(e.job()).tasks().size(); t++) {
@@ -214,11 +251,30 @@ final class Auditor {
         assertThat(doneTasks).contains(List.of(lease.job(), before));
       }
     }
-    spent.merge(lease.job(), r.charge(), Long::sum);
-    earned.merge(r.provider(), r.charge(), Long::sum);
+    if (drawn != null) {
+      boolean checks =
+          switch (drawn.why()) {
+            case POLICY, NEWCOMER, DRAWN, FAILURE -> true;
+            case NOT_DRAWN, NOBODY_ELSE, BUDGET -> false;
+          };
+      assertThat(drawn.lease()).isEqualTo(r.lease());
+      assertThat(e.next() == Event.Next.CHECK).as("%s", drawn).isEqualTo(checks);
+      drawn = null;
+    }
+    if (e.next() == Event.Next.CHECK) {
+      assertThat(r.outcome()).isIn(Outcome.DONE, Outcome.TASK_FAILED);
+      unpaid.computeIfAbsent(lease.job(), _ -> new HashMap<>()).put(e.entry().index(), r);
+    } else {
+      pay(lease.job(), r);
+    }
     if (over) {
       refunded.merge(lease.job(), lease.maxCharge() - r.charge(), Long::sum);
     }
+  }
+
+  private void pay(int job, ExecutionRecord r) {
+    spent.merge(job, r.charge(), Long::sum);
+    earned.merge(r.provider(), r.charge(), Long::sum);
   }
 
   /// After everything was ended and nobody holds a lease any more.

@@ -27,6 +27,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /// A released event keeps its meaning for ever: the bytes in the `.hex` files must never change.
 class CodecTest {
+  /// Bytes at the end of a snapshot that tell how many providers passed their probation.
+  private static final int NEWCOMERS = 2;
+
   private static byte[] golden(String name) {
     try (InputStream in = CodecTest.class.getResourceAsStream(name)) {
       return HexFormat.of()
@@ -400,11 +403,12 @@ class CodecTest {
     ByteBuffer now = ByteBuffer.wrap(out.toByteArray());
     byte[] whole = new byte[now.getInt()];
     now.position(8).get(whole);
-    assertThat(whole[0]).isEqualTo((byte) 6);
+    assertThat(whole[0]).isEqualTo((byte) 7);
     // Money, movements (one grant), epoch, none closed, 7 sums, no payments, no rows.
     byte[] treasury = {0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
-    int rights = whole.length - treasury.length - 1;
-    assertThat(Arrays.copyOfRange(whole, rights + 1, whole.length)).isEqualTo(treasury);
+    int end = whole.length - NEWCOMERS;
+    int rights = end - treasury.length - 1;
+    assertThat(Arrays.copyOfRange(whole, rights + 1, end)).isEqualTo(treasury);
     assertThat(whole[rights]).as("rights of no key").isZero();
     byte[] content = Arrays.copyOf(whole, version == 3 ? rights : rights + 1);
     content[0] = (byte) version;
@@ -436,10 +440,11 @@ class CodecTest {
     ByteBuffer now = ByteBuffer.wrap(out.toByteArray());
     byte[] whole = new byte[now.getInt()];
     now.position(8).get(whole);
-    assertThat(Arrays.copyOfRange(whole, whole.length - 3, whole.length))
+    int end = whole.length - NEWCOMERS;
+    assertThat(Arrays.copyOfRange(whole, end - 3, end))
         .as("owes since, block, no vouchers")
         .containsOnly(0);
-    byte[] content = Arrays.copyOf(whole, whole.length - 1);
+    byte[] content = Arrays.copyOf(whole, end - 1);
     content[0] = 5;
     CRC32C sum = new CRC32C();
     sum.update(content);
@@ -451,6 +456,30 @@ class CodecTest {
             .putLong(0)
             .array();
     assertThat(restored(old).digest()).isEqualTo(f.pool.digest());
+  }
+
+  /// Bytes of the last release that checked no results: two jobs, one over, one with a lease.
+  @Test
+  void aSnapshotWithoutChecksIsRead() throws IOException {
+    Pool pool = restored(golden("snapshot-v6.hex"));
+    JobView live = pool.job(JobId.of(Sample.ALICE, 2)).orElseThrow();
+    assertThat(live.done()).isEqualTo(1);
+    assertThat(live.ready()).isEqualTo(3);
+    assertThat(live.leased()).isEqualTo(1);
+    assertThat(pool.job(JobId.of(Sample.ALICE, 1)).orElseThrow().state())
+        .isEqualTo(Event.JobState.DONE);
+    assertThat(pool.balance(Sample.provider(1))).isEqualTo(6);
+    assertThat(pool.sumOfAccounts()).isZero();
+    assertThat(pool.spec(live.id()).orElseThrow().verification())
+        .isEqualTo(new Verification.None());
+    assertThat(pool.providers())
+        .extracting(ProviderView::trust)
+        .containsOnly(pool.provider(Sample.provider(2)).orElseThrow().trust())
+        .allMatch(t -> t.confirmed() == 0 && t.refuted() == 0 && t.isNew() && !t.distrusted());
+    assertThat(pool.execute(new Command.Schedule(9), 2_000_000, new ArrayList<>())).hasSize(3);
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    pool.snapshot(new DataOutputStream(out));
+    assertThat(restored(out.toByteArray()).digest()).isEqualTo(pool.digest());
   }
 
   @Test

@@ -49,6 +49,7 @@ class RandomHistoryTest {
     private long nextSession = 1;
     private long nextNonce;
     private int ends;
+    private int checks;
 
     private final RandomModels models;
     private int requests;
@@ -72,6 +73,7 @@ class RandomHistoryTest {
         }
       }
       assertThat(ends).as("attempts that ended").isGreaterThan(30);
+      assertThat(checks).as("results that were judged").isGreaterThan(3);
       assertThat(requests).as("requests that were recorded").isGreaterThan(5);
       finish();
     }
@@ -114,7 +116,7 @@ class RandomHistoryTest {
         case 9 -> new Command.RefuseReport(provider, session, anyLease(p), "wrong digest");
         case 10, 11, 12, 13, 14, 15, 16 -> report(p, provider, session);
         case 17 -> new Command.Grant(Sample.ALICE, random.nextInt(2_000) - 100, "more");
-        default -> new Command.Schedule(1 + random.nextInt(30));
+        default -> new Command.Schedule(1 + random.nextInt(30), true, random.nextLong());
       };
     }
 
@@ -172,11 +174,13 @@ class RandomHistoryTest {
       if (random.nextInt(20) == 0 && !reports.isEmpty()) {
         reports.add(reports.getFirst());
       }
-      return new Command.ReportAttempts(provider, session, reports, Sample.SIGNATURE);
+      return new Command.ReportAttempts(
+          provider, session, reports, Sample.SIGNATURE, random.nextLong());
     }
 
     private Report report(Lease lease) {
-      Report good = Sample.done(lease, 1_000 + random.nextInt(3_000_000));
+      long what = random.nextInt(8) == 0 ? random.nextInt(3) : 1_000_000 + lease.task();
+      Report good = Sample.done(lease, 1_000 + random.nextInt(3_000_000), what);
       return switch (random.nextInt(30)) {
         case 0 -> Sample.ended(lease, Outcome.TASK_FAILED, "it trapped");
         case 1, 2 -> Sample.ended(lease, Outcome.PROVIDER_FAILED, "engine died");
@@ -213,6 +217,7 @@ class RandomHistoryTest {
           requests++;
           assertThat(EntryCodec.decode(EntryCodec.encode(e.entry()))).isEqualTo(e.entry());
         }
+        checks += event instanceof Event.TaskJudged ? 1 : 0;
         if (event instanceof Event.AttemptEnded e) {
           ends++;
           assertThat(EntryCodec.decode(EntryCodec.encode(e.entry()))).isEqualTo(e.entry());

@@ -102,9 +102,24 @@ final class Sample {
   }
 
   static Report done(Lease lease, long wallNs) {
+    return done(lease, wallNs, lease.id());
+  }
+
+  /// With the outputs that everybody gets who does the task rightly.
+  static Report right(Lease lease) {
+    return done(lease, 1_000_000, 1_000_000 + lease.task());
+  }
+
+  /// With other outputs, and those of nobody else.
+  static Report wrong(Lease lease) {
+    return done(lease);
+  }
+
+  /// @param what which outputs
+  static Report done(Lease lease, long wallNs, long what) {
     List<Blob> outputs = new ArrayList<>();
     for (int i = 0; i < lease.outputs(); i++) {
-      outputs.add(blob(lease.id() * 10 + i));
+      outputs.add(blob(what * 10 + i));
     }
     Usage usage =
         new Usage(
@@ -161,6 +176,15 @@ final class Sample {
         done.digest());
   }
 
+  static Verification verification(Random random) {
+    return switch (random.nextInt(6)) {
+      case 0, 1 -> new Verification.None();
+      case 2 -> new Verification.SpotCheck(1 + random.nextInt(1_000_000));
+      case 3 -> new Verification.Replicate(2 + random.nextInt(2));
+      default -> new Verification.Adaptive(random.nextInt(100));
+    };
+  }
+
   /// A job whose tasks depend on earlier ones at random.
   static JobSpec randomJob(Random random, Address consumer, long nonce) {
     int kindCount = 1 + random.nextInt(3);
@@ -214,6 +238,7 @@ final class Sample {
         1 + random.nextInt(4_000),
         kinds,
         tasks,
-        results);
+        results,
+        verification(random));
   }
 }

@@ -613,6 +613,19 @@ public final class PoolClient implements AutoCloseable {
     return new Why(reply.getSentence(), reply.getWouldHelpList());
   }
 
+  /// What is believed of a provider's results, and why.
+  public Why why(Address provider) throws PoolFailure {
+    Proto.WhyReply reply =
+        call(() ->
+            jobs(CALL_MS)
+                .why(
+                    Proto.WhyRequest.newBuilder()
+                        .setProvider(Translation.bytes(provider))
+                        .build()));
+    refuse(reply.hasRefusal(), reply.getRefusal());
+    return new Why(reply.getSentence(), reply.getWouldHelpList());
+  }
+
   /// The records of a job, or of all of the caller's jobs, in the order of the log.
   ///
   /// @param limit at most so many; 0 for all

@@ -10,6 +10,8 @@ import java.util.List;
 /// Answers why a task ended as it did, and whether it was paid, from the records of its attempts:
 /// what is left when the job's graph is gone.
 final class PoolHindsight {
+  private static final String DISPUTED = " providers that ran it agree";
+
   private PoolHindsight() {}
 
   /// The answer from a task's records, in the order of their attempts.
@@ -47,11 +49,13 @@ final class PoolHindsight {
         .append(", record of lease ")
         .append(last.lease())
         .append("); ");
+    said.append(belief(attempts, help));
     long paid = attempts.stream().mapToLong(ExecutionRecord::charge).sum();
     List<ExecutionRecord> unpaid =
         attempts.stream().filter(r -> r.charge() == 0 && r.outcome() != Outcome.DONE).toList();
     if (paid > 0) {
-      said.append("its providers were paid ").append(Text.credits(paid));
+      said.append(said.indexOf(DISPUTED) < 0 ? "its providers were paid " : "its records come to ")
+          .append(Text.credits(paid));
     } else if (last.outcome() == Outcome.DONE) {
       said.append("its recorded work came to nothing at the offer's price, so nothing was paid");
     } else {
@@ -66,6 +70,40 @@ final class PoolHindsight {
           .append(whyUnpaid(r));
     }
     return new Answer(said.append('.').toString(), help);
+  }
+
+  /// What several records say of the result together.
+  private static String belief(List<ExecutionRecord> attempts, List<String> help) {
+    List<ExecutionRecord> votes =
+        attempts.stream()
+            .filter(r -> r.outcome() == Outcome.DONE || r.outcome() == Outcome.TASK_FAILED)
+            .toList();
+    long best = 0;
+    for (ExecutionRecord vote : votes) {
+      best = Math.max(best, votes.stream().filter(r -> agree(r, vote)).count());
+    }
+    if (votes.size() == 1) {
+      if (votes.getFirst().outcome() == Outcome.TASK_FAILED) {
+        return "";
+      }
+      help.add("to believe it more: ask for verification: {replicate: 2} in the job file");
+      return "its result is one provider's word; ";
+    }
+    if (votes.size() == best) {
+      return best > 1 ? best + " providers ran it and agree; " : "";
+    }
+    return best
+        + " of "
+        + votes.size()
+        + DISPUTED
+        + ", and the others were paid only if the job ended before that"
+        + " was known; ";
+  }
+
+  private static boolean agree(ExecutionRecord a, ExecutionRecord b) {
+    return a.outcome() == b.outcome()
+        && a.outputs().equals(b.outputs())
+        && (a.outcome() == Outcome.TASK_FAILED || a.usage().gas().equals(b.usage().gas()));
   }
 
   private static String whyUnpaid(ExecutionRecord r) {

@@ -528,6 +528,12 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
         out,
         refusal -> reply(out, Proto.WhyReply.newBuilder().setRefusal(refusal).build()),
         () -> {
+          if (!request.getProvider().isEmpty()) {
+            Address provider = Translation.address(request.getProvider(), "provider");
+            long now = nowUs();
+            answer(out, mill.ask(pool -> pool.why(provider, now)));
+            return;
+          }
           JobId job = Translation.job(request.getJob(), "job");
           String task = request.getTaskName();
           PrimitiveIterator.OfLong recorded = recordsOf(caller, job);
@@ -544,13 +550,17 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
                     attempts(recorded, task),
                     view.map(PoolJobs::ending).orElse("long ago: only its records are left"));
           }
-          reply(
-              out,
-              Proto.WhyReply.newBuilder()
-                  .setSentence(a.sentence())
-                  .addAllWouldHelp(a.wouldHelp())
-                  .build());
+          answer(out, a);
         });
+  }
+
+  private static void answer(StreamObserver<Proto.WhyReply> out, Answer a) {
+    reply(
+        out,
+        Proto.WhyReply.newBuilder()
+            .setSentence(a.sentence())
+            .addAllWouldHelp(a.wouldHelp())
+            .build());
   }
 
   private List<ExecutionRecord> attempts(PrimitiveIterator.OfLong indices, String task)

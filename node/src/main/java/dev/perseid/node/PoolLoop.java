@@ -30,6 +30,7 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Consumer;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /// The pool between its pure core and the world: collects commands into batches, executes them,
@@ -121,6 +122,7 @@ public final class PoolLoop {
   private final Stored stored;
   private final RecordDigests digests;
   private final Settings settings;
+  private final LongSupplier luck;
 
   private final ArrayDeque<Item> items = new ArrayDeque<>();
   private final ArrayDeque<Consumer<Pool>> questions = new ArrayDeque<>();
@@ -138,6 +140,8 @@ public final class PoolLoop {
 
   /// @param pool the state, rebuilt from the log
   /// @param stored which blobs are here; a report of outputs that are not is refused
+  /// @param luck numbers that nobody can foresee: they decide which results are checked, and by
+  ///   whom
   public PoolLoop(
       Pool pool,
       Log log,
@@ -145,7 +149,8 @@ public final class PoolLoop {
       Archive archive,
       Stored stored,
       RecordDigests digests,
-      Settings settings) {
+      Settings settings,
+      LongSupplier luck) {
     this.pool = pool;
     this.log = log;
     this.outbox = outbox;
@@ -153,6 +158,7 @@ public final class PoolLoop {
     this.stored = stored;
     this.digests = digests;
     this.settings = settings;
+    this.luck = luck;
   }
 
   /// Hands in a command. `done` runs on the loop's thread when the command is durable or refused;
@@ -403,7 +409,10 @@ public final class PoolLoop {
     // After a restart leases do not expire before their providers had the time to come back.
     boolean expire = nowUs - startedUs > settings.silenceMs() * 1_000;
     events.addAll(
-        pool.execute(new Command.Schedule(PoolLimits.TURN_ASSIGNMENTS, expire), nowUs, effects));
+        pool.execute(
+            new Command.Schedule(PoolLimits.TURN_ASSIGNMENTS, expire, luck.getAsLong()),
+            nowUs,
+            effects));
     scheduledUs = nowUs;
     boolean more = events.size() - before >= PoolLimits.TURN_ASSIGNMENTS;
     if (more) {
@@ -479,7 +488,8 @@ public final class PoolLoop {
     }
     events.addAll(
         pool.execute(
-            new Command.ReportAttempts(provider, session, r.reports(), r.signature()),
+            new Command.ReportAttempts(
+                provider, session, r.reports(), r.signature(), luck.getAsLong()),
             nowUs,
             effects));
     int refused = 0;

@@ -21,6 +21,7 @@ import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.security.SecureRandom;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.time.temporal.ChronoUnit;
@@ -92,7 +93,8 @@ final class PoolMill implements Closeable {
               new Archive(),
               stored,
               new SettleDigests(),
-              new PoolLoop.Settings(config.heartbeatMs(), config.silenceMs()));
+              new PoolLoop.Settings(config.heartbeatMs(), config.silenceMs()),
+              new SecureRandom()::nextLong);
       whole = true;
     } finally {
       if (!whole) {

@@ -11,6 +11,7 @@ import java.time.temporal.ChronoUnit;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeSet;
 
 /// A pool's counter for a [Wallet]: believes the pool only those charges whose receipts hold.
 public final class ReceiptCounter implements Wallet.Counter {
@@ -20,6 +21,9 @@ public final class ReceiptCounter implements Wallet.Counter {
   /// Charges whose receipts are waited for.
   private static final int OPEN = 1_000_000;
 
+  /// Charges that are remembered one by one, so that each counts once.
+  private static final int COUNTED = 1_000_000;
+
   private final PoolClient client;
   private final Address self;
   private final InstantSource clock;
@@ -28,8 +32,12 @@ public final class ReceiptCounter implements Wallet.Counter {
   /// What a record is said to have cost.
   private record Said(JobId job, long amount) {}
 
-  /// The highest index of the log whose charge was counted: those that follow are higher.
-  private long highest = -1;
+  /// Charges that were counted, by the record's index. A result that is checked is paid later than
+  /// what was recorded after it, so they come in no order.
+  private final TreeSet<Long> counted = new TreeSet<>();
+
+  /// Up to here all is taken to be counted.
+  private long floor = -1;
 
   /// The number of the movement after the last that was looked at.
   private long listed;
@@ -70,6 +78,8 @@ public final class ReceiptCounter implements Wallet.Counter {
   public synchronized Wallet.Proved proved(long number, boolean all) throws PoolFailure {
     if (all) {
       open.clear();
+      counted.clear();
+      floor = -1;
       listed = 0;
       carried = 0;
     }
@@ -83,7 +93,7 @@ public final class ReceiptCounter implements Wallet.Counter {
       if (m.from().equals(self)
           && isCharge(m.kind())
           && m.ref() instanceof Movement.Ref.OfRecord r
-          && (all || r.index() > highest)
+          && (r.index() > floor && !counted.contains(r.index()))
           && open.size() < OPEN) {
         Said before = open.get(r.index());
         long sum = before == null ? m.amount() : before.amount() + m.amount();
@@ -102,7 +112,7 @@ public final class ReceiptCounter implements Wallet.Counter {
                 && counts(entry)
                 && (all || isRecent(entry.record()))) {
               open.remove(entry.index());
-              highest = Math.max(highest, entry.index());
+              count(entry.index());
               carried += entry.record().charge();
             }
           });
@@ -110,6 +120,13 @@ public final class ReceiptCounter implements Wallet.Counter {
     long charged = carried;
     carried = 0;
     return new Wallet.Proved(charged, next);
+  }
+
+  private void count(long index) {
+    counted.add(index);
+    if (counted.size() > COUNTED) {
+      floor = counted.pollFirst();
+    }
   }
 
   /// When an attempt was assigned stands in what its provider signed.

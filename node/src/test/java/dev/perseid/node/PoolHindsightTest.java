@@ -28,7 +28,8 @@ final class PoolHindsightTest {
         .contains("attempt 2")
         .contains("paid 1.25 credits")
         .contains("1 attempt was not paid because the provider was lost (it was silent");
-    assertThat(a.wouldHelp()).isEmpty();
+    assertThat(a.sentence()).contains("its result is one provider's word");
+    assertThat(a.wouldHelp()).singleElement().asString().contains("replicate: 2");
   }
 
   @Test

@@ -86,7 +86,14 @@ class PoolLoopTest {
     final Pool pool = Pool.empty(POOL);
     final PoolLoop loop =
         new PoolLoop(
-            pool, this, this, this, this, new Cheap(), new PoolLoop.Settings(1_000, 5_000));
+            pool,
+            this,
+            this,
+            this,
+            this,
+            new Cheap(),
+            new PoolLoop.Settings(1_000, 5_000),
+            () -> 1);
     long nowUs = 1_000_000;
 
     @Override
@@ -282,7 +289,14 @@ class PoolLoopTest {
     Scene other = new Scene();
     PoolLoop restarted =
         new PoolLoop(
-            again, other, other, other, other, new Cheap(), new PoolLoop.Settings(1_000, 5_000));
+            again,
+            other,
+            other,
+            other,
+            other,
+            new Cheap(),
+            new PoolLoop.Settings(1_000, 5_000),
+            () -> 1);
     long later = s.nowUs + 7_000_000;
     restarted.turn(later);
     restarted.turn(later + 4_900_000);

@@ -1,5 +1,6 @@
 package dev.perseid.node;
 
+import dev.perseid.core.Address;
 import dev.perseid.core.Blob;
 import dev.perseid.core.Entry;
 import dev.perseid.core.EntryCodec;
@@ -10,6 +11,7 @@ import dev.perseid.core.JobId;
 import dev.perseid.core.JobSpec;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
+import dev.perseid.core.Verification;
 import dev.perseid.settle.Digests;
 import dev.perseid.settle.Key;
 import dev.perseid.settle.NodeCertificate;
@@ -114,8 +116,18 @@ final class Shopper implements AutoCloseable {
 
   JobId submit(List<TaskKind> kinds, List<TaskSpec> tasks, List<Input.Produced> results)
       throws Exception {
+    return submit(kinds, tasks, results, new Verification.None());
+  }
+
+  JobId submit(
+      List<TaskKind> kinds,
+      List<TaskSpec> tasks,
+      List<Input.Produced> results,
+      Verification verification)
+      throws Exception {
     JobSpec spec =
-        new JobSpec(key.address(), ++nonce, "test", 0, 1_000_000_000L, kinds, tasks, results);
+        new JobSpec(
+            key.address(), ++nonce, "test", 0, 1_000_000_000L, kinds, tasks, results, verification);
     String signature =
         key.sign(
             Digests.order(
@@ -173,6 +185,14 @@ final class Shopper implements AutoCloseable {
     if (r.hasRefusal()) {
       throw new AssertionError("refused: " + r.getRefusal());
     }
+  }
+
+  List<Proto.ProviderView> providers() {
+    return jobs.listProviders(Proto.ListProvidersRequest.getDefaultInstance()).getProvidersList();
+  }
+
+  Proto.WhyReply why(Address provider) {
+    return jobs.why(Proto.WhyRequest.newBuilder().setProvider(Translation.bytes(provider)).build());
   }
 
   List<Entry> records(JobId job) {

@@ -20,6 +20,7 @@ import dev.perseid.core.ProviderView;
 import dev.perseid.core.SignedBatch;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
+import dev.perseid.core.Verification;
 import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -66,6 +67,10 @@ final class Auditor {
     final List<Set<Integer>> dependsOn = new ArrayList<>();
     Event.JobState state = Event.JobState.RUNNING;
     @Nullable Integer mustFail;
+
+    /// What was said of tasks that do not count yet, by index of the record.
+    final Map<Integer, Map<Long, ExecutionRecord>> votes = new TreeMap<>();
+
     long reserved;
     long held;
     long charged;
@@ -126,6 +131,7 @@ final class Auditor {
   private final Address self;
   private final Notary notary;
   private final Set<Address> liars;
+  private final Set<Address> cheats;
   private final ModelBooks models;
   private final PurseBooks purses;
 
@@ -141,15 +147,19 @@ final class Auditor {
   private final Set<Integer> changed = new java.util.TreeSet<>();
   private long events;
   private long refusals;
+  private long judged;
+  private long refuted;
   private long lastUs = Long.MIN_VALUE;
   private boolean settled;
   private Witness witness = (_, _) -> false;
 
   /// @param liars providers whose outputs need not be right
-  Auditor(Address self, Notary notary, Set<Address> liars) {
+  /// @param cheats providers that give wrong results, no two the same
+  Auditor(Address self, Notary notary, Set<Address> liars, Set<Address> cheats) {
     this.self = self;
     this.notary = notary;
     this.liars = liars;
+    this.cheats = cheats;
     purses = new PurseBooks(self, new Money());
     models =
         new ModelBooks(
@@ -233,7 +243,15 @@ final class Auditor {
       case Event.JobAccepted e -> accepted(e);
       case Event.TaskAssigned e -> assigned(e);
       case Event.BatchSigned e -> signed(e.batch());
+      case Event.CheckDrawn e -> {
+        time(e.atUs());
+        LeaseFile l = leases.get(e.lease());
+        if (l == null || l.over) {
+          throw new Violation("lease " + e.lease() + " is not open and its result may be checked");
+        }
+      }
       case Event.AttemptEnded e -> ended(e);
+      case Event.TaskJudged e -> judged(e);
       case Event.LeaseReturned e -> {
         time(e.atUs());
         LeaseFile l = closing(e.lease());
@@ -421,7 +439,11 @@ final class Auditor {
               + ", it is its attempt "
               + j.attempts[e.task()]);
     }
-    if (j.faults[e.task()] >= kind.maxAttempts()) {
+    Map<Long, ExecutionRecord> said = j.votes.getOrDefault(e.task(), Map.of());
+    if (said.values().stream().anyMatch(r -> r.provider().equals(e.provider()))) {
+      throw new Violation(task + " was given to " + e.provider() + " to check itself");
+    }
+    if (said.isEmpty() && j.faults[e.task()] >= kind.maxAttempts()) {
       throw new Violation(
           task + " was assigned again after " + j.faults[e.task()] + " of " + kind.maxAttempts());
     }
@@ -527,11 +549,12 @@ final class Auditor {
       throw new Violation(task + " cost " + r.charge() + " and should cost " + owed);
     }
     j.held -= made.maxCharge();
-    j.reserved -= r.charge();
-    j.charged += r.charge();
-    provider(r.provider()).earned += r.charge();
-    purses.earned(r.provider(), r.charge());
-    purses.charged(r.consumer(), r.charge());
+    if (e.next() == Event.Next.CHECK) {
+      j.held += r.charge();
+      j.votes.computeIfAbsent(made.task(), _ -> new TreeMap<>()).put(entry.index(), r);
+    } else {
+      pay(j, r);
+    }
     boolean fault =
         switch (r.outcome()) {
           case PROVIDER_FAILED, LOST, REFUSED -> true;
@@ -549,15 +572,98 @@ final class Auditor {
     next(e, j, made.task(), r, task);
   }
 
+  private void pay(JobFile j, ExecutionRecord r) {
+    j.reserved -= r.charge();
+    j.charged += r.charge();
+    provider(r.provider()).earned += r.charge();
+    purses.earned(r.provider(), r.charge());
+    purses.charged(r.consumer(), r.charge());
+  }
+
+  /// What counts was said by enough, whoever is honest was not held to be wrong, and only those are
+  /// paid who said it.
+  private void judged(Event.TaskJudged e) {
+    time(e.atUs());
+    JobFile j = jobs.get(e.job());
+    String task = j.name(e.task());
+    Map<Long, ExecutionRecord> said = j.votes.remove(e.task());
+    if (said == null || j.state != Event.JobState.RUNNING || j.leased[e.task()]) {
+      throw new Violation(task + " was judged, which it cannot be");
+    }
+    if (!said.keySet().containsAll(e.right())
+        || !said.keySet().containsAll(e.wrong())
+        || e.right().stream().anyMatch(e.wrong()::contains)) {
+      throw new Violation(task + " was judged by what nobody said: " + e);
+    }
+    judged++;
+    ExecutionRecord counts = e.right().isEmpty() ? null : said.get(e.right().getFirst());
+    for (Map.Entry<Long, ExecutionRecord> row : said.entrySet()) {
+      ExecutionRecord r = row.getValue();
+      j.held -= r.charge();
+      boolean right = e.right().contains(row.getKey());
+      if (right) {
+        pay(j, r);
+      }
+      if (counts != null
+          && right
+          && (r.outcome() != counts.outcome() || !r.outputs().equals(counts.outputs()))) {
+        throw new Violation(task + ": two results count that differ");
+      }
+      if (e.wrong().contains(row.getKey())) {
+        refuted++;
+        if (!mayLie(r.provider())) {
+          throw new Violation(task + ": what an honest provider said was held to be wrong");
+        }
+      }
+    }
+    if (counts == null) {
+      j.mustFail = e.task();
+      return;
+    }
+    long lying =
+        said.entrySet().stream()
+            .filter(v -> e.right().contains(v.getKey()))
+            .filter(v -> liars.contains(v.getValue().provider()))
+            .count();
+    if (e.agreed()) {
+      if (e.right().size() < j.spec.verification().quorum()) {
+        throw new Violation(task + " counts, and only " + e.right().size() + " agreed");
+      }
+      if (lying < 2 && counts.outcome() == Outcome.DONE && !Work.isRight(counts)) {
+        throw new Violation(task + ": providers that do not conspire agreed on a wrong result");
+      }
+    } else if (j.spec.verification() instanceof Verification.Replicate) {
+      throw new Violation(task + " counts on one word, and its job asks for more");
+    }
+    if (counts.outcome() == Outcome.DONE) {
+      j.outputs[e.task()] = counts.outputs();
+      j.done++;
+    } else {
+      j.mustFail = e.task();
+    }
+    changed.add(j.number);
+  }
+
+  private boolean mayLie(Address provider) {
+    return liars.contains(provider) || cheats.contains(provider);
+  }
+
   private void next(Event.AttemptEnded e, JobFile j, int task, ExecutionRecord r, String name) {
     boolean running = j.state == Event.JobState.RUNNING;
     boolean fits =
         switch (e.next()) {
-          case DONE -> running && r.outcome() == Outcome.DONE;
+          case DONE ->
+              running
+                  && r.outcome() == Outcome.DONE
+                  && !(j.spec.verification() instanceof Verification.Replicate);
           case RETRY ->
               running && r.outcome() != Outcome.DONE && r.outcome() != Outcome.TASK_FAILED;
           case FAILED -> running && r.outcome() != Outcome.DONE;
           case OVER -> !running;
+          case CHECK ->
+              running
+                  && (r.outcome() == Outcome.DONE || r.outcome() == Outcome.TASK_FAILED)
+                  && !(j.spec.verification() instanceof Verification.None);
         };
     if (!fits) {
       throw new Violation(
@@ -628,7 +734,7 @@ final class Auditor {
         throw new Violation(
             task + " is done with " + r.outputs().size() + " outputs of " + spec.outputs());
       }
-      if (!liars.contains(r.provider()) && !Work.isRight(r)) {
+      if (!mayLie(r.provider()) && !Work.isRight(r)) {
         throw new Violation(task + " is done by an honest provider with a wrong result");
       }
     }
@@ -692,6 +798,13 @@ final class Auditor {
               + j.held
               + " held");
     }
+    for (Map<Long, ExecutionRecord> said : j.votes.values()) {
+      for (ExecutionRecord r : said.values()) {
+        j.held -= r.charge();
+        pay(j, r);
+      }
+    }
+    j.votes.clear();
     j.state = e.state();
     j.reserved -= e.refund();
     move(j.spec.consumer(), e.refund());
@@ -956,6 +1069,16 @@ final class Auditor {
 
   long refusals() {
     return refusals;
+  }
+
+  /// Tasks of which several spoke before they counted.
+  long judged() {
+    return judged;
+  }
+
+  /// Records that were found wrong by that.
+  long refuted() {
+    return refuted;
   }
 
   long tasksDone() {

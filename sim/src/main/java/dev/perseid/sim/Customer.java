@@ -11,6 +11,7 @@ import dev.perseid.core.JobSpec;
 import dev.perseid.core.Rejection;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
+import dev.perseid.core.Verification;
 import dev.perseid.node.PoolLoop;
 import java.util.ArrayList;
 import java.util.List;
@@ -31,6 +32,9 @@ final class Customer {
   private static final long RICH_PER_TASK = 200_000;
   private static final long POOR_PER_TASK = 4_000;
   private static final int KINDS_OF_WRONG = 9;
+
+  /// How long after the storm a job may go on whose results are checked.
+  private static final long PATIENCE_US = 600_000_000;
 
   private final Address address;
   private final Address operator;
@@ -110,6 +114,14 @@ final class Customer {
       JobSpec other = renamed(good, good.name() + "-other");
       agenda.after(
           dice.skewed(0, 10_000_000), "customer reuses a nonce", 0, () -> send(other, false));
+    }
+    if (!(good.verification() instanceof Verification.None)) {
+      // Nobody may be left whom it could ask whether a result is right.
+      agenda.after(
+          weather.stormUs() + PATIENCE_US,
+          "customer gives up",
+          0,
+          () -> insist("give up", new Command.CancelJob(good.id(), address, false), _ -> true));
     }
     if (dice.chance(weather.cancelPerMyriad())) {
       agenda.after(
@@ -264,12 +276,32 @@ final class Customer {
         dice.between(perTask / 2, perTask) * count,
         kinds,
         List.of(tasks),
-        results);
+        results,
+        verification());
+  }
+
+  private Verification verification() {
+    if (!dice.chance(weather.verifyPerMyriad())) {
+      return new Verification.None();
+    }
+    return switch (dice.below(4)) {
+      case 0 -> new Verification.SpotCheck(1 + dice.below(1_000_000));
+      case 1 -> new Verification.Replicate(2 + dice.below(2));
+      default -> new Verification.Adaptive(dice.below(100));
+    };
   }
 
   private static JobSpec renamed(JobSpec s, String name) {
     return new JobSpec(
-        s.consumer(), s.nonce(), name, s.priority(), s.budget(), s.kinds(), s.tasks(), s.results());
+        s.consumer(),
+        s.nonce(),
+        name,
+        s.priority(),
+        s.budget(),
+        s.kinds(),
+        s.tasks(),
+        s.results(),
+        s.verification());
   }
 
   /// One of the mistakes that people make.
@@ -296,7 +328,15 @@ final class Customer {
       default -> kinds = List.of();
     }
     return new JobSpec(
-        s.consumer(), s.nonce(), s.name(), priority, budget, kinds, tasks, List.of());
+        s.consumer(),
+        s.nonce(),
+        s.name(),
+        priority,
+        budget,
+        kinds,
+        tasks,
+        List.of(),
+        s.verification());
   }
 
   private static TaskSpec needing(TaskSpec t, List<Input> inputs, List<Integer> after) {

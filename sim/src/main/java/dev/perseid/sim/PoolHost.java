@@ -45,6 +45,10 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
   private final Agenda agenda;
   private final Diary diary;
   private final Dice dice;
+
+  /// Which results are checked, and by whom.
+  private final Dice luck;
+
   private final Weather weather;
   private final Seals seals;
   private final Disk disk;
@@ -86,6 +90,7 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
     this.agenda = agenda;
     this.diary = diary;
     this.dice = dice;
+    this.luck = dice.split();
     this.weather = weather;
     this.seals = seals;
     this.disk = disk;
@@ -185,7 +190,8 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
             disk,
             (_, blob) -> stored.contains(blob),
             seals,
-            new PoolLoop.Settings(HEARTBEAT_MS, SILENCE_MS));
+            new PoolLoop.Settings(HEARTBEAT_MS, SILENCE_MS),
+            luck::next);
     onStart.run();
     turnSoon();
     tick();
@@ -252,7 +258,9 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
         case Event.TaskAssigned a -> assignedUs.put(a.lease(), agenda.nowUs());
         case Event.Granted _,
             Event.BatchSigned _,
+            Event.CheckDrawn _,
             Event.AttemptEnded _,
+            Event.TaskJudged _,
             Event.LeaseReturned _,
             Event.ProviderJoined _,
             Event.ProviderDraining _,
@@ -313,6 +321,9 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
               + e.entry().record().outcome()
               + ", next "
               + e.next();
+      case Event.CheckDrawn e -> "CheckDrawn lease " + e.lease() + ": " + e.why();
+      case Event.TaskJudged e ->
+          "TaskJudged " + e.job() + "/" + e.task() + ": " + e.right() + " not " + e.wrong();
       case Event.LeaseReturned e -> "LeaseReturned lease " + e.lease();
       case Event.JobEnded e -> "JobEnded " + e.job() + " " + e.state() + " " + e.reason();
       case Event.ProviderJoined e ->

@@ -49,6 +49,7 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
   private final Auditor auditor;
   private final Sabotage sabotage;
   private final @Nullable Liar liar;
+  private final @Nullable Cheat cheat;
   private final int cores;
   private final long memoryBytes;
   private final Price price;
@@ -74,6 +75,7 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
   private record Run(Lease lease, long startedUs) {}
 
   /// @param liar how it lies, or null
+  /// @param cheat which wrong results it gives, or null
   /// @param first whether it is the one that fits every task and always comes back
   ProviderHost(
       int number,
@@ -88,6 +90,7 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
       Auditor auditor,
       Sabotage sabotage,
       @Nullable Liar liar,
+      @Nullable Cheat cheat,
       boolean first) {
     this.number = number;
     this.address = address;
@@ -101,6 +104,7 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
     this.auditor = auditor;
     this.sabotage = sabotage;
     this.liar = liar;
+    this.cheat = cheat;
     staysForEver = first;
     cores = first ? Customer.MOST_CORES + dice.below(3) : 1 + dice.below(6);
     memoryBytes = first ? Customer.MOST_MEMORY_BYTES * 2 : dice.between(1, 8) << 28;
@@ -457,7 +461,7 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
             finish(run, Outcome.PROVIDER_FAILED, "it ran into its wall limit");
           } else if (fault) {
             finish(run, Outcome.PROVIDER_FAILED, "the engine died");
-          } else if (Work.fails(lease)) {
+          } else if (Work.fails(lease) || word(lease) == Cheat.Word.FAILED) {
             finish(run, Outcome.TASK_FAILED, "it returned exit code 3");
           } else {
             finish(run, Outcome.DONE, "");
@@ -480,12 +484,22 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
         });
   }
 
+  private Cheat.Word word(Lease lease) {
+    return cheat == null ? Cheat.Word.TRUE : cheat.word(lease);
+  }
+
+  private List<Blob> outputs(Lease lease) {
+    return cheat != null && cheat.word(lease) == Cheat.Word.WRONG
+        ? cheat.outputs(lease)
+        : Work.outputs(lease);
+  }
+
   private void finish(Run run, Outcome outcome, String reason) {
     Lease lease = run.lease();
     running.remove(lease.id());
     endedInThisLifeUs.put(lease.id(), agenda.nowUs());
     long tookUs = agenda.nowUs() - run.startedUs();
-    List<Blob> outputs = outcome == Outcome.DONE ? Work.outputs(lease) : List.of();
+    List<Blob> outputs = outcome == Outcome.DONE ? outputs(lease) : List.of();
     outputs.forEach(poolHost::store);
     long in = lease.args().length();
     for (Blob b : lease.inputs()) {

@@ -12,8 +12,10 @@ import dev.perseid.core.Outcome;
 import dev.perseid.core.Pool;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
@@ -64,7 +66,14 @@ final class Simulation {
         liars.add(a);
       }
     }
-    auditor = new Auditor(self, notary(seals), liars);
+    Dice rogues = dice.split();
+    Map<Address, Cheat> cheats = new TreeMap<>();
+    for (Address a : addresses.subList(1, all)) {
+      if (!liars.contains(a) && rogues.chance(weather.cheatPerMyriad())) {
+        cheats.put(a, new Cheat(rogues.split()));
+      }
+    }
+    auditor = new Auditor(self, notary(seals), liars, cheats.keySet());
     disk = new Disk(agenda, diary, dice.split(), weather, sabotage, auditor);
     pool =
         new PoolHost(self, agenda, diary, dice.split(), weather, seals, disk, auditor, addresses);
@@ -87,6 +96,7 @@ final class Simulation {
               auditor,
               sabotage,
               liar,
+              cheats.get(a),
               i == 0));
     }
     auditor.ask((who, lease) ->
@@ -188,6 +198,8 @@ final class Simulation {
         auditor.jobsThatAre(Event.JobState.FAILED),
         auditor.jobsThatAre(Event.JobState.CANCELLED),
         auditor.tasksDone(),
+        auditor.judged(),
+        auditor.refuted(),
         auditor.models().recorded(),
         auditor.models().paid(),
         auditor.purses().vouchers(),

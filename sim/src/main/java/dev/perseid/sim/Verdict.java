@@ -13,6 +13,8 @@ import java.util.Locale;
 /// @param refusals commands that the pool refused
 /// @param done,failed,cancelled jobs that ended like this
 /// @param tasksDone tasks that were done
+/// @param judged tasks of which several providers spoke before they counted
+/// @param refuted records that were found wrong by that
 /// @param requests requests to models that were recorded
 /// @param paidForRequests what they cost, microcredits
 /// @param vouchers vouchers that the pool took
@@ -33,6 +35,8 @@ record Verdict(
     long failed,
     long cancelled,
     long tasksDone,
+    long judged,
+    long refuted,
     long requests,
     long paidForRequests,
     long vouchers,
@@ -46,7 +50,7 @@ record Verdict(
     return String.format(
         Locale.ROOT,
         "seed %d: %d happenings, %d events, %d records (%d lost, %d refused), jobs %d done %d failed"
-            + " %d cancelled, %d tasks done, %d requests, %d vouchers, %d epochs, %d refusals, %d restarts, %.1f s of virtual time (%.1f s"
+            + " %d cancelled, %d tasks done, %d judged, %d records refuted, %d requests, %d vouchers, %d epochs, %d refusals, %d restarts, %.1f s of virtual time (%.1f s"
             + " calm), trace %s",
         seed,
         happenings,
@@ -58,6 +62,8 @@ record Verdict(
         failed,
         cancelled,
         tasksDone,
+        judged,
+        refuted,
         requests,
         vouchers,
         epochs,

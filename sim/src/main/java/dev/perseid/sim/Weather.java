@@ -29,6 +29,8 @@ package dev.perseid.sim;
 /// @param poorPerMyriad chance that a job's budget is too small
 /// @param liePerMyriad chance that a liar twists a message
 /// @param hangPerMyriad chance that an attempt does not end before it is stopped
+/// @param cheatPerMyriad chance that a provider other than the first gives wrong results
+/// @param verifyPerMyriad chance that a job asks for its results to be checked
 /// @param skewUs the most that a provider's wall clock is off
 /// @param stepUs the most that the pool's wall clock is off after a restart
 /// @param taskUs the longest run time of a task
@@ -59,7 +61,9 @@ record Weather(
     int hangPerMyriad,
     long skewUs,
     long stepUs,
-    long taskUs) {
+    long taskUs,
+    int cheatPerMyriad,
+    int verifyPerMyriad) {
 
   private static final long SECOND_US = 1_000_000;
 
@@ -92,7 +96,9 @@ record Weather(
         sometimes(dice, 2_000, 200),
         dice.chance(5_000) ? dice.between(0, 86_400) * SECOND_US : 0,
         dice.chance(5_000) ? dice.between(0, 600) * SECOND_US : 0,
-        dice.skewed(1_000, 5 * SECOND_US));
+        dice.skewed(1_000, 5 * SECOND_US),
+        sometimes(dice, 5_000, 5_000),
+        sometimes(dice, 7_000, 10_000));
   }
 
   private static int sometimes(Dice dice, int perMyriad, int most) {

@@ -65,7 +65,9 @@ final class CableTest {
         w.hangPerMyriad(),
         w.skewUs(),
         w.stepUs(),
-        w.taskUs());
+        w.taskUs(),
+        0,
+        0);
   }
 
   private void sendAHundred(Cable cable) {

@@ -35,6 +35,8 @@ final class SimulationTest {
     assertThat(sum(verdicts, Verdict::restarts)).as("pool restarts").isGreaterThan(SEEDS);
     assertThat(sum(verdicts, Verdict::tasksDone)).as("tasks done").isGreaterThan(10 * SEEDS);
     assertThat(sum(verdicts, Verdict::requests)).as("requests").isGreaterThan(10 * SEEDS);
+    assertThat(sum(verdicts, Verdict::judged)).as("tasks judged").isGreaterThan(5 * SEEDS);
+    assertThat(sum(verdicts, Verdict::refuted)).as("records refuted").isGreaterThan(SEEDS / 4);
     assertThat(sum(verdicts, Verdict::paidForRequests)).as("paid for them").isGreaterThan(SEEDS);
     assertThat(sum(verdicts, Verdict::vouchers)).as("vouchers").isGreaterThan(10 * SEEDS);
     assertThat(sum(verdicts, Verdict::epochs)).as("epochs settled").isGreaterThan(SEEDS);

@@ -6,6 +6,7 @@ import dev.perseid.core.JobSpec;
 import dev.perseid.core.Limits;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
+import dev.perseid.core.Verification;
 import dev.perseid.wire.v1.Proto;
 import java.util.ArrayList;
 import java.util.List;
@@ -86,7 +87,10 @@ public final class JobParts {
         h.getBudget(),
         List.copyOf(kinds),
         List.copyOf(tasks),
-        List.copyOf(results));
+        List.copyOf(results),
+        h.hasVerification()
+            ? Translation.read(h.getVerification(), "header.verification")
+            : new Verification.None());
   }
 
   /// The consumer's signature of the order, 65 bytes in hexadecimal digits.

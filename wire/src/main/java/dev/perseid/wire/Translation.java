@@ -24,6 +24,7 @@ import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
 import dev.perseid.core.ToProvider;
 import dev.perseid.core.Usage;
+import dev.perseid.core.Verification;
 import dev.perseid.wire.v1.Proto;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
@@ -417,6 +418,7 @@ public final class Translation {
             .setPriority(job.priority())
             .setBudget(job.budget())
             .setSignature(signature(signature));
+    write(job.verification()).ifPresent(header::setVerification);
     for (TaskKind kind : job.kinds()) {
       header.addKinds(write(kind));
     }
@@ -441,6 +443,26 @@ public final class Translation {
       parts.add(Proto.SubmitPart.newBuilder().setTasks(tasks).build());
     }
     return parts;
+  }
+
+  private static Optional<Proto.Verification> write(Verification verification) {
+    Proto.Verification.Builder v = Proto.Verification.newBuilder();
+    return switch (verification) {
+      case Verification.None _ -> Optional.empty();
+      case Verification.SpotCheck s -> Optional.of(v.setSpotCheckPpm(s.ppm()).build());
+      case Verification.Replicate r -> Optional.of(v.setReplicate(r.agree()).build());
+      case Verification.Adaptive a -> Optional.of(v.setAdaptiveHarm(a.harm()).build());
+    };
+  }
+
+  static Verification read(Proto.Verification v, String where) throws Malformed {
+    return switch (v.getKindCase()) {
+      case SPOT_CHECK_PPM -> new Verification.SpotCheck(v.getSpotCheckPpm());
+      case REPLICATE -> new Verification.Replicate(v.getReplicate());
+      case ADAPTIVE_HARM -> new Verification.Adaptive(v.getAdaptiveHarm());
+      case KIND_NOT_SET ->
+          throw new Malformed(where + " is empty: name a kind of verification, or leave it out");
+    };
   }
 
   static Proto.Output write(Input.Produced p) {
@@ -577,6 +599,11 @@ public final class Translation {
         .setEarned(v.earned())
         .setJoinedUs(v.joinedUs())
         .setBusyNs(v.busyNs())
+        .setConfirmed(v.trust().confirmed())
+        .setRefuted(v.trust().refuted())
+        .setDoubtPpm(v.trust().doubtPpm())
+        .setCheckPpm(v.trust().checkPpm())
+        .setDistrusted(v.trust().distrusted())
         .build();
   }
 

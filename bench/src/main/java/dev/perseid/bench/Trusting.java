@@ -1,0 +1,171 @@
+package dev.perseid.bench;
+
+import dev.perseid.core.TrustRule;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+
+/// How many executions it takes to believe results of strangers, and how many wrong ones are
+/// believed all the same: [TrustRule] beside BOINC's adaptive replication, in the same worlds.
+final class Trusting {
+  /// @param hosts in each world
+  /// @param jobs of a host, on average
+  /// @param seeds worlds of each kind
+  record Setting(int hosts, List<Integer> jobs, int seeds) {}
+
+  private static final int[] STAKES = {0, 10, 100};
+
+  private final Printout report;
+  private final Setting setting;
+
+  Trusting(Printout report, Setting setting) {
+    this.report = report;
+    this.setting = setting;
+  }
+
+  void run(Path home) throws IOException {
+    Host host = Host.now();
+    Table table =
+        new Table(
+            "hosts",
+            ">jobs a host",
+            ">executions",
+            ">BOINC",
+            ">wrong before, ppm",
+            ">after re-audit",
+            ">BOINC",
+            ">ratio",
+            ">no rule below",
+            ">honest caught",
+            "aim");
+    Table profit =
+        new Table(
+            "profit of a wrong result, in prices",
+            ">jobs a host",
+            ">nothing at stake",
+            ">10 prices",
+            ">100 prices",
+            ">cheats caught");
+    int cells = 0;
+    int reached = 0;
+    for (Strangers.Kind kind : Strangers.Kind.values()) {
+      for (int jobs : setting.jobs()) {
+        Sample ours = new Sample();
+        Sample before = new Sample();
+        Sample after = new Sample();
+        Sample theirs = new Sample();
+        Sample theirWrong = new Sample();
+        Sample innocent = new Sample();
+        Sample caught = new Sample();
+        Sample[] gains = {new Sample(), new Sample(), new Sample()};
+        for (int seed = 1; seed <= setting.seeds(); seed++) {
+          Strangers.Tally t =
+              new Strangers(kind, setting.hosts(), seed).underRule(TrustRule.USUAL, jobs);
+          Strangers.Tally b = new Strangers(kind, setting.hosts(), seed).underBoinc(jobs);
+          ours.add(t.executions());
+          before.add(1e6 * t.wrongBefore());
+          after.add(1e6 * t.wrongAfter());
+          innocent.add(t.honestCaught());
+          theirs.add(b.executions());
+          theirWrong.add(1e6 * b.wrongAfter());
+          if (t.lies() > 0) {
+            caught.add(t.cheatsCaught());
+            for (int s = 0; s < STAKES.length; s++) {
+              gains[s].add(t.profit(STAKES[s]));
+            }
+          }
+        }
+        boolean lies = theirWrong.mean() > 0;
+        double ratio = lies ? after.mean() / theirWrong.mean() : 0;
+        boolean cheap = ours.mean() <= theirs.mean();
+        boolean right = after.mean() <= theirWrong.mean() / 10;
+        cells++;
+        reached += cheap && right ? 1 : 0;
+        table.row(
+            kind.title,
+            jobs,
+            ours.interval("%.3f"),
+            theirs.interval("%.3f"),
+            before.interval("%.0f"),
+            after.interval("%.1f"),
+            theirWrong.interval("%.0f"),
+            lies ? String.format(Locale.ROOT, "%.3f", ratio) : "-",
+            lies ? floor(kind, jobs, theirs.mean(), theirWrong.mean()) : "-",
+            String.format(Locale.ROOT, "%.2f", innocent.mean()),
+            cheap && right ? "reached" : cheap ? "wrong" : right ? "executions" : "both");
+        if (caught.count() > 0) {
+          profit.row(
+              kind.title,
+              jobs,
+              gains[0].interval("%.3f"),
+              gains[1].interval("%.3f"),
+              gains[2].interval("%.3f"),
+              String.format(Locale.ROOT, "%.1f %%", 100 * caught.mean()));
+        }
+      }
+    }
+    report.table(table);
+    report.say("");
+    report.say(
+        reached
+            + " of "
+            + cells
+            + " cells reach the aim: no more executions than BOINC, at most a tenth of its wrong"
+            + " results. Intervals are 95 % over "
+            + setting.seeds()
+            + " seeds.");
+    report.say("");
+    report.table(profit);
+    report.say(host.state(home));
+  }
+
+  /// What no rule can go below with BOINC's executions against hosts that err by chance, as a ratio
+  /// to its wrong results. An execution beyond one a job tests at most two results, and of a host
+  /// that was never found wrong all untested results stand. Hosts are alike until one is found out,
+  /// and the chance to go free is convex in the number of tests, so even tests leave least; at best
+  /// none is spent on those found out.
+  private static String floor(
+      Strangers.Kind kind, int jobs, double executions, double theirWrongPpm) {
+    if (kind.habit != Strangers.Habit.BY_CHANCE) {
+      return "";
+    }
+    double tested = Math.min(jobs, (executions - 1) * jobs / (1 - kind.share));
+    double ppm =
+        1e6
+            * kind.share
+            * kind.error
+            * (jobs - tested)
+            / jobs
+            * Math.pow(1 - kind.error, 2 * tested);
+    return String.format(Locale.ROOT, "%.3f", ppm / theirWrongPpm);
+  }
+
+  /// Numbers of several seeds.
+  private static final class Sample {
+    private int count;
+    private double sum;
+    private double squares;
+
+    void add(double x) {
+      count++;
+      sum += x;
+      squares += x * x;
+    }
+
+    int count() {
+      return count;
+    }
+
+    double mean() {
+      return sum / count;
+    }
+
+    String interval(String form) {
+      double spread = Math.sqrt(Math.max(0, squares / count - mean() * mean()));
+      double half = count < 2 ? 0 : 1.96 * spread / Math.sqrt(count - 1);
+      return String.format(Locale.ROOT, form, mean())
+          + (half == 0 ? "" : " +-" + String.format(Locale.ROOT, form, half));
+    }
+  }
+}

@@ -1,0 +1,86 @@
+package dev.perseid.core;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+
+/// A task whose result does not count yet: what providers said of it so far.
+final class Check {
+  final List<Vote> votes = new ArrayList<>();
+
+  /// What one provider said.
+  ///
+  /// @param entry index of its record
+  /// @param outcome DONE or TASK_FAILED
+  /// @param reason of a failure
+  /// @param gas -1 if none was counted
+  /// @param overtime whether the attempt failed for want of time, which says nothing about other
+  ///   machines
+  record Vote(
+      long entry,
+      Address provider,
+      Outcome outcome,
+      String reason,
+      long gas,
+      boolean overtime,
+      List<Blob> outputs,
+      long charge) {
+    static Vote of(Entry entry, TaskKind kind) {
+      ExecutionRecord r = entry.record();
+      boolean failed = r.outcome() == Outcome.TASK_FAILED;
+      long limitNs = kind.wallLimitMs() * 1_000_000;
+      return new Vote(
+          entry.index(),
+          r.provider(),
+          r.outcome(),
+          failed ? r.reason() : "",
+          r.usage().gas().orElse(-1),
+          failed && r.usage().wallNs().orElse(0) >= limitNs / 10 * 9,
+          r.outputs(),
+          r.charge());
+    }
+
+    /// Whether two providers say the same. How much gas a failed attempt had used depends on the
+    /// limit under which it ran.
+    boolean agrees(Vote other) {
+      if (outcome != other.outcome) {
+        return false;
+      }
+      return outcome == Outcome.TASK_FAILED
+          || (outputs.equals(other.outputs) && (gas < 0 || other.gas < 0 || gas == other.gas));
+    }
+  }
+
+  /// Those that agree with what most say; of equally many the ones with the earliest record.
+  List<Vote> leading() {
+    List<Vote> best = List.of();
+    for (Vote vote : votes) {
+      List<Vote> same = votes.stream().filter(vote::agrees).toList();
+      if (same.size() > best.size()) {
+        best = same;
+      }
+    }
+    return best;
+  }
+
+  /// Indices of the providers that said something, of those that are known.
+  int[] voters(State state) {
+    return votes.stream()
+        .map(v -> state.providersByAddress.get(v.provider))
+        .filter(Objects::nonNull)
+        .mapToInt(p -> p.index)
+        .toArray();
+  }
+
+  boolean isUnanimous() {
+    return leading().size() == votes.size();
+  }
+
+  /// Whether what most say counts: so many agree, and once anybody disagreed, so many more than all
+  /// others.
+  boolean isSettled(int quorum) {
+    int agree = leading().size();
+    int differ = votes.size() - agree;
+    return agree >= quorum && (differ == 0 || agree >= differ + quorum);
+  }
+}

@@ -112,7 +112,11 @@ class AnalyzeTest {
     assertThat(all.get("attempts").asInt()).isGreaterThan(second.get("attempts").asInt());
     assertThat(all.get("vain_attempts").asInt()).isEqualTo(1);
     assertThat(second.get("vain_attempts").asInt()).isZero();
-    assertThat(all.get("cores").asInt()).isBetween(1, 3);
+    // The file does not say how many there were. Whoever waits for its forks runs others' work
+    // meanwhile and looks busy with both, so more can be seen at once than there are workers.
+    assertThat(all.get("cores").asInt()).isPositive();
+    JsonNode told = perseid("analyze", file.toString(), "--cores", "3", "--json").json();
+    assertThat(told.get("cores").asInt()).isEqualTo(3);
     for (JsonNode f : List.of(all, second)) {
       long span = f.get("span_ns").asLong();
       long sum = 0;

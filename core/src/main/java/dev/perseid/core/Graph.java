@@ -2,6 +2,7 @@ package dev.perseid.core;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -49,6 +50,13 @@ final class Graph {
   /// For each task why its result was checked or not; empty where nothing is.
   final byte[] drawn;
 
+  /// On whose word alone results count.
+  final Backings backings;
+
+  /// Tasks that are not done and were: their outputs from then stand in the blobs, as what waits
+  /// for them may have used them.
+  final BitSet wereDone = new BitSet();
+
   final Group[] groups;
   private final int[] groupOfKind;
 
@@ -70,6 +78,7 @@ final class Graph {
     pending = edges.waitsFor();
     readyUs = new long[n];
     drawn = new byte[spec.verification() instanceof Verification.None ? 0 : n];
+    backings = new Backings(drawn.length);
     firstOutput = new int[n + 1];
     for (int t = 0; t < n; t++) {
       firstOutput[t + 1] = firstOutput[t] + spec.tasks().get(t).outputs();
@@ -183,14 +192,33 @@ final class Graph {
     }
   }
 
-  /// An output of a task that is done.
+  /// An output of a task that is or was done.
   Blob output(int task, int output) {
     int at = (firstOutput[task] + output) * LONGS_PER_BLOB;
     return new Blob(
         new Hash(blobs[at], blobs[at + 1], blobs[at + 2], blobs[at + 3]), blobs[at + 4]);
   }
 
-  /// The inputs of a task whose dependencies are done.
+  /// All outputs of a task that is or was done.
+  List<Blob> outputs(int task) {
+    List<Blob> found = new ArrayList<>();
+    for (int o = 0; o < firstOutput[task + 1] - firstOutput[task]; o++) {
+      found.add(output(task, o));
+    }
+    return List.copyOf(found);
+  }
+
+  /// Whether a task has an output of another among its inputs.
+  boolean reads(int task, int from) {
+    for (Input input : spec.tasks().get(task).inputs()) {
+      if (input instanceof Input.Produced p && p.task() == from) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /// The inputs of a task whose dependencies are or were done.
   List<Blob> inputs(int task) {
     List<Input> inputs = spec.tasks().get(task).inputs();
     if (inputs.isEmpty()) {

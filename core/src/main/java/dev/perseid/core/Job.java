@@ -40,6 +40,23 @@ final class Job {
   /// Records that were found wrong.
   int refuted;
 
+  /// Results that counted on the word of a provider that was found out since, each time one was
+  /// looked at again; of these those that others gave differently; and those that count still
+  /// though nobody else could say anything.
+  int reviewed;
+
+  int replaced;
+  int doubtful;
+
+  /// Tasks that ran again because an input of theirs was replaced.
+  int redone;
+
+  /// How often it ran again after it had ended.
+  int reopened;
+
+  /// What was taken back from providers that were found out, microcredits.
+  long reversed;
+
   final Account reservation = new Account();
 
   /// The part of the reservation that open leases may cost.
@@ -96,6 +113,17 @@ final class Job {
   /// The part of the reservation that no lease holds.
   long unheld() {
     return reservation.balance - held;
+  }
+
+  /// What of that is held for results that are doubted: it is not paid unless they are confirmed.
+  long doubted() {
+    long sum = 0;
+    for (Check check : graph().checks.values()) {
+      for (Check.Vote vote : check.votes) {
+        sum += vote.doubted() ? vote.charge() : 0;
+      }
+    }
+    return sum;
   }
 
   void add(OpenLease lease) {

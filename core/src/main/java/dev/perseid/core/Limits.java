@@ -66,6 +66,16 @@ public final class Limits {
   /// taken.
   public static final int CHECKERS_LOOKED_AT = 64;
 
+  /// Tasks of the jobs that are done and can be looked at again if one of their providers is found
+  /// out; the jobs that ended first are dropped first.
+  public static final int REVIEWABLE_TASKS = 250_000;
+
+  /// Bytes of their specifications.
+  public static final long REVIEWABLE_SPEC_BYTES = 64L << 20;
+
+  /// After so long nothing is looked at again, nor a consumer's money reserved for it.
+  public static final long REVIEWABLE_MS = 7L * 24 * 3_600_000;
+
   /// Attempts of one task, those that nobody is to blame for (drained providers) included.
   public static final int ATTEMPTS_IN_ALL = 100;
 

@@ -29,8 +29,8 @@ public final class ReceiptCounter implements Wallet.Counter {
   private final InstantSource clock;
   private final long madeUs;
 
-  /// What a record is said to have cost.
-  private record Said(JobId job, long amount) {}
+  /// What a record is said to have cost, and whether its provider has got its part.
+  private record Said(JobId job, long amount, boolean earned) {}
 
   /// Charges that were counted, by the record's index. A result that is checked is paid later than
   /// what was recorded after it, so they come in no order.
@@ -90,14 +90,20 @@ public final class ReceiptCounter implements Wallet.Counter {
         continue; // it was broken off after this
       }
       listed = m.number() + 1;
+      if (m.to().equals(self) && m.kind() == Movement.Kind.CLAWBACK) {
+        carried -= m.amount();
+      }
       if (m.from().equals(self)
           && isCharge(m.kind())
           && m.ref() instanceof Movement.Ref.OfRecord r
           && (r.index() > floor && !counted.contains(r.index()))
           && open.size() < OPEN) {
         Said before = open.get(r.index());
-        long sum = before == null ? m.amount() : before.amount() + m.amount();
-        open.put(r.index(), new Said(r.job(), sum));
+        // What was taken back and is paid again after all is what the record says, once.
+        boolean again = before != null && before.earned() && m.kind() == Movement.Kind.CHARGE;
+        long sum = before == null ? m.amount() : before.amount() + (again ? 0 : m.amount());
+        boolean earned = m.kind() == Movement.Kind.CHARGE || (before != null && before.earned());
+        open.put(r.index(), new Said(r.job(), sum, earned));
       }
     }
     Map<JobId, Long> from = new LinkedHashMap<>();
@@ -117,8 +123,8 @@ public final class ReceiptCounter implements Wallet.Counter {
             }
           });
     }
-    long charged = carried;
-    carried = 0;
+    long charged = Math.max(0, carried);
+    carried = Math.min(0, carried);
     return new Wallet.Proved(charged, next);
   }
 
@@ -161,7 +167,8 @@ public final class ReceiptCounter implements Wallet.Counter {
           LOSS,
           REPAID,
           MOVED,
-          REVERSAL ->
+          REVERSAL,
+          CLAWBACK ->
           false;
     };
   }

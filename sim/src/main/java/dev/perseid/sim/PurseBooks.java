@@ -56,6 +56,10 @@ final class PurseBooks {
   private final Map<Address, File> files = new TreeMap<>();
   private final Map<Address, Long> dues = new TreeMap<>();
   private final Map<Address, Long> paid = new TreeMap<>();
+
+  /// What the last confirmed epoch that names a payee says it is due in all.
+  private final Map<Address, Long> committed = new TreeMap<>();
+
   private final Set<Address> auditAccounts = new TreeSet<>();
   private boolean vouched;
   private @Nullable Epoch closed;
@@ -110,6 +114,32 @@ final class PurseBooks {
     if (!consumer.equals(self) && f.spent > f.cover() + f.before) {
       throw new Violation(
           consumer + " was charged up to " + f.spent + ", and promised only " + f.cover());
+    }
+  }
+
+  /// What a provider got is taken back, but for what it was promised by an epoch.
+  void reversed(Address provider, Address consumer, long amount) {
+    if (!vouched) {
+      accounts.move(provider, -amount);
+      if (accounts.balance(provider) < 0) {
+        throw new Violation(amount + " were taken back from " + provider + ", which has spent it");
+      }
+      return;
+    }
+    File f = file(consumer);
+    f.spent -= amount;
+    long due = dues.merge(provider, -amount, Math::addExact);
+    long promised = committed.getOrDefault(provider, 0L);
+    Epoch c = closed;
+    if (c != null) {
+      for (Payout p : c.payouts()) {
+        promised = p.payee().equals(provider) ? Math.max(promised, p.cumulative()) : promised;
+      }
+    }
+    long unpaid = Math.max(0, promised - paid.getOrDefault(provider, 0L));
+    if (amount > 0 && (f.spent < 0 || due < unpaid)) {
+      throw new Violation(
+          amount + " were taken back from " + provider + ", which epochs promised to it");
     }
   }
 
@@ -299,6 +329,7 @@ final class PurseBooks {
       redeemed(f, Math.min(v.cumulative(), f.funded));
     }
     for (Payout p : c.payouts()) {
+      committed.put(p.payee(), p.cumulative());
       if (p.pushed() && !e.failedPushes().contains(p.payee())) {
         pay(p.payee(), Math.max(p.cumulative(), paid.getOrDefault(p.payee(), 0L)));
       }

@@ -821,6 +821,8 @@ final class State {
         case Graph.LEASED -> spoil(job, graph, reader, effects);
         default -> {}
       }
+      // With other inputs it is another task.
+      graph.faults[reader] = 0;
       forgetVotes(job, graph, reader, atUs, effects);
     }
   }

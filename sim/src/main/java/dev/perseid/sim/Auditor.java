@@ -742,6 +742,7 @@ final class Auditor {
       if (!j.reads(t, task)) {
         continue;
       }
+      j.faults[t] = 0;
       if (j.outputs[t] != null) {
         undone(j, t);
         j.redone++;

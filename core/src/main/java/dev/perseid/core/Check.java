@@ -22,8 +22,7 @@ final class Check {
   /// @param overtime whether the attempt failed for want of time, which says nothing about other
   ///   machines
   /// @param charge what it is paid if it counts, microcredits
-  /// @param doubted whether it counted until its provider was found out: then it is paid only if
-  ///   others confirm it
+  /// @param doubted whether it counted until its provider was found out: then it costs nothing
   record Vote(
       long entry,
       Address provider,
@@ -51,9 +50,7 @@ final class Check {
     }
 
     /// What a task's result was, now that its provider's word does not do any more.
-    ///
-    /// @param back what was taken back of what it was paid
-    static Vote doubted(Graph graph, int task, Address provider, long back) {
+    static Vote doubted(Graph graph, int task, Address provider) {
       Backings b = graph.backings;
       return new Vote(
           b.entry(task),
@@ -63,7 +60,7 @@ final class Check {
           b.gas(task),
           false,
           graph.outputs(task),
-          back,
+          0,
           true);
     }
 

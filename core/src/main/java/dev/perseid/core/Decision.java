@@ -168,7 +168,7 @@ final class Decision {
       overloaded(what, by, "holds as many bytes of job specifications as it may");
     } else {
       Account payer = state.ledger.find(by);
-      long balance = payer == null ? 0 : payer.balance;
+      long balance = state.spendable(by, nowUs);
       Purse purse = payer == null ? null : payer.purse;
       if (purse != null && (purse.isLeaving() || purse.lost > 0)) {
         refuse(
@@ -192,6 +192,7 @@ final class Decision {
                 + by
                 + " has "
                 + Text.credits(balance)
+                + state.withheld(by, nowUs)
                 + ", the job's budget is "
                 + Text.credits(spec.budget())
                 + ": lower the budget by "
@@ -248,7 +249,7 @@ final class Decision {
 
   void endJob(Job job, Event.JobState how, String reason) {
     String cut = Text.cut(reason, Limits.REASON_CHARS);
-    emit(new Event.JobEnded(job.number, how, cut, job.unheld() + job.doubted(), nowUs));
+    emit(new Event.JobEnded(job.number, how, cut, job.unheld(), nowUs));
   }
 
   private void join(Command.JoinProvider c) {
@@ -666,6 +667,7 @@ final class Decision {
     String name = graph.spec.taskName(task);
     List<Provider> believed = believed(check, wrong);
     emit(new Event.TaskJudged(job.number, task, entries, wrong, agreed, nowUs));
+    believed.removeIf(p -> !p.distrusted);
     if (right.isEmpty()) {
       endJob(
           job,
@@ -682,11 +684,7 @@ final class Decision {
           Event.JobState.FAILED,
           "task " + name + " failed, " + who + right.getFirst().reason());
     }
-    for (Provider provider : believed) {
-      if (provider.distrusted) {
-        doubt(provider);
-      }
-    }
+    believed.forEach(this::doubt);
     if (job.isRunning() && job.done == job.tasks) {
       endJob(job, Event.JobState.DONE, "");
     }
@@ -741,10 +739,11 @@ final class Decision {
   }
 
   /// What a job that runs again may cost its consumer: what was left of its budget, if it is there.
-  private static long reservable(Job job) {
+  private long reservable(Job job) {
     Purse purse = job.payer.purse;
     boolean none = purse != null && (purse.isLeaving() || purse.lost > 0);
-    return none ? 0 : Math.clamp(job.budget - job.charged, 0, job.payer.balance);
+    long has = state.spendable(job.consumer, nowUs);
+    return none ? 0 : Math.clamp(job.budget - job.charged, 0, has);
   }
 
   private static Event.Next next(OpenLease open, Outcome outcome) {

@@ -55,7 +55,8 @@ public sealed interface Event {
   /// [TaskJudged] says what becomes of it. What is not done and reads it waits until then.
   ///
   /// @param reversed what was taken back of what the provider got for it, microcredits: from what
-  ///   it is due, or has, to the job's reservation
+  ///   it is due, or has, to the job's reservation. It is not paid again, whatever becomes of the
+  ///   results
   record ResultsDoubted(int job, Address provider, long reversed, long atUs) implements Event {}
 
   /// A job that was done runs again, because results of it are doubted: that event follows.

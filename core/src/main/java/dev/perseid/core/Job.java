@@ -115,17 +115,6 @@ final class Job {
     return reservation.balance - held;
   }
 
-  /// What of that is held for results that are doubted: it is not paid unless they are confirmed.
-  long doubted() {
-    long sum = 0;
-    for (Check check : graph().checks.values()) {
-      for (Check.Vote vote : check.votes) {
-        sum += vote.doubted() ? vote.charge() : 0;
-      }
-    }
-    return sum;
-  }
-
   void add(OpenLease lease) {
     leases++;
     held += lease.maxCharge;

@@ -76,6 +76,10 @@ public final class Limits {
   /// After so long nothing is looked at again, nor a consumer's money reserved for it.
   public static final long REVIEWABLE_MS = 7L * 24 * 3_600_000;
 
+  /// What a provider cannot spend or be paid while results count on its word alone, in prices of
+  /// such a result: what it loses when it is found out.
+  public static final int RETAINED_PRICES = 10;
+
   /// Attempts of one task, those that nobody is to blame for (drained providers) included.
   public static final int ATTEMPTS_IN_ALL = 100;
 

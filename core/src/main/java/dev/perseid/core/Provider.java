@@ -7,6 +7,10 @@ final class Provider {
   static final int USUAL_SPEED = 1_000;
   private static final int SLOWEST = 20;
   private static final int FASTEST = 50_000;
+
+  /// Charges over which the usual one is averaged.
+  private static final long LEARNED_OVER = 16;
+
   private static final long AHEAD_NS = Limits.LEASE_AHEAD_MS * 1_000_000;
 
   /// A day and a bit; longer tasks count as this long, so that no product here exceeds 2^63.
@@ -34,6 +38,12 @@ final class Provider {
   long confirmed;
 
   long refuted;
+
+  /// About what it is paid for a result that counts on its word alone, microcredits.
+  long usualCharge;
+
+  /// When such a result counted last, microseconds since the epoch; 0 if none ever did.
+  long believedUs;
 
   /// Whether it was found wrong so often that it gets no work.
   boolean distrusted;
@@ -82,6 +92,19 @@ final class Provider {
   /// Whether a task of this shape can run here at all.
   boolean fits(int taskCores, long taskMemory) {
     return taskCores <= cores() && taskMemory <= memoryBytes();
+  }
+
+  /// A result counts on its word alone and was paid.
+  void believed(long charge, long atUs) {
+    long step = (charge - usualCharge) / LEARNED_OVER;
+    usualCharge = believedUs == 0 ? charge : usualCharge + step;
+    believedUs = Math.max(believedUs, atUs);
+  }
+
+  /// What of its earnings is withheld as long as what it was believed may be looked at again.
+  long retained(long nowUs) {
+    boolean open = believedUs > 0 && nowUs - believedUs <= Limits.REVIEWABLE_MS * 1_000;
+    return open ? Limits.RETAINED_PRICES * usualCharge : 0;
   }
 
   /// Whether it gets work at all.

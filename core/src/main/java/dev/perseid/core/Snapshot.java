@@ -153,6 +153,8 @@ final class Snapshot {
     out.number(p.confirmed);
     out.number(p.refuted);
     out.octet(p.distrusted ? 1 : 0);
+    out.number(p.usualCharge);
+    out.number(p.believedUs);
   }
 
   /// What is written of every job, with a graph or without.
@@ -404,6 +406,10 @@ final class Snapshot {
       p.confirmed = in.number();
       p.refuted = in.number();
       p.distrusted = in.flag();
+    }
+    if (version > WITHOUT_DOUBTS) {
+      p.usualCharge = in.number();
+      p.believedUs = in.number();
     }
     return longestWallMs;
   }

@@ -500,6 +500,7 @@ final class State {
       case DONE -> {
         job.leased--;
         if (graph.drawn.length > 0) {
+          provider.believed(record.charge(), entry.recordedUs());
           alone(
               job,
               graph,
@@ -596,9 +597,7 @@ final class State {
       release(job, vote);
       if (e.right().contains(vote.entry())) {
         counts = vote;
-        if (e.agreed() || !vote.doubted()) {
-          pay(job, graph, e.task(), vote, e.atUs(), effects);
-        }
+        pay(job, graph, e.task(), vote, e.atUs(), effects);
         if (e.agreed()) {
           confirmed(vote.provider(), e.atUs());
         }
@@ -615,8 +614,10 @@ final class State {
       } else {
         Provider by = providersByAddress.get(counts.provider());
         int index = by == null ? NO_PROVIDER : by.index;
-        long paid = counts.doubted() ? 0 : counts.charge();
-        alone(job, graph, e.task(), index, counts.entry(), paid, counts.gas());
+        if (by != null && !counts.doubted()) {
+          by.believed(counts.charge(), e.atUs());
+        }
+        alone(job, graph, e.task(), index, counts.entry(), counts.charge(), counts.gas());
         job.doubtful += counts.doubted() ? 1 : 0;
       }
       taskDone(job, graph, e.task(), counts.outputs(), e.atUs(), effects);
@@ -678,17 +679,12 @@ final class State {
     job.charged -= e.reversed();
     job.reversed += e.reversed();
     provider.earned -= e.reversed();
-    long left = e.reversed();
     for (int t = 0; t < job.tasks; t++) {
       if (!isDoubtable(graph, t, provider)) {
         continue;
       }
-      long back = Math.min(left, graph.backings.charge(t));
-      left -= back;
       Check check = new Check();
-      check.votes.add(Check.Vote.doubted(graph, t, provider.address, back));
-      job.held += back;
-      inFlight(job.payer, back);
+      check.votes.add(Check.Vote.doubted(graph, t, provider.address));
       job.reviewed++;
       undone(job, graph, t);
       graph.checks.put(t, check);
@@ -698,6 +694,35 @@ final class State {
     relist(graph);
     seen(e.atUs());
     effects.add(new Effect.JobChanged(job.id));
+  }
+
+  /// What of an account's earnings is withheld, because results count on its word alone.
+  long retained(Address account, long nowUs) {
+    Provider provider = providersByAddress.get(account);
+    return provider == null ? 0 : provider.retained(nowUs);
+  }
+
+  /// What an account can spend.
+  long spendable(Address account, long nowUs) {
+    Account found = ledger.find(account);
+    if (found == null || treasury.isVouched()) {
+      // Where money asks for vouchers it is withheld from what is due.
+      return found == null ? 0 : found.balance;
+    }
+    return Math.max(0, found.balance - retained(account, nowUs));
+  }
+
+  /// What to add where an account has more than it can spend.
+  String withheld(Address account, long nowUs) {
+    Account found = ledger.find(account);
+    long kept = found == null ? 0 : found.balance - spendable(account, nowUs);
+    return kept == 0
+        ? ""
+        : " ("
+            + Text.credits(kept)
+            + " more are withheld until "
+            + Limits.REVIEWABLE_MS / (24L * 3_600_000)
+            + " days have passed in which no result counted on its word alone)";
   }
 
   private void jobReopened(Event.JobReopened e, List<Effect> effects) {
@@ -837,8 +862,7 @@ final class State {
     }
   }
 
-  /// What was said of a task was said of wrong inputs. It was work all the same and is paid, but
-  /// for what nobody confirmed of a provider that was found out.
+  /// What was said of a task was said of wrong inputs. It was work all the same and is paid.
   private void forgetVotes(Job job, Graph graph, int task, long atUs, List<Effect> effects) {
     Check check = graph.checks.remove(task);
     if (check == null) {
@@ -847,9 +871,7 @@ final class State {
     graph.forget(task);
     for (Check.Vote vote : check.votes) {
       release(job, vote);
-      if (!vote.doubted()) {
-        pay(job, graph, task, vote, atUs, effects);
-      }
+      pay(job, graph, task, vote, atUs, effects);
     }
   }
 
@@ -1166,6 +1188,7 @@ final class State {
             trust.doubtPpm(p.belief),
             trust.checkPpm(p.belief, newcomers, 0),
             trust.isNew(p.belief, newcomers),
-            p.distrusted));
+            p.distrusted,
+            p.retained(lastUs)));
   }
 }

@@ -290,7 +290,7 @@ final class Treasury {
     return 0;
   }
 
-  /// Takes back what a provider got, into the pot out of which it was paid.
+  /// Takes back what a provider got, into a pot of its consumer's.
   void reverse(
       List<Effect> effects,
       long atUs,

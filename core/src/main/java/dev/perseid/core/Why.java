@@ -85,6 +85,7 @@ final class Why {
               + " are confirmed each of its results is checked where a job leaves that to the pool"
               + "; "
               + doubt
+              + retained(p)
               + ".",
           List.of("nothing but time and right results: it gets as much work as others"));
     }
@@ -96,8 +97,19 @@ final class Why {
             + doubt
             + ", and "
             + percent(rule.checkPpm(belief, state.newcomers, 0))
-            + " of its results are checked where a job leaves that to the pool.",
+            + " of its results are checked where a job leaves that to the pool"
+            + retained(p)
+            + ".",
         List.of("a job that asks for more (verification: replicate or spot_check)"));
+  }
+
+  private String retained(Provider p) {
+    long retained = p.retained(nowUs);
+    return retained == 0
+        ? ""
+        : "; "
+            + Text.credits(retained)
+            + " of its earnings are withheld, which it loses if it is found out";
   }
 
   private static String percent(int ppm) {

@@ -26,8 +26,8 @@ final class Auditor {
   /// What records of tasks that are checked cost and who made them, by index.
   private final Map<Integer, Map<Long, ExecutionRecord>> unpaid = new HashMap<>();
 
-  /// Of records whose results are doubted: what was taken back.
-  private final Map<Long, Long> takenBack = new HashMap<>();
+  /// Records whose results are doubted.
+  private final Set<Long> doubted = new HashSet<>();
 
   /// For each task the record on whose word alone it counts.
   private final Map<List<Integer>, Entry> alone = new HashMap<>();
@@ -35,7 +35,9 @@ final class Auditor {
   /// What each task that is or was done gave.
   private final Map<List<Integer>, List<Blob>> outputs = new HashMap<>();
 
+  /// What came into a job's reservation beside its budget and what was taken back.
   private final Map<Integer, Long> reopened = new HashMap<>();
+
   private final Map<Long, Entry> all = new HashMap<>();
 
   private Event.@Nullable CheckDrawn drawn;
@@ -83,11 +85,8 @@ final class Auditor {
           ExecutionRecord counts = votes.get(e.right().getFirst());
           for (long entry : e.right()) {
             assertThat(votes.get(entry).outputs()).isEqualTo(counts.outputs());
-            Long back = takenBack.get(entry);
-            if (back == null) {
+            if (!doubted.contains(entry)) {
               pay(e.job(), votes.get(entry));
-            } else if (e.agreed()) {
-              pay(e.job(), votes.get(entry), back);
             }
           }
           if (counts.outcome() == Outcome.DONE) {
@@ -98,7 +97,7 @@ final class Auditor {
           }
         }
         of.forEach(votes::remove);
-        takenBack.keySet().removeAll(of);
+        of.forEach(doubted::remove);
       }
       case Event.ResultsDoubted e -> {
         assertThat(pool.provider(e.provider()).orElseThrow().trust().distrusted()).isTrue();
@@ -114,9 +113,8 @@ final class Auditor {
           tasks++;
           alone.remove(task);
           assertThat(doneTasks.remove(task)).as("%s was done", task).isTrue();
-          long back = Math.min(left, word.record().charge());
-          left -= back;
-          takenBack.put(word.index(), back);
+          left -= Math.min(left, word.record().charge());
+          doubted.add(word.index());
           unpaid.computeIfAbsent(e.job(), _ -> new HashMap<>()).put(word.index(), word.record());
         }
         assertThat(tasks).as("results that are doubted").isPositive();
@@ -329,18 +327,14 @@ final class Auditor {
   }
 
   private void pay(int job, ExecutionRecord r) {
-    pay(job, r, r.charge());
-  }
-
-  private void pay(int job, ExecutionRecord r, long amount) {
-    spent.merge(job, amount, Long::sum);
-    earned.merge(r.provider(), amount, Long::sum);
+    spent.merge(job, r.charge(), Long::sum);
+    earned.merge(r.provider(), r.charge(), Long::sum);
   }
 
   /// A vote of which nothing comes: it is paid, unless it is doubted.
   private void forget(int job, long entry) {
     ExecutionRecord r = unpaid.get(job).remove(entry);
-    if (takenBack.remove(entry) == null) {
+    if (!doubted.remove(entry)) {
       pay(job, r);
     }
   }

@@ -120,7 +120,7 @@ class ReviewTest {
   }
 
   @Test
-  void whatIsConfirmedIsPaidAfterAll() {
+  void whatIsConfirmedStandsAndTheCheckIsPaidOutOfWhatWasTakenBack() {
     JobId id = f.submit(chain(1, 1));
     f.report(Sample.right(next()));
     long paid = f.view(id).charged();
@@ -130,8 +130,8 @@ class ReviewTest {
     JobView view = f.view(id);
     assertThat(view.state()).isEqualTo(Event.JobState.DONE);
     assertThat(view.results()).isEqualTo(new JobView.Results(1, 0, 0, 1, 0, 0, 0, 1, paid));
-    assertThat(f.pool.balance(LIAR)).isEqualTo(paid);
-    assertThat(view.charged()).isEqualTo(2 * paid);
+    assertThat(f.pool.balance(LIAR)).as("it forfeits what nobody had confirmed").isZero();
+    assertThat(view.charged()).as("the consumer pays no more than before").isEqualTo(paid);
     assertThat(f.sum()).isZero();
   }
 
@@ -211,19 +211,10 @@ class ReviewTest {
   }
 
   @Test
-  void whereNobodyElseIsTheResultStandsUnpaidAndIsCalledDoubtful() {
+  void whatIsDoubtedWhenItsJobIsCancelledIsNotPaid() {
     JobId id = f.submit(chain(1, 1));
     f.report(Sample.right(next()));
     findOut();
-    for (int p = 2; p <= 4; p++) {
-      f.run(new Command.LoseProvider(Sample.provider(p), 1, "unplugged"));
-    }
-    f.join(9, 1);
-    f.run(new Command.LoseProvider(Sample.provider(9), 1, "unplugged"));
-    assertThat(f.view(id).state()).as("it waits for somebody").isEqualTo(Event.JobState.RUNNING);
-    // Somebody comes on whom it does not fit.
-    assertThat(f.run(Sample.join(Sample.offer(8, 1, 1), 1))).hasSize(1);
-    f.schedule(5);
     assertThat(f.view(id).state()).isEqualTo(Event.JobState.RUNNING);
     f.run(new Command.CancelJob(id, Sample.ALICE, false));
     assertThat(f.pool.balance(LIAR)).as("nobody confirmed it").isZero();
@@ -232,41 +223,65 @@ class ReviewTest {
   }
 
   @Test
-  void whereTheBudgetIsGoneTheResultStandsUnpaidAndIsCalledDoubtful() {
-    long one = Sample.PRICE.charge(500_000, 1_000_000, 1_000_000, 100);
-    JobSpec s = chain(1, 1);
-    JobId id =
-        f.submit(
-            new JobSpec(
-                s.consumer(), 1, s.name(), 0, one, s.kinds(), s.tasks(), s.results(), SELDOM));
+  void whereNobodyElseCanRunItTheResultStandsUnpaidAndIsCalledDoubtful() {
+    JobId id = f.submit(chain(1, 1));
     f.report(Sample.right(next()));
-    assertThat(f.view(id).charged()).isEqualTo(one);
+    long paid = f.view(id).charged();
     findOut();
+    for (int p = 3; p <= 4; p++) {
+      f.run(new Command.LoseProvider(Sample.provider(p), 1, "unplugged"));
+    }
+    f.report(Sample.ended(next(), Outcome.PROVIDER_FAILED, "engine died"));
     f.schedule(5);
     JobView view = f.view(id);
     assertThat(view.state()).isEqualTo(Event.JobState.DONE);
-    assertThat(view.results()).isEqualTo(new JobView.Results(0, 1, 0, 1, 0, 1, 0, 1, one));
+    assertThat(view.results()).isEqualTo(new JobView.Results(0, 1, 0, 1, 0, 1, 0, 1, paid));
     assertThat(view.charged()).as("what is doubtful is not paid").isZero();
     assertThat(f.pool.balance(LIAR)).isZero();
+    assertThat(f.pool.why(id, "work[0]", f.nowUs).sentence()).contains("is doubtful");
+    assertThat(f.pool.why(id, null, f.nowUs).sentence()).contains("1 could not be checked");
     assertThat(f.sum()).isZero();
   }
 
   @Test
-  void whatALiarHasSpentCannotBeTakenBack() {
-    JobId id = f.submit(chain(1, 1));
-    f.report(Sample.wrong(next()));
+  void whatAProviderIsBelievedForIsWithheldAndTheRestMayBeSpent() {
+    int tasks = 12;
+    JobId id = f.submit(chain(1, tasks));
+    for (int t = 0; t < tasks; t++) {
+      f.report(Sample.wrong(next()));
+    }
     long paid = f.view(id).charged();
-    JobSpec s = chain(2, 1);
-    f.submit(new JobSpec(LIAR, 2, "spent", 0, paid, s.kinds(), s.tasks(), s.results(), SELDOM));
+    long kept = Limits.RETAINED_PRICES * paid / tasks;
+    assertThat(f.pool.provider(LIAR).orElseThrow().trust().retained()).isEqualTo(kept);
+    assertThat(f.refused(new Command.SubmitJob(own(paid - kept + 1), Sample.SIGNATURE)).message())
+        .contains("0.00003 credits more are withheld");
+    f.submit(own(paid - kept));
     next();
     List<Event> events = findOut();
-    assertThat(all(events, Event.ResultsDoubted.class).getLast().reversed()).isZero();
+    assertThat(all(events, Event.ResultsDoubted.class).getLast().reversed()).isEqualTo(kept);
+    assertThat(f.pool.balance(LIAR)).isZero();
     runAll();
     assertThat(f.view(id).state())
         .as("its consumer gets what is right")
         .isEqualTo(Event.JobState.DONE);
-    assertThat(f.view(id).results().replaced()).isEqualTo(1);
+    assertThat(f.view(id).results().reviewed()).isEqualTo(tasks);
     assertThat(f.sum()).isZero();
+  }
+
+  @Test
+  void whatWasWithheldIsFreeOnceNothingCanBeDoubted() {
+    f.submit(chain(1, 1));
+    f.report(Sample.right(next()));
+    long paid = f.pool.balance(LIAR);
+    f.nowUs += Limits.REVIEWABLE_MS * 1_000;
+    f.refused(new Command.SubmitJob(own(paid), Sample.SIGNATURE));
+    f.nowUs += 1;
+    f.submit(own(paid));
+  }
+
+  private static JobSpec own(long budget) {
+    JobSpec s = chain(2, 1);
+    return new JobSpec(LIAR, 2, "own", 0, budget, s.kinds(), s.tasks(), s.results(), SELDOM);
   }
 
   @Test
@@ -285,11 +300,19 @@ class ReviewTest {
     assertThat(
             f.run(new Command.TakeVoucher(new Voucher(Sample.ALICE, 10_000_000, Sample.SIGNATURE))))
         .isNotEmpty();
-    JobId id = f.submit(chain(1, 2));
-    f.report(Sample.wrong(next()));
-    long first = f.view(id).charged();
+    int tasks = 14;
+    JobId id = f.submit(chain(1, tasks));
+    for (int t = 0; t < tasks - 2; t++) {
+      f.report(Sample.wrong(next()));
+    }
     f.run(new Command.CloseEpoch(0, 0, 0, Hash.ZERO));
-    assertThat(f.pool.closedEpoch()).isPresent();
+    List<Payout> payouts = f.pool.closedEpoch().orElseThrow().payouts();
+    assertThat(payouts).hasSize(1);
+    long first = payouts.getFirst().cumulative();
+    assertThat(first)
+        .as("ten results' worth is withheld")
+        .isEqualTo(f.view(id).charged() / (tasks - 2) * (tasks - 2 - Limits.RETAINED_PRICES));
+    f.report(Sample.wrong(next()));
     f.report(Sample.wrong(next()));
     long both = f.view(id).charged();
     long spent = f.pool.purse(Sample.ALICE).orElseThrow().spent();

@@ -29,8 +29,8 @@ public final class ReceiptCounter implements Wallet.Counter {
   private final InstantSource clock;
   private final long madeUs;
 
-  /// What a record is said to have cost, and whether its provider has got its part.
-  private record Said(JobId job, long amount, boolean earned) {}
+  /// What a record is said to have cost.
+  private record Said(JobId job, long amount) {}
 
   /// Charges that were counted, by the record's index. A result that is checked is paid later than
   /// what was recorded after it, so they come in no order.
@@ -99,11 +99,8 @@ public final class ReceiptCounter implements Wallet.Counter {
           && (r.index() > floor && !counted.contains(r.index()))
           && open.size() < OPEN) {
         Said before = open.get(r.index());
-        // What was taken back and is paid again after all is what the record says, once.
-        boolean again = before != null && before.earned() && m.kind() == Movement.Kind.CHARGE;
-        long sum = before == null ? m.amount() : before.amount() + (again ? 0 : m.amount());
-        boolean earned = m.kind() == Movement.Kind.CHARGE || (before != null && before.earned());
-        open.put(r.index(), new Said(r.job(), sum, earned));
+        long sum = before == null ? m.amount() : before.amount() + m.amount();
+        open.put(r.index(), new Said(r.job(), sum));
       }
     }
     Map<JobId, Long> from = new LinkedHashMap<>();

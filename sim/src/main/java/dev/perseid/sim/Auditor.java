@@ -75,8 +75,8 @@ final class Auditor {
     /// What was said of tasks that do not count yet, by index of the record.
     final Map<Integer, Map<Long, ExecutionRecord>> votes = new TreeMap<>();
 
-    /// Of records that are doubted: what was taken back of their charge.
-    final Map<Long, Long> takenBack = new TreeMap<>();
+    /// Records that are doubted: they cost nothing.
+    final Set<Long> doubted = new java.util.TreeSet<>();
 
     /// For each task the record on whose word alone it counts.
     final Map<Integer, Entry> alone = new TreeMap<>();
@@ -124,7 +124,7 @@ final class Auditor {
 
     /// What a record's maker gets if it counts.
     long cost(long entry, ExecutionRecord r) {
-      return takenBack.getOrDefault(entry, r.charge());
+      return doubted.contains(entry) ? 0 : r.charge();
     }
 
     /// What a task reads now, of what is or was done.
@@ -181,6 +181,21 @@ final class Auditor {
     boolean gone;
     long earned;
     int outstanding;
+
+    /// About what it was paid for results that counted on its word, and when one did last.
+    long usual;
+
+    long believedUs;
+
+    /// Ten such results' worth, for seven days.
+    long retained(long nowUs) {
+      return believedUs > 0 && nowUs - believedUs <= 604_800_000_000L ? 10 * usual : 0;
+    }
+
+    void believed(long charge, long atUs) {
+      usual = believedUs == 0 ? charge : usual + (charge - usual) / 16;
+      believedUs = Math.max(believedUs, atUs);
+    }
 
     ProviderFile(Offer offer, long session) {
       this.offer = offer;
@@ -652,7 +667,7 @@ final class Auditor {
   private void forget(JobFile j, Map<Long, ExecutionRecord> said) {
     said.forEach((entry, r) -> {
       j.held -= j.cost(entry, r);
-      if (j.takenBack.remove(entry) == null) {
+      if (!j.doubted.remove(entry)) {
         pay(j, r);
       }
     });
@@ -676,12 +691,10 @@ final class Auditor {
         continue;
       }
       tasks++;
-      long back = Math.min(left, j.paid.getOrDefault(t, 0L));
-      left -= back;
+      left -= Math.min(left, j.paid.getOrDefault(t, 0L));
       undone(j, t);
       j.reviewed++;
-      j.takenBack.put(word.index(), back);
-      j.held += back;
+      j.doubted.add(word.index());
       Map<Long, ExecutionRecord> said = new TreeMap<>();
       said.put(word.index(), word.record());
       if (j.votes.put(t, said) != null) {
@@ -759,7 +772,10 @@ final class Auditor {
     }
   }
 
-  private void alone(JobFile j, int task, Entry word, long paid) {
+  private void alone(JobFile j, int task, Entry word, long paid, boolean doubted) {
+    if (!doubted) {
+      provider(word.record().provider()).believed(paid, lastUs);
+    }
     j.alone.put(task, word);
     j.paid.put(task, paid);
   }
@@ -786,15 +802,14 @@ final class Auditor {
     for (Map.Entry<Long, ExecutionRecord> row : said.entrySet()) {
       ExecutionRecord r = row.getValue();
       long cost = j.cost(row.getKey(), r);
-      boolean isDoubted = j.takenBack.remove(row.getKey()) != null;
+      boolean isDoubted = j.doubted.remove(row.getKey());
       review |= isDoubted;
       j.held -= cost;
       boolean right = e.right().contains(row.getKey());
-      boolean pays = right && (e.agreed() || !isDoubted);
-      if (pays) {
+      if (right) {
         pay(j, r, cost);
+        paid = cost;
       }
-      paid = right ? pays ? cost : 0 : paid;
       if (counts != null
           && right
           && (r.outcome() != counts.outcome() || !r.outputs().equals(counts.outputs()))) {
@@ -832,7 +847,7 @@ final class Auditor {
       j.doubtful += !e.agreed() && review ? 1 : 0;
       done(j, e.task(), counts.outputs());
       if (!e.agreed()) {
-        alone(j, e.task(), entries.get(Math.toIntExact(e.right().getLast())), paid);
+        alone(j, e.task(), entries.get(Math.toIntExact(e.right().getLast())), paid, review);
       }
     } else {
       j.mustFail = e.task();
@@ -879,7 +894,7 @@ final class Auditor {
     if (e.next() == Event.Next.DONE) {
       done(j, task, r.outputs());
       if (!(j.spec.verification() instanceof Verification.None)) {
-        alone(j, task, e.entry(), r.charge());
+        alone(j, task, e.entry(), r.charge(), false);
       }
     } else if (e.next() == Event.Next.FAILED) {
       j.mustFail = task;
@@ -974,8 +989,7 @@ final class Auditor {
       throw new Violation(
           "job " + e.job() + " ended as " + e.state() + " because '" + e.reason() + "'");
     }
-    long unpaid = j.takenBack.values().stream().mapToLong(Long::longValue).sum();
-    if (e.refund() != j.reserved - j.held + unpaid) {
+    if (e.refund() != j.reserved - j.held) {
       throw new Violation(
           "job "
               + e.job()
@@ -1084,6 +1098,12 @@ final class Auditor {
         sum += j.spec.consumer().equals(account) ? j.held : 0;
       }
       return sum;
+    }
+
+    @Override
+    public long retained(Address account, long nowUs) {
+      ProviderFile p = providers.get(account);
+      return p == null ? 0 : p.retained(nowUs);
     }
 
     @Override

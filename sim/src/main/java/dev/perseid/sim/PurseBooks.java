@@ -31,6 +31,9 @@ final class PurseBooks {
     /// What its open leases may cost, and its tab.
     long inFlight(Address account);
 
+    /// What is withheld of what it earned.
+    long retained(Address account, long nowUs);
+
     void issue(long amount);
   }
 
@@ -305,8 +308,13 @@ final class PurseBooks {
       gains += Math.min(v.cumulative(), f.funded) - f.redeemed;
     }
     Auditor.equal("least earned of epoch " + e.number(), e.leastEarned(), earned + gains);
-    Map<Address, Long> due = new TreeMap<>(dues);
-    due.values().removeIf(amount -> amount == 0);
+    Map<Address, Long> due = new TreeMap<>();
+    dues.forEach((who, amount) -> {
+      long claimable = committed.getOrDefault(who, 0L) - paid.getOrDefault(who, 0L);
+      long kept = accounts.retained(who, e.closedUs());
+      due.put(who, amount == 0 ? 0 : Math.max(amount - kept, Math.max(0, claimable)));
+    });
+    due.values().removeIf(amount -> amount <= 0);
     for (Payout p : e.payouts()) {
       Long amount = due.remove(p.payee());
       long before = paid.getOrDefault(p.payee(), 0L);

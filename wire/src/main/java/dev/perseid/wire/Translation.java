@@ -619,6 +619,7 @@ public final class Translation {
         .setDoubtPpm(v.trust().doubtPpm())
         .setCheckPpm(v.trust().checkPpm())
         .setDistrusted(v.trust().distrusted())
+        .setRetained(v.trust().retained())
         .build();
   }
 

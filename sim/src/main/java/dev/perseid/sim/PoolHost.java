@@ -328,6 +328,7 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
           "TaskJudged " + e.job() + "/" + e.task() + ": " + e.right() + " not " + e.wrong();
       case Event.ResultsDoubted e ->
           "ResultsDoubted " + e.job() + " by " + e.provider() + ", back " + e.reversed();
+      case Event.EpochReopened e -> "EpochReopened " + e.epoch() + ": " + e.reason();
       case Event.JobReopened e -> "JobReopened " + e.job() + " with " + e.reserved();
       case Event.LeaseReturned e -> "LeaseReturned lease " + e.lease();
       case Event.JobEnded e -> "JobEnded " + e.job() + " " + e.state() + " " + e.reason();
@@ -369,7 +370,6 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
           Event.ExcessReturned _,
           Event.EpochClosed _,
           Event.EpochConfirmed _,
-          Event.EpochReopened _,
           Event.ExitAsked _,
           Event.ExitCancelled _,
           Event.Exited _ ->

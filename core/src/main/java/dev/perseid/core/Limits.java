@@ -145,6 +145,12 @@ public final class Limits {
   /// Overdue leases ended by one Schedule.
   public static final int EXPIRED_AT_ONCE = 1_024;
 
+  /// Tasks that one round lets wait for a faster provider.
+  public static final int WAITS_LOOKED_AT = 256;
+
+  /// The fastest providers that are looked at for whether a task had better wait for one.
+  public static final int FAST_LOOKED_AT = 16;
+
   /// Tasks to be tried again that are looked at for one assignment: each may have to wait for
   /// another provider, and then the fresh tasks of the job pass them.
   public static final int RETRIES_LOOKED_AT = 16;

@@ -153,6 +153,8 @@ final class Snapshot {
     out.number(p.confirmed);
     out.number(p.refuted);
     out.octet(p.distrusted ? 1 : 0);
+    out.number(p.tookNs);
+    out.number(p.usuallyNs);
     out.number(p.usualCharge);
     out.number(p.believedUs);
   }
@@ -190,7 +192,9 @@ final class Snapshot {
     for (int k = 0; k < graph.learned.length; k++) {
       out.number(graph.learned[k]);
       out.number(graph.usualWallNs[k]);
+      out.number(graph.weightNs[k]);
     }
+    out.number(graph.sinceRanking);
     for (int t = 0; t < job.tasks; t++) {
       int state = graph.state[t];
       int attempts = graph.attempts[t];
@@ -408,6 +412,8 @@ final class Snapshot {
       p.distrusted = in.flag();
     }
     if (version > WITHOUT_DOUBTS) {
+      p.tookNs = in.number();
+      p.usuallyNs = in.number();
       p.usualCharge = in.number();
       p.believedUs = in.number();
     }
@@ -537,10 +543,13 @@ final class Snapshot {
     head.into(job);
     Graph graph = new Graph(job, spec);
     state.list(job, graph);
+    long[] weights = new long[graph.learned.length];
     for (int k = 0; k < graph.learned.length; k++) {
       graph.learned[k] = in.number();
       graph.usualWallNs[k] = in.number();
+      weights[k] = version > WITHOUT_DOUBTS ? in.number() : 1;
     }
+    graph.rank(weights, version > WITHOUT_DOUBTS ? in.integer() : 0);
     Blob[] outputs = {};
     for (int t = 0; t < job.tasks; t++) {
       int bits = in.octet();

@@ -25,8 +25,6 @@ final class State {
   /// A year, which keeps the estimate of a job's end below 2^63.
   private static final long LONGEST_ETA_US = 365L * 24 * 3_600 * 1_000_000;
 
-  private static final int TELLING_ATTEMPTS = 3;
-
   /// No provider has this index.
   private static final int NO_PROVIDER = -2;
 
@@ -420,7 +418,6 @@ final class State {
     Provider provider = provider(e.provider());
     int task = e.task();
     TaskKind kind = graph.kind(task);
-    int kindIndex = graph.spec.tasks().get(task).kind();
     long longestMs = provider.leases == 0 ? 0 : provider.longestWallMs;
     OpenLease lease =
         new OpenLease(
@@ -433,7 +430,7 @@ final class State {
             e.maxCharge(),
             e.atUs(),
             e.atUs() + (kind.wallLimitMs() + longestMs + Limits.LEASE_GRACE_MS) * 1_000,
-            provider.expectedNs(kind, graph.usualWallNs[kindIndex]),
+            provider.expectedNs(kind, graph.expectedWallNs(task)),
             kind);
     graph.unlist(task);
     relist(graph.group(task));
@@ -795,7 +792,7 @@ final class State {
         int kind = graph.spec.tasks().get(task).kind();
         if (wallNs > 0) {
           long usual = graph.usualWallNs[kind];
-          if (graph.learned[kind] >= TELLING_ATTEMPTS && Math.min(usual, wallNs) >= TELLING_NS) {
+          if (graph.learned[kind] > 0 && Math.min(usual, wallNs) >= TELLING_NS) {
             provider.learnSpeed(usual, wallNs);
           }
           graph.learn(kind, Provider.atUsualSpeed(wallNs, provider.speed));

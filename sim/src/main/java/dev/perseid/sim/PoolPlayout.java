@@ -22,6 +22,8 @@ import dev.perseid.core.schedule.Fleet;
 import dev.perseid.core.schedule.WorkGraph;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -37,6 +39,8 @@ final class PoolPlayout {
   private static final long WALL_LIMIT_MS = 7L * 24 * 3_600_000;
   private static final long START_US = 1_000_000;
   private static final int ASSIGNMENTS = 1 << 20;
+  private static final int EARLIER_TASKS = 8;
+  private static final double EARLIER_SECONDS = 10;
 
   /// A provider.
   private static final class Machine {
@@ -62,19 +66,10 @@ final class PoolPlayout {
 
   private final Pool pool = Pool.empty(SELF);
   private final List<Machine> machines = new ArrayList<>();
-  private final double[] work;
+  private double[] work = {};
   private long nowUs = START_US;
 
-  private PoolPlayout(double[] work) {
-    this.work = work;
-  }
-
-  /// Seconds until the job is done.
-  static double makespan(WorkGraph graph, Fleet fleet, double[] work) {
-    return new PoolPlayout(work).run(graph, fleet);
-  }
-
-  private double run(WorkGraph graph, Fleet fleet) {
+  private PoolPlayout(Fleet fleet) {
     for (int m = 0; m < fleet.size(); m++) {
       Machine machine = new Machine(m, fleet.speed(m));
       machines.add(machine);
@@ -92,8 +87,26 @@ final class PoolPlayout {
       Hash digest = new Hash(m, 0, 0, 1);
       execute(new Command.JoinProvider(offer, digest, SIGNATURE, 1, List.of()));
     }
-    execute(new Command.Grant(CONSUMER, 1, ""));
-    JobSpec job = job(graph);
+    execute(new Command.Grant(CONSUMER, 2, ""));
+  }
+
+  /// Seconds until the job is done. Before it another one ran there, with some equal tasks for each
+  /// machine, so that the pool has records by which it knows how fast each is; of the workflow's
+  /// programs it knows nothing.
+  static double makespan(WorkGraph graph, Fleet fleet, double[] work) {
+    PoolPlayout playout = new PoolPlayout(fleet);
+    List<WorkGraph.Node> equal =
+        Collections.nCopies(EARLIER_TASKS * fleet.size(), new WorkGraph.Node(0, List.of(), 0));
+    double[] seconds = new double[equal.size()];
+    Arrays.fill(seconds, EARLIER_SECONDS);
+    playout.run(1, WorkGraph.of(equal), seconds);
+    return playout.run(2, graph, work);
+  }
+
+  private double run(long nonce, WorkGraph graph, double[] secondsOfWork) {
+    work = secondsOfWork;
+    long beganUs = nowUs;
+    JobSpec job = job(nonce, graph);
     execute(new Command.SubmitJob(job, SIGNATURE));
     execute(new Command.Schedule(ASSIGNMENTS));
     while (true) {
@@ -119,7 +132,7 @@ final class PoolPlayout {
     if (view.done() != graph.size()) {
       throw new IllegalStateException("the pool left a workflow: " + view);
     }
-    return (nowUs - START_US) / 1e6;
+    return (nowUs - beganUs) / 1e6;
   }
 
   private void execute(Command command) {
@@ -162,7 +175,7 @@ final class PoolPlayout {
         Hash.ZERO);
   }
 
-  private static JobSpec job(WorkGraph graph) {
+  private static JobSpec job(long nonce, WorkGraph graph) {
     List<TaskKind> kinds = new ArrayList<>();
     for (int k = 0; k < graph.kinds(); k++) {
       Blob module = new Blob(new Hash(k, 0, 0, 2), 1);
@@ -180,6 +193,6 @@ final class PoolPlayout {
       tasks.add(new TaskSpec(null, graph.kind(t), t, "", List.of(), List.copyOf(after), 0));
     }
     return new JobSpec(
-        CONSUMER, 1, "workflow", 0, 1, kinds, tasks, List.of(), new Verification.None());
+        CONSUMER, nonce, "workflow", 0, 1, kinds, tasks, List.of(), new Verification.None());
   }
 }

@@ -140,7 +140,7 @@ final class PoolPlayout {
     pool.execute(command, nowUs, effects);
     for (Effect effect : effects) {
       if (effect instanceof Effect.SendLease(Lease lease)) {
-        Machine m = machines.get((int) lease.provider().c());
+        Machine m = machines.get(lease.provider().c());
         m.waiting.add(lease);
         if (m.running.isEmpty()) {
           m.begin(nowUs, work);

@@ -298,7 +298,7 @@ final class Decision {
       OpenLease lease = next;
       next = lease.afterAtProvider;
       boolean has = held.contains(lease.id);
-      if (lease.job.isRunning()) {
+      if (lease.job.isRunning() && lease.staleInputs == null) {
         if (!has) {
           effects.add(new Effect.SendLease(state.lease(lease)));
         }

@@ -277,9 +277,19 @@ final class Round {
     ///
     /// @param idle the best of those that take it now
     @Nullable Provider best(Group group, int task, Provider idle) {
-      Graph graph = group.job.graph();
-      TaskKind kind = graph.kind(task);
-      long usualNs = graph.expectedWallNs(task);
+      Provider best = soonest(group, task, idle);
+      if (best == idle || (best.isOpen() && best.hasRoom())) {
+        return best;
+      }
+      left--;
+      long ns = best.wallNs(group.job.graph().expectedWallNs(task));
+      promisedNs.merge(best.index, ns * group.shape.cores() / best.cores(), Long::sum);
+      return null;
+    }
+
+    /// Where the task would end first.
+    private Provider soonest(Group group, int task, Provider idle) {
+      long usualNs = group.job.graph().expectedWallNs(task);
       if (left == 0) {
         return idle;
       }
@@ -290,7 +300,7 @@ final class Round {
         if (p.speed <= idle.speed || lookedAt++ == Limits.FAST_LOOKED_AT) {
           break;
         }
-        if (!p.fits(kind.cores(), kind.memoryBytes())) {
+        if (!p.fits(group.shape.cores(), group.shape.memoryBytes())) {
           continue;
         }
         long free = p.freeInNs(nowUs) + promisedNs.getOrDefault(p.index, 0L);
@@ -300,13 +310,18 @@ final class Round {
           best = p;
         }
       }
-      if (best == idle || (best.isOpen() && best.hasRoom())) {
-        return best;
-      }
-      left--;
-      promisedNs.merge(best.index, best.wallNs(usualNs) * kind.cores() / best.cores(), Long::sum);
+      return best;
+    }
+  }
+
+  /// The busy provider for which a ready task waits though another is idle; null if for none.
+  static @Nullable Provider awaited(State state, Group group, int task, long nowUs) {
+    Provider idle = state.open.best(group.shape.cores(), group.shape.memoryBytes(), NOBODY);
+    if (idle == null) {
       return null;
     }
+    Provider best = new Waits(state, nowUs).soonest(group, task, idle);
+    return best == idle || (best.isOpen() && best.hasRoom()) ? null : best;
   }
 
   /// What the next step of a job that waits may cost: of the first ready tasks of its kinds the

@@ -410,6 +410,16 @@ final class Why {
           name + " is ready, but every provider large enough" + again + " is busy.",
           List.of("wait", "start another provider", "give the job a higher priority"));
     }
+    Provider awaited = Round.awaited(state, graph.group(task), task, nowUs);
+    if (awaited != null) {
+      return new Answer(
+          name
+              + " waits for provider "
+              + awaited.name()
+              + ", which is busy but so much faster than what is idle that the task ends sooner there"
+              + " (by what the records say of both).",
+          List.of("wait", "start another provider that is as fast"));
+    }
     return new Answer(
         name
             + " is ready and will be placed in the next rounds, after what has a higher priority or"

@@ -138,6 +138,8 @@ class LevelsTest {
     assertThat(leases)
         .singleElement()
         .satisfies(l -> assertThat(l.provider()).isEqualTo(Sample.provider(2)));
+    assertThat(f.pool.why(JobId.of(Sample.ALICE, 2), "work[1]", f.nowUs).sentence())
+        .contains("waits for provider p2, which is busy");
     f.submit(Sample.job(3, 20));
     assertThat(f.schedule(9))
         .as("so much is to be done that the slow one gets something too")

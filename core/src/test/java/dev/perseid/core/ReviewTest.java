@@ -197,8 +197,10 @@ class ReviewTest {
     }
     assertThat(stopped).containsExactly(reader.id());
     assertThat(f.pool.lease(reader.id())).as("the lease is what it was").hasValue(reader);
+    f.run(Sample.join(1, 4, 2, reader.id()));
+    assertThat(f.stopped()).as("whoever missed it is told again").containsExactly(reader.id());
     long earned = f.pool.provider(LIAR).orElseThrow().earned();
-    List<Event> events = f.report(Sample.stopped(reader));
+    List<Event> events = f.reportAs(LIAR, 2, Sample.stopped(reader));
     assertThat(all(events, Event.AttemptEnded.class))
         .singleElement()
         .satisfies(e -> assertThat(e.next()).isEqualTo(Event.Next.STALE));

@@ -20,6 +20,7 @@ final class Provider {
   private static final int LEASES_LOOKED_AT = 64;
 
   private static final long LATE = 8;
+  private static final long LATER = 4;
   private static final long ODD = 8;
 
   private static final long AHEAD_NS = Limits.LEASE_AHEAD_MS * 1_000_000;
@@ -221,8 +222,9 @@ final class Provider {
     OpenLease lease = firstLease;
     for (int i = 0; lease != null && i < LEASES_LOOKED_AT; i++, lease = lease.afterAtProvider) {
       long ranNs = Math.min(LONGEST_NS, (nowUs - lease.assignedUs) * 1_000) * lease.cores;
-      // Who is late already is late for a while.
-      left += Math.max(lease.expectedNs - ranNs, lease.expectedNs / LATE);
+      // The later it is already, the longer it will take: nobody waits for long for what hangs.
+      long late = ranNs - lease.expectedNs;
+      left += Math.max(lease.expectedNs / LATE, late < 0 ? -late : late / LATER);
     }
     return left / cores();
   }

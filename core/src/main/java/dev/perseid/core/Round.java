@@ -290,7 +290,7 @@ final class Round {
     /// Where the task would end first.
     private Provider soonest(Group group, int task, Provider idle) {
       long usualNs = group.job.graph().expectedWallNs(task);
-      if (left == 0) {
+      if (left == 0 || usualNs < Limits.LEASE_AHEAD_MS * 1_000_000) {
         return idle;
       }
       long soonest = idle.freeInNs(nowUs) + idle.wallNs(usualNs);

@@ -146,4 +146,24 @@ class LevelsTest {
         .singleElement()
         .satisfies(l -> assertThat(l.provider()).isEqualTo(Sample.provider(1)));
   }
+
+  @Test
+  void nobodyWaitsForWhatHangs() {
+    f.join(1, 1);
+    f.join(2, 1);
+    f.submit(Sample.job(1, 40));
+    for (List<Lease> l = f.schedule(9); !l.isEmpty(); l = f.schedule(9)) {
+      for (Lease lease : l) {
+        f.report(Sample.done(lease, lease.provider().c() == 1 ? 4_000_000_000L : 1_000_000_000));
+      }
+    }
+    f.submit(Sample.job(2, 2));
+    assertThat(f.schedule(9)).hasSize(1);
+    f.nowUs += 500_000;
+    assertThat(f.schedule(9)).as("half a second more").isEmpty();
+    f.nowUs += 20_000_000;
+    assertThat(f.schedule(9))
+        .singleElement()
+        .satisfies(l -> assertThat(l.provider()).isEqualTo(Sample.provider(1)));
+  }
 }

@@ -106,6 +106,9 @@ public final class Court {
   public record Asked(
       Address identity, Hash evidence, Address log, long index, Hash leaf, long deadlineS) {}
 
+  /// How long a pool has to show an entry.
+  public static final long ANSWER_TIME_S = 4 * 24 * 3_600;
+
   /// After the deadline and so long an entry that was shown can be asked for again.
   public static final long ASK_AGAIN_AFTER_S = 8 * 24 * 3_600;
 
@@ -163,7 +166,23 @@ public final class Court {
 
   /// Who asked for an entry, and how it stands.
   public Challenge challenge(Hash evidence, At at) throws ChainException {
-    AbiReader r = chain.call(address, Abi.call("challengeOf(bytes32)", Abi.word(evidence)), at);
+    return challenges(List.of(evidence), at).getFirst();
+  }
+
+  /// As the other, in the order of the names.
+  public List<Challenge> challenges(List<Hash> evidence, At at) throws ChainException {
+    List<Call> calls = new ArrayList<>();
+    for (Hash one : evidence) {
+      calls.add(Call.to(address, "read", Abi.call("challengeOf(bytes32)", Abi.word(one))));
+    }
+    List<Challenge> all = new ArrayList<>();
+    for (AbiReader r : chain.calls(calls, at)) {
+      all.add(challenge(r));
+    }
+    return all;
+  }
+
+  private Challenge challenge(AbiReader r) throws ChainException {
     long stage = r.small(2);
     if (stage >= Stage.values().length) {
       throw ChainException.untrusted("the court " + address + " gave a stage that there is not");

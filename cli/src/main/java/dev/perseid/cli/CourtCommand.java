@@ -125,8 +125,9 @@ final class CourtCommand implements Runnable {
       return all;
     }
 
-    List<Court.Asked> asked() throws ChainException {
-      return court().asked(deployment.fromBlock(), head.timeS() - CASES_S, head);
+    /// What the court was asked for in the last seconds.
+    List<Court.Asked> asked(long seconds) throws ChainException {
+      return court().asked(deployment.fromBlock(), head.timeS() - seconds, head);
     }
   }
 
@@ -206,14 +207,10 @@ final class CourtCommand implements Runnable {
   /// What a log's key is on this chain.
   ///
   /// @param committed of this log, the newest first
-  private record Log(
-      Optional<Address> identity,
-      List<Court.Statement.Committed> committed,
-      Map<Evidence.Place, Court.Asked> asked) {}
+  private record Log(Optional<Address> identity, List<Court.Statement.Committed> committed) {}
 
   private static Map<Address, Log> logs(Bench bench, Evidence evidence) throws ChainException {
     Map<Address, Log> all = new LinkedHashMap<>();
-    List<Court.Asked> asked = bench.asked();
     for (Address log : evidence.logs()) {
       Optional<Address> identity = bench.identity(log);
       List<Court.Statement.Committed> committed = new ArrayList<>();
@@ -225,13 +222,7 @@ final class CourtCommand implements Runnable {
           }
         }
       }
-      Map<Evidence.Place, Court.Asked> cases = new LinkedHashMap<>();
-      for (Court.Asked one : asked) {
-        if (one.log().equals(log)) {
-          cases.put(new Evidence.Place(log, one.index(), one.leaf()), one);
-        }
-      }
-      all.put(log, new Log(identity, List.copyOf(committed), cases));
+      all.put(log, new Log(identity, List.copyOf(committed)));
     }
     return all;
   }
@@ -246,15 +237,64 @@ final class CourtCommand implements Runnable {
         .findFirst();
   }
 
-  private static Finding finding(
-      Bench bench,
+  /// What is known of each record.
+  private static Map<Evidence.Place, Finding> findings(
+      Bench bench, Evidence evidence, List<Path> files) throws ChainException {
+    Map<Address, Log> logs = logs(bench, evidence);
+    Map<Evidence.Place, Finding> findings = new LinkedHashMap<>();
+    List<Evidence.Place> open = new ArrayList<>();
+    evidence
+        .records()
+        .forEach((place, receipts) -> {
+          Log log = logs.get(place.log());
+          Finding plain = plain(evidence, log, place, receipts, files);
+          findings.put(place, plain);
+          if (plain.state() == State.UNCOMMITTED || plain.state() == State.UNPROVED) {
+            open.add(place);
+          }
+        });
+    List<Hash> names =
+        open.stream().map(p -> Court.omissionOf(p.log(), p.index(), p.leaf())).toList();
+    List<Court.Challenge> cases = bench.court().challenges(names, bench.at());
+    for (int i = 0; i < names.size(); i++) {
+      Optional<Finding> asked = asked(names.get(i), cases.get(i), bench.head());
+      if (asked.isPresent()) {
+        findings.put(open.get(i), asked.get());
+      }
+    }
+    return findings;
+  }
+
+  /// What the court knows of a record, if it was asked for and that still counts.
+  private static Optional<Finding> asked(Hash id, Court.Challenge c, Head head) {
+    String said = said(id, c, head);
+    String convict = "perseid court convict 0x" + id;
+    return switch (c.stage()) {
+      case NONE -> Optional.empty();
+      case OPEN ->
+          Optional.of(
+              head.timeS() > c.deadlineS()
+                  ? new Finding(State.OMITTED, said, convict)
+                  : new Finding(
+                      State.CHALLENGED,
+                      said,
+                      "wait until " + time(c.deadlineS()) + ", then: " + convict));
+      case LOST -> Optional.of(new Finding(State.OMITTED, said, "perseid court status 0x" + id));
+      case ANSWERED ->
+          isAskedAgain(c, head)
+              ? Optional.empty()
+              : Optional.of(new Finding(State.INCLUDED, said + " to the court", ""));
+    };
+  }
+
+  /// What receipts and commitments say of a record, without the court's cases.
+  private static Finding plain(
       Evidence evidence,
-      Log log,
+      @Nullable Log log,
       Evidence.Place place,
       List<Evidence.Item> receipts,
-      List<Path> files)
-      throws ChainException {
-    if (log.identity().isEmpty()) {
+      List<Path> files) {
+    if (log == null || log.identity().isEmpty()) {
       return new Finding(State.UNKNOWN, nobodyAnswers(place.log()), "");
     }
     if (evidence.isContradicted(place)) {
@@ -267,34 +307,6 @@ final class CourtCommand implements Runnable {
           State.INCLUDED,
           "in the root of epoch " + proof.get().epoch() + ", of " + proof.get().size() + " records",
           "");
-    }
-    Court.Asked asked = log.asked().get(place);
-    if (asked != null) {
-      Court.Challenge c = bench.court().challenge(asked.evidence(), bench.at());
-      String said = said(asked.evidence(), c, bench.head());
-      switch (c.stage()) {
-        case OPEN -> {
-          boolean overdue = bench.head().timeS() > c.deadlineS();
-          return new Finding(
-              overdue ? State.OMITTED : State.CHALLENGED,
-              said,
-              overdue
-                  ? "perseid court convict 0x" + asked.evidence()
-                  : "wait until "
-                      + time(c.deadlineS())
-                      + ", then: perseid court convict 0x"
-                      + asked.evidence());
-        }
-        case LOST -> {
-          return new Finding(State.OMITTED, said, "perseid court status 0x" + asked.evidence());
-        }
-        case ANSWERED -> {
-          if (!isAskedAgain(c, bench.head())) {
-            return new Finding(State.INCLUDED, said + " to the court", "");
-          }
-        }
-        case NONE -> {}
-      }
     }
     Evidence.Item first = receipts.getFirst();
     String challenge = "perseid court challenge " + first.file() + " --record " + place.index();
@@ -373,16 +385,7 @@ final class CourtCommand implements Runnable {
         Deployment d = Deployment.read(on.file(main));
         try (Chain bare = on.connect(main, OptionalLong.of(d.chainId()))) {
           d.check(bare);
-          Bench bench = Bench.of(bare, d);
-          Map<Address, Log> logs = logs(bench, evidence);
-          for (Map.Entry<Evidence.Place, List<Evidence.Item>> one : evidence.records().entrySet()) {
-            Log log = logs.get(one.getKey().log());
-            if (log == null) {
-              throw new IllegalStateException("a record of no log");
-            }
-            findings.put(
-                one.getKey(), finding(bench, evidence, log, one.getKey(), one.getValue(), files));
-          }
+          findings.putAll(findings(Bench.of(bare, d), evidence, files));
         }
       }
       List<String> contradictions = new ArrayList<>();
@@ -589,6 +592,7 @@ final class CourtCommand implements Runnable {
       try (OnChain.Session s = on.open(main, shared)) {
         Bench bench = Bench.of(s);
         Map<Address, Log> logs = logs(bench, evidence);
+        Optional<Address> nobody = Optional.empty();
         for (Map.Entry<Address, Log> one : logs.entrySet()) {
           Optional<Evidence.Contradiction> found = evidence.of(one.getKey());
           if (found.isEmpty()) {
@@ -597,7 +601,8 @@ final class CourtCommand implements Runnable {
           Evidence.Contradiction c = found.get();
           main.screen().note("the pool has " + c.said());
           if (one.getValue().identity().isEmpty()) {
-            throw new BadInput(nobodyAnswers(one.getKey()));
+            nobody = Optional.of(one.getKey());
+            continue;
           }
           if (bench.court().verdict(c.evidence(), bench.at()).isPresent()) {
             main.screen().note("it was convicted of this before");
@@ -606,6 +611,9 @@ final class CourtCommand implements Runnable {
           }
           enforce(s, main, c.evidence());
           return Exit.OK;
+        }
+        if (nobody.isPresent()) {
+          throw new BadInput(nobodyAnswers(nobody.get()));
         }
       }
       main.screen()
@@ -825,37 +833,33 @@ final class CourtCommand implements Runnable {
                 + s.key().address()
                 + " is the key of no pool on this chain; write --key pool, or name the CASE");
       }
-      Set<Hash> missing = new LinkedHashSet<>(wanted);
+      List<Hash> names = List.copyOf(wanted);
+      List<Court.Challenge> named = bench.court().challenges(names, bench.at());
+      for (int i = 0; i < names.size(); i++) {
+        if (!waits(named.get(i), bench.head())) {
+          throw new BadInput(
+              "CASE: 0x"
+                  + names.get(i)
+                  + " does not wait for an answer: "
+                  + said(names.get(i), named.get(i), bench.head())
+                  + "; 'perseid court status' lists what was asked for");
+        }
+      }
       List<Court.Asked> open = new ArrayList<>();
-      for (Court.Asked one : bench.asked()) {
+      for (Court.Asked one : bench.asked(Court.ANSWER_TIME_S)) {
         boolean meant =
             wanted.isEmpty()
                 ? self.equals(Optional.of(one.identity()))
                 : wanted.contains(one.evidence());
-        if (!meant) {
-          continue;
-        }
-        missing.remove(one.evidence());
-        Court.Challenge c = bench.court().challenge(one.evidence(), bench.at());
-        if (c.stage() == Court.Stage.OPEN && bench.head().timeS() <= c.deadlineS()) {
+        if (meant && waits(bench.court().challenge(one.evidence(), bench.at()), bench.head())) {
           open.add(one);
-        } else if (!wanted.isEmpty()) {
-          throw new BadInput(
-              "CASE: 0x"
-                  + one.evidence()
-                  + " does not wait for an answer: "
-                  + said(one.evidence(), c, bench.head()));
         }
-      }
-      if (!missing.isEmpty()) {
-        throw new BadInput(
-            "CASE: the court "
-                + bench.court().address()
-                + " was not asked for 0x"
-                + missing.iterator().next()
-                + " in the last 30 days; 'perseid court status' lists what it was asked");
       }
       return open;
+    }
+
+    private static boolean waits(Court.Challenge c, Head head) {
+      return c.stage() == Court.Stage.OPEN && head.timeS() <= c.deadlineS();
     }
 
     /// @return why not; empty if it is done
@@ -1057,7 +1061,7 @@ final class CourtCommand implements Runnable {
     private static List<Row> rows(Bench bench, Optional<Hash> only, Optional<Address> of)
         throws ChainException {
       Map<Hash, Row> rows = new LinkedHashMap<>();
-      for (Court.Asked one : bench.asked().reversed()) {
+      for (Court.Asked one : bench.asked(CASES_S).reversed()) {
         if (rows.size() == CASES
             || (only.isPresent() && !only.get().equals(one.evidence()))
             || (of.isPresent() && !of.get().equals(one.identity()))) {

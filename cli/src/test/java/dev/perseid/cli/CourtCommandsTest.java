@@ -463,7 +463,7 @@ class CourtCommandsTest {
     refused(Exit.USAGE, "64 hexadecimal digits", "court", "convict", "0x12");
     refused(Exit.USAGE, "knows no case", "court", "convict", NO_CASE);
     refused(Exit.USAGE, "has no case", "court", "status", NO_CASE);
-    refused(Exit.USAGE, "was not asked for", "court", "answer", NO_CASE, "--key", "pool");
+    refused(Exit.USAGE, "was never asked for", "court", "answer", NO_CASE, "--key", "pool");
     assertThat(done("court", "status").out).contains("no cases in the last 30 days");
 
     // A signature that is not the pool's proves nothing, in the pool's name or another.

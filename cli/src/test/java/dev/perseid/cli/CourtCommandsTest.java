@@ -166,6 +166,7 @@ class CourtCommandsTest {
                   """
                   name: burning
                   budget_microcredits: 1000000
+                  verification: none
                   tasks:
                     - {name: each, count: 4, module: burn.wasm, args: "1000 10"}
                   """)

@@ -58,6 +58,9 @@ final class Progress {
     if (extra > 0) {
       line.append(", ").append(extra).append(extra == 1 ? " further attempt" : " further attempts");
     }
+    if (job.getResults().getReopened() > 0) {
+      line.append(", runs again: a provider was found out");
+    }
     if (job.hasEtaUs()) {
       long nowUs = System.currentTimeMillis() * 1_000;
       line.append(", ").append(left(Math.max(0, job.getEtaUs() - nowUs) / 1_000_000));
@@ -85,7 +88,8 @@ final class Progress {
             + " tasks cost "
             + Amounts.credits(job.getCharged())
             + " of "
-            + Amounts.credits(job.getBudget());
+            + Amounts.credits(job.getBudget())
+            + reviewed(job.getResults());
     return switch (job.getState()) {
       case "done" -> "done" + took + cost;
       case "cancelled" ->
@@ -93,6 +97,23 @@ final class Progress {
       case "failed" -> "failed" + took + ": " + job.getReason() + cost;
       default -> "still running" + cost;
     };
+  }
+
+  /// What became of results whose providers were found out since; empty where there were none.
+  private static String reviewed(Proto.JobResults r) {
+    if (r.getReviewed() == 0) {
+      return "";
+    }
+    return "; "
+        + r.getReviewed()
+        + (r.getReviewed() == 1 ? " result" : " results")
+        + " of providers that were found out looked at again: "
+        + r.getReplaced()
+        + " replaced, "
+        + r.getDoubtful()
+        + " doubtful, "
+        + Amounts.credits(r.getReversed())
+        + " taken back";
   }
 
   /// The exit code that tells how a job ended.
@@ -131,5 +152,17 @@ final class Progress {
     if (job.hasEtaUs()) {
       json.writeNumberField("eta_us", job.getEtaUs());
     }
+    Proto.JobResults r = job.getResults();
+    json.writeObjectFieldStart("results");
+    json.writeNumberField("agreed", r.getAgreed());
+    json.writeNumberField("alone", r.getAlone());
+    json.writeNumberField("refuted", r.getRefuted());
+    json.writeNumberField("reviewed", r.getReviewed());
+    json.writeNumberField("replaced", r.getReplaced());
+    json.writeNumberField("doubtful", r.getDoubtful());
+    json.writeNumberField("redone", r.getRedone());
+    json.writeNumberField("reopened", r.getReopened());
+    json.writeNumberField("reversed_microcredits", r.getReversed());
+    json.writeEndObject();
   }
 }

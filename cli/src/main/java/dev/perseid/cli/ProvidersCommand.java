@@ -127,6 +127,7 @@ final class ProvidersCommand implements Callable<Integer> {
     json.writeNumberField("doubt_ppm", view.getDoubtPpm());
     json.writeNumberField("check_ppm", view.getCheckPpm());
     json.writeBooleanField("distrusted", view.getDistrusted());
+    json.writeNumberField("retained_microcredits", view.getRetained());
     json.writeEndObject();
   }
 

@@ -72,6 +72,7 @@ class MoneyCommandsTest {
         folder.resolve("job.yaml"),
         """
         name: burning
+        verification: none
         budget_microcredits: 1000000
         tasks:
           - {name: each, count: 4, module: burn.wasm, args: "1000 10"}

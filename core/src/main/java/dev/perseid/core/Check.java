@@ -8,6 +8,11 @@ import java.util.Objects;
 final class Check {
   final List<Vote> votes = new ArrayList<>();
 
+  /// Whether the result counted before, until its provider was found out.
+  boolean isReview() {
+    return votes.stream().anyMatch(Vote::doubted);
+  }
+
   /// What one provider said.
   ///
   /// @param entry index of its record
@@ -16,6 +21,8 @@ final class Check {
   /// @param gas -1 if none was counted
   /// @param overtime whether the attempt failed for want of time, which says nothing about other
   ///   machines
+  /// @param charge what it is paid if it counts, microcredits
+  /// @param doubted whether it counted until its provider was found out: then it costs nothing
   record Vote(
       long entry,
       Address provider,
@@ -24,7 +31,8 @@ final class Check {
       long gas,
       boolean overtime,
       List<Blob> outputs,
-      long charge) {
+      long charge,
+      boolean doubted) {
     static Vote of(Entry entry, TaskKind kind) {
       ExecutionRecord r = entry.record();
       boolean failed = r.outcome() == Outcome.TASK_FAILED;
@@ -37,7 +45,23 @@ final class Check {
           r.usage().gas().orElse(-1),
           failed && r.usage().wallNs().orElse(0) >= limitNs / 10 * 9,
           r.outputs(),
-          r.charge());
+          r.charge(),
+          false);
+    }
+
+    /// What a task's result was, now that its provider's word does not do any more.
+    static Vote doubted(Graph graph, int task, Address provider) {
+      Backings b = graph.backings;
+      return new Vote(
+          b.entry(task),
+          provider,
+          Outcome.DONE,
+          "",
+          b.gas(task),
+          false,
+          graph.outputs(task),
+          0,
+          true);
     }
 
     /// Whether two providers say the same. How much gas a failed attempt had used depends on the

@@ -1,6 +1,7 @@
 package dev.perseid.core;
 
 import java.nio.ByteBuffer;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.OptionalLong;
@@ -167,7 +168,7 @@ final class Decision {
       overloaded(what, by, "holds as many bytes of job specifications as it may");
     } else {
       Account payer = state.ledger.find(by);
-      long balance = payer == null ? 0 : payer.balance;
+      long balance = state.spendable(by, nowUs);
       Purse purse = payer == null ? null : payer.purse;
       if (purse != null && (purse.isLeaving() || purse.lost > 0)) {
         refuse(
@@ -191,6 +192,7 @@ final class Decision {
                 + by
                 + " has "
                 + Text.credits(balance)
+                + state.withheld(by, nowUs)
                 + ", the job's budget is "
                 + Text.credits(spec.budget())
                 + ": lower the budget by "
@@ -296,7 +298,7 @@ final class Decision {
       OpenLease lease = next;
       next = lease.afterAtProvider;
       boolean has = held.contains(lease.id);
-      if (lease.job.isRunning()) {
+      if (lease.job.isRunning() && lease.staleInputs == null) {
         if (!has) {
           effects.add(new Effect.SendLease(state.lease(lease)));
         }
@@ -429,7 +431,8 @@ final class Decision {
       }
       Lease lease = state.lease(open);
       String wrong = ReportCheck.problem(lease, report);
-      if (wrong == null && report.isStopped() && open.job.isRunning()) {
+      boolean running = open.job.isRunning() && open.staleInputs == null;
+      if (wrong == null && report.isStopped() && running) {
         wrong = "it says that the pool stopped it, and the pool did not";
       }
       if (wrong != null) {
@@ -545,10 +548,13 @@ final class Decision {
   private Event.Next checked(
       OpenLease open, Lease lease, ExecutionRecord record, Event.Next next, long luck) {
     Job job = open.job;
-    if (!job.isRunning()) {
+    if (!job.isRunning() || next == Event.Next.STALE) {
       return next;
     }
     Graph graph = job.graph();
+    if (graph.attempts[open.task] >= Limits.ATTEMPTS_IN_ALL + Limits.VERIFICATION_VOTES) {
+      return Event.Next.FAILED;
+    }
     boolean speaks = record.outcome() == Outcome.DONE || record.outcome() == Outcome.TASK_FAILED;
     Check check = graph.checks.get(open.task);
     if (check != null) {
@@ -659,7 +665,9 @@ final class Decision {
               .toList();
     }
     String name = graph.spec.taskName(task);
+    List<Provider> believed = believed(check, wrong);
     emit(new Event.TaskJudged(job.number, task, entries, wrong, agreed, nowUs));
+    believed.removeIf(p -> !p.distrusted);
     if (right.isEmpty()) {
       endJob(
           job,
@@ -675,14 +683,78 @@ final class Decision {
           job,
           Event.JobState.FAILED,
           "task " + name + " failed, " + who + right.getFirst().reason());
-    } else if (job.done == job.tasks) {
+    }
+    believed.forEach(this::doubt);
+    if (job.isRunning() && job.done == job.tasks) {
       endJob(job, Event.JobState.DONE, "");
     }
+  }
+
+  /// Those that get work still and said something that is wrong.
+  private List<Provider> believed(Check check, List<Long> wrong) {
+    List<Provider> found = new ArrayList<>();
+    for (Check.Vote vote : check.votes) {
+      Provider provider = state.providersByAddress.get(vote.provider());
+      if (wrong.contains(vote.entry()) && provider != null && !provider.distrusted) {
+        found.add(provider);
+      }
+    }
+    return found;
+  }
+
+  /// A provider was found out: whatever counts on its word alone is looked at again, in the newest
+  /// jobs first, as long as there is anything to take back from it.
+  private void doubt(Provider provider) {
+    for (Job job : List.copyOf(state.jobs.descendingMap().values())) {
+      Graph graph = job.graph;
+      if (graph == null || !mayRun(job)) {
+        continue;
+      }
+      int results = 0;
+      long paid = 0;
+      for (int t = 0; t < job.tasks; t++) {
+        if (State.isDoubtable(graph, t, provider)) {
+          results++;
+          paid += graph.backings.charge(t);
+        }
+      }
+      if (results > 0) {
+        if (!job.isRunning()) {
+          emit(new Event.JobReopened(job.number, reservable(job), nowUs));
+        }
+        long back = state.treasury.reversible(provider.account, job.payer, paid);
+        emit(new Event.ResultsDoubted(job.number, provider.address, back, nowUs));
+      }
+    }
+  }
+
+  /// Whether a job runs, or is done and may run again.
+  private boolean mayRun(Job job) {
+    return job.isRunning()
+        || (state.reviewable.contains(job)
+            && nowUs - job.endedUs <= Limits.REVIEWABLE_MS * 1_000
+            && state.liveJobs < Limits.LIVE_JOBS
+            && state.liveTasks + job.tasks <= Limits.LIVE_TASKS
+            && state.liveSpecBytes + job.specBytes <= Limits.LIVE_SPEC_BYTES);
+  }
+
+  /// What a job that runs again may cost its consumer: what was left of its budget, if it is there.
+  private long reservable(Job job) {
+    Purse purse = job.payer.purse;
+    boolean none = purse != null && (purse.isLeaving() || purse.lost > 0);
+    long has = state.spendable(job.consumer, nowUs);
+    return none ? 0 : Math.clamp(job.budget - job.charged, 0, has);
   }
 
   private static Event.Next next(OpenLease open, Outcome outcome) {
     if (!open.job.isRunning()) {
       return Event.Next.OVER;
+    }
+    Graph live = open.job.graph();
+    boolean doubtful = live.pending[open.task] > 0 && outcome == Outcome.TASK_FAILED;
+    if (open.staleInputs != null || doubtful) {
+      boolean last = live.attempts[open.task] + 1 >= Limits.ATTEMPTS_IN_ALL;
+      return last ? Event.Next.FAILED : Event.Next.STALE;
     }
     return switch (outcome) {
       case DONE -> Event.Next.DONE;

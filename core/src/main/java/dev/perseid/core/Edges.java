@@ -53,6 +53,10 @@ final class Edges {
     return new Edges(starts, successors, waitsFor);
   }
 
+  boolean isEmpty() {
+    return successors.length == 0;
+  }
+
   int start(int task) {
     return starts[task];
   }

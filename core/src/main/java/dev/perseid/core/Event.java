@@ -50,6 +50,21 @@ public sealed interface Event {
       int job, int task, List<Long> right, List<Long> wrong, boolean agreed, long atUs)
       implements Event {}
 
+  /// A provider was found out: what counts in a job on its word alone does not count any more. Each
+  /// such task is ready again, with what the provider said as the first word on it, so that
+  /// [TaskJudged] says what becomes of it. What is not done and reads it waits until then.
+  ///
+  /// @param reversed what was taken back of what the provider got for it, microcredits: from what
+  ///   it is due, or has, to the job's reservation. It is not paid again, whatever becomes of the
+  ///   results
+  record ResultsDoubted(int job, Address provider, long reversed, long atUs) implements Event {}
+
+  /// A job that was done runs again, because results of it are doubted: that event follows.
+  ///
+  /// @param reserved what of the consumer's account moved into the job's reservation again,
+  ///   microcredits: at most what was left of the budget
+  record JobReopened(int job, long reserved, long atUs) implements Event {}
+
   /// A lease was given back unstarted: no attempt was made, the task is ready again.
   record LeaseReturned(long lease, long atUs) implements Event {}
 
@@ -202,7 +217,10 @@ public sealed interface Event {
     OVER,
     /// The result does not count yet and nothing is paid: [TaskJudged] says what becomes of it, or
     /// the end of the job, at which it is paid.
-    CHECK
+    CHECK,
+    /// The task's inputs were found wrong, or are in doubt and it failed: the attempt is paid, and
+    /// the task runs again once they are right.
+    STALE
   }
 
   /// Why a result is checked, or is not.

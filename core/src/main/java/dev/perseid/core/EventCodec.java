@@ -50,6 +50,8 @@ public final class EventCodec {
   private static final int PAYMENT_REVERSED = 39;
   private static final int CHECK_DRAWN = 40;
   private static final int TASK_JUDGED = 41;
+  private static final int RESULTS_DOUBTED = 42;
+  private static final int JOB_REOPENED = 43;
 
   private static final int CREDITS = 0;
   private static final int VOUCHED_CREDITS = 1;
@@ -58,7 +60,12 @@ public final class EventCodec {
   // A value's code is its place in these lists, for ever.
   private static final List<Event.Next> NEXT =
       List.of(
-          Event.Next.DONE, Event.Next.RETRY, Event.Next.FAILED, Event.Next.OVER, Event.Next.CHECK);
+          Event.Next.DONE,
+          Event.Next.RETRY,
+          Event.Next.FAILED,
+          Event.Next.OVER,
+          Event.Next.CHECK,
+          Event.Next.STALE);
   static final List<Event.CheckReason> CHECK_REASONS =
       List.of(
           Event.CheckReason.POLICY,
@@ -168,6 +175,19 @@ public final class EventCodec {
         writeNumbers(out, e.right());
         writeNumbers(out, e.wrong());
         out.octet(e.agreed() ? 1 : 0);
+        out.number(e.atUs());
+      }
+      case Event.ResultsDoubted e -> {
+        out.octet(RESULTS_DOUBTED);
+        out.number(e.job());
+        out.address(e.provider());
+        out.number(e.reversed());
+        out.number(e.atUs());
+      }
+      case Event.JobReopened e -> {
+        out.octet(JOB_REOPENED);
+        out.number(e.job());
+        out.number(e.reserved());
         out.number(e.atUs());
       }
       case Event.LeaseReturned e -> {
@@ -419,6 +439,9 @@ public final class EventCodec {
       case TASK_JUDGED ->
           new Event.TaskJudged(
               in.integer(), in.integer(), readNumbers(in), readNumbers(in), in.flag(), in.number());
+      case RESULTS_DOUBTED ->
+          new Event.ResultsDoubted(in.integer(), in.address(), in.number(), in.number());
+      case JOB_REOPENED -> new Event.JobReopened(in.integer(), in.number(), in.number());
       case LEASE_RETURNED -> new Event.LeaseReturned(in.number(), in.number());
       case JOB_ENDED ->
           new Event.JobEnded(

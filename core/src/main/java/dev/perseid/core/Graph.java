@@ -2,6 +2,7 @@ package dev.perseid.core;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -19,6 +20,13 @@ final class Graph {
   private static final int LONGS_PER_BLOB = 5;
   private static final int[] NOBODY = {};
   private static final int LEARNED_OVER = 64;
+  private static final long UNKNOWN_NS = 1_000_000_000;
+
+  /// In how many parts of a job its tasks are ranked anew at most.
+  private static final int RANKINGS = 16;
+
+  /// Jobs with more kinds are not ranked anew for each.
+  private static final int KINDS_RANKED_AT_ONCE = 64;
 
   final JobSpec spec;
   final Edges edges;
@@ -49,11 +57,27 @@ final class Graph {
   /// For each task why its result was checked or not; empty where nothing is.
   final byte[] drawn;
 
+  /// On whose word alone results count.
+  final Backings backings;
+
+  /// Tasks that are not done and were: their outputs from then stand in the blobs, as what waits
+  /// for them may have used them.
+  final BitSet wereDone = new BitSet();
+
   final Group[] groups;
   private final int[] groupOfKind;
 
-  /// A task's rank in its group; empty where there is one group only.
+  /// Whether all tasks are alike and none waits for another: then a task's rank is its index.
+  private final boolean isFlat;
+
+  /// A task's rank in its group; empty if the graph is flat.
   private final int[] rank;
+
+  /// For each kind the run time by which tasks were ranked last.
+  final long[] weightNs;
+
+  /// Attempts that were learned from since then.
+  int sinceRanking;
 
   /// For each kind: how many attempts taught us, and the mean wall time at usual speed.
   final long[] learned;
@@ -70,6 +94,7 @@ final class Graph {
     pending = edges.waitsFor();
     readyUs = new long[n];
     drawn = new byte[spec.verification() instanceof Verification.None ? 0 : n];
+    backings = new Backings(drawn.length);
     firstOutput = new int[n + 1];
     for (int t = 0; t < n; t++) {
       firstOutput[t + 1] = firstOutput[t] + spec.tasks().get(t).outputs();
@@ -77,6 +102,8 @@ final class Graph {
     blobs = new long[firstOutput[n] * LONGS_PER_BLOB];
     learned = new long[spec.kinds().size()];
     usualWallNs = new long[spec.kinds().size()];
+    weightNs = new long[spec.kinds().size()];
+    Arrays.fill(weightNs, 1);
     groupOfKind = new int[spec.kinds().size()];
     TreeMap<Group.Shape, Integer> shapes = new TreeMap<>();
     for (int k = 0; k < groupOfKind.length; k++) {
@@ -85,27 +112,92 @@ final class Graph {
       groupOfKind[k] = shapes.computeIfAbsent(shape, s -> shapes.size());
     }
     groups = new Group[shapes.size()];
-    if (groups.length == 1) {
-      rank = NOBODY;
-      groups[0] = new Group(job, shapes.firstKey(), NOBODY, n);
+    for (Map.Entry<Group.Shape, Integer> e : shapes.entrySet()) {
+      groups[e.getValue()] = new Group(job, e.getKey(), NOBODY, groups.length == 1 ? n : 0);
+    }
+    isFlat = groups.length == 1 && spec.kinds().size() == 1 && edges.isEmpty();
+    rank = isFlat ? NOBODY : new int[n];
+    rank();
+  }
+
+  /// Puts the tasks in the order in which they are served: those with the longest way to the end of
+  /// the job first, by the weights of their kinds (b-level; Hu 1961), of equals the first. No task
+  /// must be listed. O(tasks log tasks + edges).
+  private void rank() {
+    if (isFlat) {
       return;
     }
-    rank = new int[n];
+    long[] order = Levels.order(spec.tasks(), edges, weightNs);
     int[] sizes = new int[groups.length];
-    for (int t = 0; t < n; t++) {
-      rank[t] = sizes[groupOfKind[spec.tasks().get(t).kind()]]++;
+    for (TaskSpec task : spec.tasks()) {
+      sizes[groupOfKind[task.kind()]]++;
     }
     int[][] members = new int[groups.length][];
     for (int g = 0; g < groups.length; g++) {
       members[g] = new int[sizes[g]];
     }
-    for (int t = 0; t < n; t++) {
-      members[groupOfKind[spec.tasks().get(t).kind()]][rank[t]] = t;
+    int[] next = new int[groups.length];
+    for (long entry : order) {
+      int task = Levels.task(entry);
+      int g = groupOfKind[spec.tasks().get(task).kind()];
+      rank[task] = next[g];
+      members[g][next[g]++] = task;
     }
-    for (Map.Entry<Group.Shape, Integer> e : shapes.entrySet()) {
-      int g = e.getValue();
-      groups[g] = new Group(job, e.getKey(), members[g], sizes[g]);
+    for (int g = 0; g < groups.length; g++) {
+      groups[g].rank(members[g]);
     }
+  }
+
+  /// Ranks by other weights.
+  ///
+  /// @param weights one for each kind
+  /// @param since attempts that were learned from since then
+  void rank(long[] weights, int since) {
+    System.arraycopy(weights, 0, weightNs, 0, weightNs.length);
+    sinceRanking = since;
+    rank();
+  }
+
+  /// Ranks anew if what was learned of run times since says otherwise. The first attempt of a kind
+  /// says much, later ones together; so that all ranking of a job costs O(log tasks) for each task,
+  /// and for each of its first kinds once all of them.
+  private void rankAgain(int kind) {
+    sinceRanking++;
+    boolean first = learned[kind] == 1 && learned.length <= KINDS_RANKED_AT_ONCE;
+    int enough = Math.max(LEARNED_OVER, state.length / RANKINGS);
+    if (isFlat || (!first && sinceRanking < enough)) {
+      return;
+    }
+    long[] weights = weights();
+    boolean changed = false;
+    for (int k = 0; k < weights.length; k++) {
+      changed |= weights[k] > weightNs[k] / 2 * 3 || weights[k] < weightNs[k] / 3 * 2;
+    }
+    sinceRanking = 0;
+    if (!changed) {
+      return;
+    }
+    rank(weights, 0);
+    for (int t = 0; t < state.length; t++) {
+      if (state[t] == READY && !excluded.containsKey(t)) {
+        groups[groupOfKind[spec.tasks().get(t).kind()]].addFresh(rank[t]);
+      }
+    }
+  }
+
+  /// What is known of each kind's run time; of those of which nothing is, the mean of the others.
+  private long[] weights() {
+    long sum = 0;
+    int known = 0;
+    for (int k = 0; k < learned.length; k++) {
+      sum += learned[k] > 0 ? Math.min(usualWallNs[k], Long.MAX_VALUE / learned.length) : 0;
+      known += learned[k] > 0 ? 1 : 0;
+    }
+    long[] weights = usualWallNs.clone();
+    for (int k = 0; k < weights.length; k++) {
+      weights[k] = learned[k] > 0 ? weights[k] : Math.max(1, sum / Math.max(1, known));
+    }
+    return weights;
   }
 
   TaskKind kind(int task) {
@@ -183,14 +275,33 @@ final class Graph {
     }
   }
 
-  /// An output of a task that is done.
+  /// An output of a task that is or was done.
   Blob output(int task, int output) {
     int at = (firstOutput[task] + output) * LONGS_PER_BLOB;
     return new Blob(
         new Hash(blobs[at], blobs[at + 1], blobs[at + 2], blobs[at + 3]), blobs[at + 4]);
   }
 
-  /// The inputs of a task whose dependencies are done.
+  /// All outputs of a task that is or was done.
+  List<Blob> outputs(int task) {
+    List<Blob> found = new ArrayList<>();
+    for (int o = 0; o < firstOutput[task + 1] - firstOutput[task]; o++) {
+      found.add(output(task, o));
+    }
+    return List.copyOf(found);
+  }
+
+  /// Whether a task has an output of another among its inputs.
+  boolean reads(int task, int from) {
+    for (Input input : spec.tasks().get(task).inputs()) {
+      if (input instanceof Input.Produced p && p.task() == from) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /// The inputs of a task whose dependencies are or were done.
   List<Blob> inputs(int task) {
     List<Input> inputs = spec.tasks().get(task).inputs();
     if (inputs.isEmpty()) {
@@ -222,10 +333,21 @@ final class Graph {
     return List.copyOf(before);
   }
 
+  /// How long a task is expected to take at usual speed. If nothing is known of its kind it is like
+  /// the others of the job; if nothing is known of any, it only matters that all are alike.
+  long expectedWallNs(int task) {
+    int kind = spec.tasks().get(task).kind();
+    if (learned[kind] > 0) {
+      return usualWallNs[kind];
+    }
+    return weightNs[kind] > 1 ? weightNs[kind] : UNKNOWN_NS;
+  }
+
   /// Learns the wall time of a kind from one attempt, given at usual speed.
   void learn(int kind, long wallNs) {
     learned[kind]++;
     usualWallNs[kind] += (wallNs - usualWallNs[kind]) / Math.min(learned[kind], LEARNED_OVER);
     usualWallNs[kind] = Math.max(1, usualWallNs[kind]);
+    rankAgain(kind);
   }
 }

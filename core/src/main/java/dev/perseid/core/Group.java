@@ -14,10 +14,10 @@ final class Group {
   final Shape shape;
 
   /// Tasks never tried, by their rank in the group.
-  private final LowestFirst fresh;
+  private LowestFirst fresh;
 
   /// The task of each rank; empty where rank and task are the same.
-  private final int[] members;
+  private int[] members;
 
   /// Tasks that some provider must not get, by index.
   final TreeSet<Integer> again = new TreeSet<>();
@@ -41,6 +41,12 @@ final class Group {
     this.fresh = new LowestFirst(size);
   }
 
+  /// Other ranks; no task is fresh then.
+  void rank(int[] ofEachRank) {
+    members = ofEachRank;
+    fresh = new LowestFirst(ofEachRank.length);
+  }
+
   boolean isEmpty() {
     return fresh.isEmpty() && again.isEmpty();
   }
@@ -49,9 +55,22 @@ final class Group {
     return !fresh.isEmpty();
   }
 
-  /// The fresh task of the lowest index.
+  /// The fresh task of the lowest rank.
   int firstFresh() {
-    int rank = fresh.first();
+    return member(fresh.first());
+  }
+
+  /// The rank of the first fresh task, and of the one after another; -1 if there is none.
+  int firstRank() {
+    return fresh.isEmpty() ? -1 : fresh.first();
+  }
+
+  int rankAfter(int rank) {
+    return fresh.next(rank);
+  }
+
+  /// The task of a rank.
+  int member(int rank) {
     return members.length == 0 ? rank : members[rank];
   }
 

@@ -40,6 +40,23 @@ final class Job {
   /// Records that were found wrong.
   int refuted;
 
+  /// Results that counted on the word of a provider that was found out since, each time one was
+  /// looked at again; of these those that others gave differently; and those that count still
+  /// though nobody else could say anything.
+  int reviewed;
+
+  int replaced;
+  int doubtful;
+
+  /// Tasks that ran again because an input of theirs was replaced.
+  int redone;
+
+  /// How often it ran again after it had ended.
+  int reopened;
+
+  /// What was taken back from providers that were found out, microcredits.
+  long reversed;
+
   final Account reservation = new Account();
 
   /// The part of the reservation that open leases may cost.

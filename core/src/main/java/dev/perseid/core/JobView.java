@@ -25,6 +25,7 @@ import java.util.OptionalLong;
 /// @param etaUs when it may end, likewise; absent as long as there is no basis for an estimate
 /// @param voucher the voucher that its consumer must sign for it to go on, microcredits in all;
 ///   absent if none is missing
+/// @param results on whose word its results count
 public record JobView(
     JobId id,
     int number,
@@ -45,4 +46,31 @@ public record JobView(
     long submittedUs,
     OptionalLong endedUs,
     OptionalLong etaUs,
-    OptionalLong voucher) {}
+    OptionalLong voucher,
+    Results results) {
+  /// On whose word the results of a job count, where its policy asks.
+  ///
+  /// @param agreed results on which several providers agree
+  /// @param alone results that count on one provider's word
+  /// @param refuted records that were found wrong
+  /// @param reviewed how many times a result that counted on the word of a provider that was found
+  ///   out since was looked at again
+  /// @param replaced of these, results that turned out to be others
+  /// @param doubtful of these, results that count still, as nobody else could run the task
+  /// @param redone tasks that ran again because an input was replaced
+  /// @param reopened how often the job ran again after it had ended
+  /// @param reversed what was taken back from providers that were found out, microcredits
+  public record Results(
+      int agreed,
+      int alone,
+      int refuted,
+      int reviewed,
+      int replaced,
+      int doubtful,
+      int redone,
+      int reopened,
+      long reversed) {
+    /// Of a job of which nothing is known yet.
+    public static final Results NONE = new Results(0, 0, 0, 0, 0, 0, 0, 0, 0);
+  }
+}

@@ -62,6 +62,12 @@ final class Ledger {
     to.due = Math.addExact(to.due, amount);
   }
 
+  /// The reverse: what an account is due goes back to where it came from.
+  void fromDue(Account from, Account to, long amount) {
+    takeDue(from, amount);
+    to.balance = Math.addExact(to.balance, amount);
+  }
+
   /// What an account is due leaves the books.
   void takeBackDue(Account from, long amount) {
     takeDue(from, amount);
@@ -70,8 +76,7 @@ final class Ledger {
 
   /// What an account is due can be spent.
   void freeDue(Account account, long amount) {
-    takeDue(account, amount);
-    account.balance = Math.addExact(account.balance, amount);
+    fromDue(account, account, amount);
   }
 
   /// All of it.

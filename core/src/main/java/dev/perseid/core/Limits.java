@@ -66,6 +66,20 @@ public final class Limits {
   /// taken.
   public static final int CHECKERS_LOOKED_AT = 64;
 
+  /// Tasks of the jobs that are done and can be looked at again if one of their providers is found
+  /// out; the jobs that ended first are dropped first.
+  public static final int REVIEWABLE_TASKS = 250_000;
+
+  /// Bytes of their specifications.
+  public static final long REVIEWABLE_SPEC_BYTES = 64L << 20;
+
+  /// After so long nothing is looked at again, nor a consumer's money reserved for it.
+  public static final long REVIEWABLE_MS = 7L * 24 * 3_600_000;
+
+  /// What a provider cannot spend or be paid while results count on its word alone, in prices of
+  /// such a result: what it loses when it is found out.
+  public static final int RETAINED_PRICES = 10;
+
   /// Attempts of one task, those that nobody is to blame for (drained providers) included.
   public static final int ATTEMPTS_IN_ALL = 100;
 
@@ -130,6 +144,12 @@ public final class Limits {
 
   /// Overdue leases ended by one Schedule.
   public static final int EXPIRED_AT_ONCE = 1_024;
+
+  /// Tasks that one round lets wait for a faster provider.
+  public static final int WAITS_LOOKED_AT = 256;
+
+  /// The fastest providers that are looked at for whether a task had better wait for one.
+  public static final int FAST_LOOKED_AT = 16;
 
   /// Tasks to be tried again that are looked at for one assignment: each may have to wait for
   /// another provider, and then the fresh tasks of the job pass them.

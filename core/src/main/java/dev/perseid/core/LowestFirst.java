@@ -35,6 +35,23 @@ final class LowestFirst {
     return place;
   }
 
+  /// The lowest number above another; -1 if there is none.
+  int next(int number) {
+    int place = number;
+    for (int level = 0; level < levels.length; level++) {
+      long above = levels[level][place >>> 6] & (-2L << place);
+      if (above != 0) {
+        place = (place & ~63) | Long.numberOfTrailingZeros(above);
+        while (level-- > 0) {
+          place = place << 6 | Long.numberOfTrailingZeros(levels[level][place]);
+        }
+        return place;
+      }
+      place >>>= 6;
+    }
+    return -1;
+  }
+
   void add(int number) {
     int place = number;
     for (long[] level : levels) {

@@ -222,7 +222,7 @@ final class ModelDecision {
 
   void fill(Command.FillTab c) {
     Account payer = state.ledger.find(c.consumer());
-    long balance = payer == null ? 0 : payer.balance;
+    long balance = state.spendable(c.consumer(), nowUs);
     if (c.amount() <= 0) {
       decision.refuse(
           "FillTab",
@@ -238,7 +238,9 @@ final class ModelDecision {
               + c.consumer()
               + " has "
               + Text.credits(balance)
-              + " free, the request may cost "
+              + " free"
+              + state.withheld(c.consumer(), nowUs)
+              + ", the request may cost "
               + Text.credits(c.amount())
               + ": ask for a shorter answer (max_tokens), or "
               + Treasury.fund(state.treasury.money));

@@ -660,31 +660,37 @@ final class MoneyDecision {
     return found.subList(0, Math.min(found.size(), Limits.EPOCH_VOUCHERS));
   }
 
-  /// Everybody who is due anything; the largest sums are pushed as far as the till goes.
+  /// Everybody who is due anything that is not withheld; the largest sums are pushed as far as the
+  /// till goes.
   private List<Payout> payouts(long leastPush, long inTill) {
-    record Due(Address payee, Account account) {}
+    record Due(Address payee, Account account, long amount) {}
     List<Due> dues = new ArrayList<>();
     long claims = 0;
     for (Map.Entry<Address, Account> row : state.ledger.accounts().entrySet()) {
       Account account = row.getValue();
-      if (account.due > 0) {
-        dues.add(new Due(row.getKey(), account));
-        claims += claimable(account);
+      if (account.due == 0) {
+        continue;
+      }
+      // What may be claimed by an earlier epoch may be gone when this one is settled.
+      long claimable = claimable(account);
+      claims += claimable;
+      long due = Math.max(account.due - state.retained(row.getKey(), nowUs), claimable);
+      if (due > 0) {
+        dues.add(new Due(row.getKey(), account, due));
       }
     }
-    dues.sort(Comparator.comparingLong((Due d) -> -d.account.due).thenComparing(d -> d.payee));
-    // What may be claimed by an earlier epoch may be gone when this one is settled.
+    dues.sort(Comparator.comparingLong((Due d) -> -d.amount).thenComparing(d -> d.payee));
     long free = inTill - claims;
     int pushes = 0;
     TreeMap<Address, Payout> payouts = new TreeMap<>();
     for (Due d : dues.subList(0, Math.min(dues.size(), Limits.EPOCH_PAYEES))) {
-      long costs = d.account.due - claimable(d.account);
-      boolean pushed = pushes < Limits.EPOCH_PUSHES && d.account.due >= leastPush && costs <= free;
+      long costs = d.amount - claimable(d.account);
+      boolean pushed = pushes < Limits.EPOCH_PUSHES && d.amount >= leastPush && costs <= free;
       if (pushed) {
         pushes++;
         free -= costs;
       }
-      payouts.put(d.payee, new Payout(d.payee, d.account.paid + d.account.due, pushed));
+      payouts.put(d.payee, new Payout(d.payee, d.account.paid + d.amount, pushed));
     }
     return List.copyOf(payouts.values());
   }

@@ -69,7 +69,11 @@ public record Movement(
     /// The pool moved to another kind of money, and what was due became free.
     MOVED,
     /// A payment taken ahead is not on the chain any more: from free to outside.
-    REVERSAL
+    REVERSAL,
+    /// A provider was found out, and what it got for results that nobody had confirmed is taken
+    /// back: from its due, or its free where earnings can be spent at once, to the consumer's
+    /// reserved.
+    CLAWBACK
   }
 
   /// Why it moved.

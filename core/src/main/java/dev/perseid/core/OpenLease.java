@@ -1,5 +1,6 @@
 package dev.perseid.core;
 
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /// A lease that has not ended. It is a link of two chains, its provider's and its job's, both in
@@ -20,6 +21,10 @@ final class OpenLease {
 
   final int cores;
   final long memoryBytes;
+
+  /// What its task read when the lease was made, once that is known to be wrong: what comes of the
+  /// attempt is paid and does not count. Null as long as the inputs are right.
+  @Nullable List<Blob> staleInputs;
 
   @Nullable OpenLease beforeAtProvider;
   @Nullable OpenLease afterAtProvider;

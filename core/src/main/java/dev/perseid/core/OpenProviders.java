@@ -11,7 +11,14 @@ final class OpenProviders {
   private static final Comparator<Provider> BEST_FIRST =
       Comparator.<Provider>comparingLong(p -> p.rank).thenComparingInt(p -> p.index);
 
+  private static final Comparator<Provider> FASTEST_FIRST =
+      Comparator.<Provider>comparingInt(p -> -p.listedSpeed).thenComparingInt(p -> p.index);
+
   private final TreeMap<Integer, Room> rooms = new TreeMap<>();
+
+  /// All that get work, also those that take no lease now.
+  private final TreeSet<Provider> fastest = new TreeSet<>(FASTEST_FIRST);
+
   private int count;
 
   /// Providers of about the same size.
@@ -32,6 +39,16 @@ final class OpenProviders {
 
   /// Puts a provider where it belongs after something about it changed. O(log providers).
   void refresh(Provider provider) {
+    int speed = provider.takesWork() ? provider.speed : 0;
+    if (speed != provider.listedSpeed) {
+      if (provider.listedSpeed > 0) {
+        fastest.remove(provider);
+      }
+      provider.listedSpeed = speed;
+      if (speed > 0) {
+        fastest.add(provider);
+      }
+    }
     boolean open = provider.isOpen();
     long rank = open ? provider.newRank() : 0;
     Room room = open ? room(provider) : null;
@@ -48,6 +65,11 @@ final class OpenProviders {
       room.providers.add(provider);
       count++;
     }
+  }
+
+  /// All that get work, the fastest first.
+  Iterable<Provider> fastestFirst() {
+    return fastest;
   }
 
   private Room room(Provider provider) {

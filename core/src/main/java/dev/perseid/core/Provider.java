@@ -7,6 +7,21 @@ final class Provider {
   static final int USUAL_SPEED = 1_000;
   private static final int SLOWEST = 20;
   private static final int FASTEST = 50_000;
+
+  /// Charges over which the usual one is averaged.
+  private static final long LEARNED_OVER = 16;
+
+  /// Of so many usual times of both sums together a part is forgotten with each attempt.
+  private static final long REMEMBERED = 256;
+
+  private static final long FORGOTTEN = 128;
+
+  /// Leases by which it is estimated when a core is free.
+  private static final int LEASES_LOOKED_AT = 64;
+
+  private static final long LATE = 8;
+  private static final long ODD = 8;
+
   private static final long AHEAD_NS = Limits.LEASE_AHEAD_MS * 1_000_000;
 
   /// A day and a bit; longer tasks count as this long, so that no product here exceeds 2^63.
@@ -35,11 +50,23 @@ final class Provider {
 
   long refuted;
 
+  /// About what it is paid for a result that counts on its word alone, microcredits.
+  long usualCharge;
+
+  /// When such a result counted last, microseconds since the epoch; 0 if none ever did.
+  long believedUs;
+
   /// Whether it was found wrong so often that it gets no work.
   boolean distrusted;
 
   /// Learned speed, 1000 = usual.
   int speed = USUAL_SPEED;
+
+  /// What the attempts from which it was learned took, and would usually have taken; the old ones
+  /// weigh less. 0 before the first.
+  long tookNs;
+
+  long usuallyNs;
 
   int leases;
   long usedCores;
@@ -56,6 +83,9 @@ final class Provider {
 
   /// Where it stands among the providers that take leases: see [OpenProviders].
   long rank;
+
+  /// With which speed it is listed there, or 0.
+  int listedSpeed;
 
   /// Where it is listed there, or null.
   OpenProviders.@Nullable Room listed;
@@ -84,20 +114,40 @@ final class Provider {
     return taskCores <= cores() && taskMemory <= memoryBytes();
   }
 
+  /// A result counts on its word alone and was paid.
+  void believed(long charge, long atUs) {
+    long step = (charge - usualCharge) / LEARNED_OVER;
+    usualCharge = believedUs == 0 ? charge : usualCharge + step;
+    believedUs = Math.max(believedUs, atUs);
+  }
+
+  /// What of its earnings is withheld as long as what it was believed may be looked at again.
+  long retained(long nowUs) {
+    boolean open = believedUs > 0 && nowUs - believedUs <= Limits.REVIEWABLE_MS * 1_000;
+    return open ? Limits.RETAINED_PRICES * usualCharge : 0;
+  }
+
   /// Whether it gets work at all.
   boolean takesWork() {
     return state == ProviderView.State.SERVING && !distrusted;
   }
 
-  /// Whether it takes another lease now: a core and memory are idle, or what waits here will not
-  /// last for long.
+  /// Whether it takes another lease now: a core and memory are idle, or all that it has will not
+  /// last for long. Of what it cannot begin soon it is not known yet where it would end first.
   boolean isOpen() {
-    return takesWork()
-        && leases < Limits.PROVIDER_LEASES
-        && (hasRoom() || queuedNsPerCore() < AHEAD_NS);
+    return takesWork() && leases < Limits.PROVIDER_LEASES && (hasRoom() || loadNs() < AHEAD_NS);
   }
 
-  private boolean hasRoom() {
+  /// How long all that it has will take, as far as that is known: by cores or by memory, whatever
+  /// is scarcer. All leases count as equally long.
+  private long loadNs() {
+    long byCores = expectedNs / Math.max(1, cores());
+    long one = expectedNs / Math.max(1, usedCores);
+    long byMemory = one / 1_000 * (usedMemory * 1_000 / Math.max(1, memoryBytes()));
+    return Math.max(byCores, byMemory);
+  }
+
+  boolean hasRoom() {
     return usedCores < cores() && usedMemory < memoryBytes();
   }
 
@@ -121,15 +171,16 @@ final class Provider {
     return (expectedNs - Math.min(byCores, byMemory)) / cores();
   }
 
+  /// What would take this long at usual speed takes here.
+  long wallNs(long usualNs) {
+    return Math.min(usualNs, LONGEST_NS) * USUAL_SPEED / speed;
+  }
+
   /// The core time that a task of a kind is expected to take here.
   ///
-  /// @param usualWallNs learned for the kind at usual speed, or 0 where nothing is known: then one
-  ///   lease more than there are cores is enough
+  /// @param usualWallNs at usual speed
   long expectedNs(TaskKind kind, long usualWallNs) {
-    long wallNs =
-        usualWallNs == 0
-            ? AHEAD_NS * cores()
-            : Math.max(usualWallNs * USUAL_SPEED / speed, Limits.SHORTEST_TASK_US * 1_000);
+    long wallNs = Math.max(wallNs(usualWallNs), Limits.SHORTEST_TASK_US * 1_000);
     long most = LONGEST_NS / kind.cores();
     return Math.min(wallNs, most) * kind.cores();
   }
@@ -139,10 +190,41 @@ final class Provider {
     return Math.min(wallNs, LONGEST_NS) * speed / USUAL_SPEED;
   }
 
-  /// Learns from one attempt how fast it is against what is usual for the kind.
+  /// Learns from one attempt how fast it is against what is usual for the kind: all that it took
+  /// against all that was usual, so that long attempts, which tell more, weigh more. What was held
+  /// before the first weighs as half of it.
   void learnSpeed(long usualWallNs, long wallNs) {
-    long seen = Math.clamp(usualWallNs * USUAL_SPEED / wallNs, SLOWEST, FASTEST);
-    speed = Math.clamp(speed + (seen - speed) / 16, SLOWEST, FASTEST);
+    long usual = Math.min(usualWallNs, LONGEST_NS);
+    if (tookNs == 0) {
+      tookNs = Math.max(1, usual / 2 * USUAL_SPEED / speed);
+      usuallyNs = usual / 2;
+    }
+    // A task that is unlike the others of its kind says little about the machine.
+    long expected = wallNs(usual);
+    tookNs += Math.clamp(wallNs, expected / ODD, expected * ODD);
+    usuallyNs += usual;
+    if (tookNs + usuallyNs > REMEMBERED * usual) {
+      tookNs -= tookNs / FORGOTTEN;
+      usuallyNs -= usuallyNs / FORGOTTEN;
+    }
+    double ratio = (double) usuallyNs / tookNs;
+    speed = Math.clamp(Math.round(ratio * USUAL_SPEED), SLOWEST, FASTEST);
+  }
+
+  /// About how long until it begins what it gets now: what its leases still need, spread over its
+  /// cores, as far as that is known; 0 if there is room.
+  long freeInNs(long nowUs) {
+    if (hasRoom()) {
+      return 0;
+    }
+    long left = 0;
+    OpenLease lease = firstLease;
+    for (int i = 0; lease != null && i < LEASES_LOOKED_AT; i++, lease = lease.afterAtProvider) {
+      long ranNs = Math.min(LONGEST_NS, (nowUs - lease.assignedUs) * 1_000) * lease.cores;
+      // Who is late already is late for a while.
+      left += Math.max(lease.expectedNs - ranNs, lease.expectedNs / LATE);
+    }
+    return left / cores();
   }
 
   void add(OpenLease lease, long wallLimitMs) {

@@ -10,7 +10,7 @@ package dev.perseid.core;
 /// @param leases leases it holds now
 /// @param attemptsDone attempts that it ended as DONE or TASK_FAILED, i.e. that it was paid for
 /// @param attemptsFailed attempts that ended as PROVIDER_FAILED, LOST or REFUSED
-/// @param earned what it was paid, microcredits
+/// @param earned what it was paid, less what was taken back, microcredits
 /// @param joinedUs when it joined last, microseconds since the epoch by the pool's clock
 /// @param busyNs wall time of its recorded attempts, nanoseconds
 /// @param speedPermille its learned speed against the other providers; 1000 is average
@@ -38,10 +38,18 @@ public record ProviderView(
   ///   the pool, millionths
   /// @param isNew whether it is on probation: all is checked
   /// @param distrusted whether it was found wrong so often that it gets no work
+  /// @param retained what it cannot spend or be paid, and loses if it is found out, as long as
+  ///   results count on its word alone, microcredits; it may have less
   public record Trust(
-      long confirmed, long refuted, int doubtPpm, int checkPpm, boolean isNew, boolean distrusted) {
+      long confirmed,
+      long refuted,
+      int doubtPpm,
+      int checkPpm,
+      boolean isNew,
+      boolean distrusted,
+      long retained) {
     /// Of a provider of whom nothing is known.
-    public static final Trust NONE = new Trust(0, 0, 0, 1_000_000, true, false);
+    public static final Trust NONE = new Trust(0, 0, 0, 1_000_000, true, false, 0);
   }
 
   /// Whether a provider takes leases.

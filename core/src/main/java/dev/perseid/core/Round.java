@@ -1,6 +1,7 @@
 package dev.perseid.core;
 
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Map;
 import java.util.NavigableSet;
@@ -24,6 +25,7 @@ final class Round {
   private final long nowUs;
   private final boolean vouched;
   private final long luck;
+  private final Waits waits;
 
   /// The lines that may still move, the one whose head is served next first.
   private final PriorityQueue<Line> lines =
@@ -69,6 +71,7 @@ final class Round {
     this.nowUs = nowUs;
     this.luck = luck;
     this.vouched = state.treasury.isVouched();
+    this.waits = new Waits(state, nowUs);
     if (state.open.isEmpty()) {
       return;
     }
@@ -101,7 +104,7 @@ final class Round {
       if (state.open.best(group.shape.cores(), group.shape.memoryBytes(), NOBODY) == null) {
         continue;
       }
-      Step step = choose(state, group, luck);
+      Step step = choose(state, group, luck, waits);
       if (!(step instanceof Assign chosen)) {
         if (step instanceof Settle) {
           moved = line;
@@ -197,7 +200,9 @@ final class Round {
 
   /// A ready task of the group and its provider, or one that need not wait for another provider;
   /// null if its tasks must wait for other providers.
-  private static @Nullable Step choose(State state, Group group, long luck) {
+  ///
+  /// @param waits what waits for fast providers in this round; null if nothing does
+  private static @Nullable Step choose(State state, Group group, long luck, @Nullable Waits waits) {
     int cores = group.shape.cores();
     long memoryBytes = group.shape.memoryBytes();
     int lookedAt = 0;
@@ -231,8 +236,92 @@ final class Round {
     if (!group.hasFresh()) {
       return null;
     }
-    Provider provider = state.open.best(cores, memoryBytes, NOBODY);
-    return provider == null ? null : new Assign(group.job, group.firstFresh(), provider, 0);
+    Provider idle = state.open.best(cores, memoryBytes, NOBODY);
+    if (idle == null) {
+      return null;
+    }
+    for (int rank = group.firstRank(); rank >= 0; rank = group.rankAfter(rank)) {
+      int task = group.member(rank);
+      Provider provider = waits == null ? idle : waits.best(group, task, idle);
+      if (provider != null) {
+        return new Assign(group.job, task, provider, 0);
+      }
+    }
+    return null;
+  }
+
+  /// Tasks that had better wait for a fast provider that is busy than run on a slow one that is
+  /// not: where a task would end first (earliest finish time, as HEFT has it: Topcuoglu, Hariri, Wu
+  /// 2002), with what the pool learned of kinds and providers. What waits is not assigned: if
+  /// things turn out otherwise, the next round sees it. A round lets so many tasks wait that it
+  /// still costs little; where more are ready than that, no provider is idle for long.
+  private static final class Waits {
+    private final State state;
+    private final long nowUs;
+
+    /// By index: the time that what waits for a provider will take there; only asked, never walked.
+    private final Map<Integer, Long> promisedNs = new HashMap<>();
+
+    /// Who waits must end sooner by this part of what it would take now, or estimates that are a
+    /// little off keep machines idle.
+    private static final int GAIN = 8;
+
+    private int left = Limits.WAITS_LOOKED_AT;
+
+    Waits(State state, long nowUs) {
+      this.state = state;
+      this.nowUs = nowUs;
+    }
+
+    /// Where the task goes now; null if it waits.
+    ///
+    /// @param idle the best of those that take it now
+    @Nullable Provider best(Group group, int task, Provider idle) {
+      Provider best = soonest(group, task, idle);
+      if (best == idle || (best.isOpen() && best.hasRoom())) {
+        return best;
+      }
+      left--;
+      long ns = best.wallNs(group.job.graph().expectedWallNs(task));
+      promisedNs.merge(best.index, ns * group.shape.cores() / best.cores(), Long::sum);
+      return null;
+    }
+
+    /// Where the task would end first.
+    private Provider soonest(Group group, int task, Provider idle) {
+      long usualNs = group.job.graph().expectedWallNs(task);
+      if (left == 0) {
+        return idle;
+      }
+      long soonest = idle.freeInNs(nowUs) + idle.wallNs(usualNs);
+      Provider best = idle;
+      int lookedAt = 0;
+      for (Provider p : state.open.fastestFirst()) {
+        if (p.speed <= idle.speed || lookedAt++ == Limits.FAST_LOOKED_AT) {
+          break;
+        }
+        if (!p.fits(group.shape.cores(), group.shape.memoryBytes())) {
+          continue;
+        }
+        long free = p.freeInNs(nowUs) + promisedNs.getOrDefault(p.index, 0L);
+        long ends = free + p.wallNs(usualNs);
+        if (ends < soonest - (best == idle ? idle.wallNs(usualNs) / GAIN : 0)) {
+          soonest = ends;
+          best = p;
+        }
+      }
+      return best;
+    }
+  }
+
+  /// The busy provider for which a ready task waits though another is idle; null if for none.
+  static @Nullable Provider awaited(State state, Group group, int task, long nowUs) {
+    Provider idle = state.open.best(group.shape.cores(), group.shape.memoryBytes(), NOBODY);
+    if (idle == null) {
+      return null;
+    }
+    Provider best = new Waits(state, nowUs).soonest(group, task, idle);
+    return best == idle || (best.isOpen() && best.hasRoom()) ? null : best;
   }
 
   /// What the next step of a job that waits may cost: of the first ready tasks of its kinds the
@@ -243,7 +332,7 @@ final class Round {
       if (group.isEmpty()) {
         continue;
       }
-      Step step = state.open.isEmpty() ? null : choose(state, group, 0);
+      Step step = state.open.isEmpty() ? null : choose(state, group, 0, null);
       long worst =
           step instanceof Assign now
               ? worstCase(

@@ -13,7 +13,10 @@ import java.util.Map;
 /// lines of ready tasks, order of providers) is not written but made again. docs/formats.md has the
 /// layout.
 final class Snapshot {
-  private static final int VERSION = 7;
+  private static final int VERSION = 8;
+
+  /// Had nothing about results that are doubted.
+  private static final int WITHOUT_DOUBTS = 7;
 
   /// Had nothing about results that are checked.
   private static final int WITHOUT_CHECKS = 6;
@@ -36,6 +39,8 @@ final class Snapshot {
   private static final int STATE_MASK = 7;
   private static final int HAS_ATTEMPTS = 8;
   private static final int HAS_FAULTS = 16;
+  private static final int WAS_DONE = 32;
+  private static final int IS_ALONE = 64;
   private static final List<ProviderView.State> PROVIDER_STATES =
       List.of(ProviderView.State.SERVING, ProviderView.State.DRAINING, ProviderView.State.GONE);
 
@@ -112,6 +117,10 @@ final class Snapshot {
       out.number(lease.assignedUs);
       out.number(lease.deadlineUs);
       out.number(lease.expectedNs);
+      out.octet(lease.staleInputs == null ? 0 : 1);
+      if (lease.staleInputs != null) {
+        writeBlobs(out, lease.staleInputs);
+      }
       out.flushFull();
     }
     state.market.write(out);
@@ -144,6 +153,10 @@ final class Snapshot {
     out.number(p.confirmed);
     out.number(p.refuted);
     out.octet(p.distrusted ? 1 : 0);
+    out.number(p.tookNs);
+    out.number(p.usuallyNs);
+    out.number(p.usualCharge);
+    out.number(p.believedUs);
   }
 
   /// What is written of every job, with a graph or without.
@@ -162,6 +175,12 @@ final class Snapshot {
     out.number(job.agreed);
     out.number(job.alone);
     out.number(job.refuted);
+    out.number(job.reviewed);
+    out.number(job.replaced);
+    out.number(job.doubtful);
+    out.number(job.redone);
+    out.number(job.reopened);
+    out.number(job.reversed);
   }
 
   private static void writeGraph(Out out, Job job, Graph graph) throws IOException {
@@ -173,12 +192,21 @@ final class Snapshot {
     for (int k = 0; k < graph.learned.length; k++) {
       out.number(graph.learned[k]);
       out.number(graph.usualWallNs[k]);
+      out.number(graph.weightNs[k]);
     }
+    out.number(graph.sinceRanking);
     for (int t = 0; t < job.tasks; t++) {
       int state = graph.state[t];
       int attempts = graph.attempts[t];
       int faults = graph.faults[t];
-      out.octet(state | (attempts > 0 ? HAS_ATTEMPTS : 0) | (faults > 0 ? HAS_FAULTS : 0));
+      boolean wasDone = graph.wereDone.get(t);
+      boolean alone = graph.backings.isAlone(t);
+      out.octet(
+          state
+              | (attempts > 0 ? HAS_ATTEMPTS : 0)
+              | (faults > 0 ? HAS_FAULTS : 0)
+              | (wasDone ? WAS_DONE : 0)
+              | (alone ? IS_ALONE : 0));
       if (attempts > 0) {
         out.octet(attempts);
       }
@@ -188,11 +216,14 @@ final class Snapshot {
       if (state == Graph.READY || state == Graph.LEASED) {
         out.signed(graph.readyUs[t] - job.submittedUs);
       }
-      if (state == Graph.DONE) {
+      if (state == Graph.DONE || wasDone) {
         int outputs = graph.spec.tasks().get(t).outputs();
         for (int o = 0; o < outputs; o++) {
           out.blob(graph.output(t, o));
         }
+      }
+      if (alone) {
+        graph.backings.write(out, t);
       }
       out.flushFull();
     }
@@ -227,27 +258,44 @@ final class Snapshot {
     out.text(vote.reason());
     out.number(vote.gas() + 1);
     out.octet(vote.overtime() ? 1 : 0);
-    out.number(vote.outputs().size());
-    for (Blob blob : vote.outputs()) {
-      out.blob(blob);
-    }
+    writeBlobs(out, vote.outputs());
     out.number(vote.charge());
+    out.octet(vote.doubted() ? 1 : 0);
   }
 
-  private static Check.Vote readVote(In in) {
+  private static void writeBlobs(Out out, List<Blob> blobs) {
+    out.number(blobs.size());
+    for (Blob blob : blobs) {
+      out.blob(blob);
+    }
+  }
+
+  private static List<Blob> readBlobs(In in) {
+    int count = in.count();
+    List<Blob> blobs = in.list(count);
+    for (int i = 0; i < count; i++) {
+      blobs.add(in.blob());
+    }
+    return List.copyOf(blobs);
+  }
+
+  private static Check.Vote readVote(In in, int version) {
     long entry = in.number();
     Address provider = in.address();
     Outcome outcome = in.flag() ? Outcome.TASK_FAILED : Outcome.DONE;
     String reason = in.text();
     long gas = in.number() - 1;
     boolean overtime = in.flag();
-    int count = in.count();
-    List<Blob> outputs = in.list(count);
-    for (int i = 0; i < count; i++) {
-      outputs.add(in.blob());
-    }
     return new Check.Vote(
-        entry, provider, outcome, reason, gas, overtime, List.copyOf(outputs), in.number());
+        entry,
+        provider,
+        outcome,
+        reason,
+        gas,
+        overtime,
+        readBlobs(in),
+        in.number(),
+        version > WITHOUT_DOUBTS && in.flag());
   }
 
   static State read(DataInput stream) throws IOException {
@@ -262,7 +310,7 @@ final class Snapshot {
     int version = in.octet();
     if (version < WITHOUT_MODELS || version > VERSION) {
       throw in.malformed(
-          "a snapshot of version " + version + " is not known here (these are versions 1 to 7)");
+          "a snapshot of version " + version + " is not known here (these are versions 1 to 8)");
     }
     State state = new State(in.address());
     state.lastUs = in.number();
@@ -298,7 +346,12 @@ final class Snapshot {
     }
     int leases = in.count();
     for (int i = 0; i < leases; i++) {
-      readLease(in, state);
+      readLease(in, state, version);
+    }
+    for (Job job : List.copyOf(state.jobs.values())) {
+      if (job.graph != null && !job.isRunning() && job.leases == 0) {
+        state.keepEnded(job);
+      }
     }
     if (version >= WITHOUT_AUDITS) {
       state.market.read(in);
@@ -358,6 +411,12 @@ final class Snapshot {
       p.refuted = in.number();
       p.distrusted = in.flag();
     }
+    if (version > WITHOUT_DOUBTS) {
+      p.tookNs = in.number();
+      p.usuallyNs = in.number();
+      p.usualCharge = in.number();
+      p.believedUs = in.number();
+    }
     return longestWallMs;
   }
 
@@ -376,9 +435,16 @@ final class Snapshot {
       long reserved,
       int agreed,
       int alone,
-      int refuted) {
+      int refuted,
+      int reviewed,
+      int replaced,
+      int doubtful,
+      int redone,
+      int reopened,
+      long reversed) {
     static Head read(In in, int version) {
       boolean checks = version > WITHOUT_CHECKS;
+      boolean doubts = version > WITHOUT_DOUBTS;
       return new Head(
           in.integer(),
           in.number(),
@@ -393,7 +459,13 @@ final class Snapshot {
           in.number(),
           checks ? in.integer() : 0,
           checks ? in.integer() : 0,
-          checks ? in.integer() : 0);
+          checks ? in.integer() : 0,
+          doubts ? in.integer() : 0,
+          doubts ? in.integer() : 0,
+          doubts ? in.integer() : 0,
+          doubts ? in.integer() : 0,
+          doubts ? in.integer() : 0,
+          doubts ? in.number() : 0);
     }
 
     void into(Job job) {
@@ -408,6 +480,12 @@ final class Snapshot {
       job.agreed = agreed;
       job.alone = alone;
       job.refuted = refuted;
+      job.reviewed = reviewed;
+      job.replaced = replaced;
+      job.doubtful = doubtful;
+      job.redone = redone;
+      job.reopened = reopened;
+      job.reversed = reversed;
     }
   }
 
@@ -465,10 +543,13 @@ final class Snapshot {
     head.into(job);
     Graph graph = new Graph(job, spec);
     state.list(job, graph);
+    long[] weights = new long[graph.learned.length];
     for (int k = 0; k < graph.learned.length; k++) {
       graph.learned[k] = in.number();
       graph.usualWallNs[k] = in.number();
+      weights[k] = version > WITHOUT_DOUBTS ? in.number() : 1;
     }
+    graph.rank(weights, version > WITHOUT_DOUBTS ? in.integer() : 0);
     Blob[] outputs = {};
     for (int t = 0; t < job.tasks; t++) {
       int bits = in.octet();
@@ -479,7 +560,9 @@ final class Snapshot {
       if (taskState == Graph.READY || taskState == Graph.LEASED) {
         graph.readyUs[t] = job.submittedUs + in.signed();
       }
-      if (taskState == Graph.DONE) {
+      boolean wasDone = (bits & WAS_DONE) != 0;
+      graph.wereDone.set(t, wasDone);
+      if (taskState == Graph.DONE || wasDone) {
         int count = spec.tasks().get(t).outputs();
         if (outputs.length != count) {
           outputs = new Blob[count];
@@ -488,9 +571,14 @@ final class Snapshot {
           outputs[o] = in.blob();
         }
         graph.setOutputs(t, Arrays.asList(outputs));
+      }
+      if (taskState == Graph.DONE) {
         for (int i = graph.edges.start(t); i < graph.edges.end(t); i++) {
           graph.pending[graph.edges.successor(i)]--;
         }
+      }
+      if ((bits & IS_ALONE) != 0) {
+        graph.backings.read(in, t);
       }
     }
     int excluded = in.count();
@@ -503,7 +591,7 @@ final class Snapshot {
       graph.excluded.put(task, providers);
     }
     if (version > WITHOUT_CHECKS) {
-      readChecks(in, job, graph);
+      readChecks(in, job, graph, version);
     }
     if (!job.isRunning()) {
       return;
@@ -522,7 +610,7 @@ final class Snapshot {
     state.relist(graph);
   }
 
-  private static void readChecks(In in, Job job, Graph graph) {
+  private static void readChecks(In in, Job job, Graph graph, int version) {
     for (int t = 0; t < graph.drawn.length; t++) {
       graph.drawn[t] = (byte) in.octet();
     }
@@ -532,14 +620,14 @@ final class Snapshot {
       graph.checks.put(in.integer(), check);
       int votes = in.count();
       for (int v = 0; v < votes; v++) {
-        Check.Vote vote = readVote(in);
+        Check.Vote vote = readVote(in, version);
         check.votes.add(vote);
         job.held += vote.charge();
       }
     }
   }
 
-  private static void readLease(In in, State state) {
+  private static void readLease(In in, State state, int version) {
     long id = in.number();
     Job job = state.jobNumber(in.integer());
     int task = in.integer();
@@ -548,7 +636,7 @@ final class Snapshot {
     if (provider == null) {
       throw in.malformed("lease " + id + " names a provider that does not stand in the snapshot");
     }
-    state.list(
+    OpenLease lease =
         new OpenLease(
             id,
             job,
@@ -560,6 +648,10 @@ final class Snapshot {
             in.number(),
             in.number(),
             in.number(),
-            job.graph().kind(task)));
+            job.graph().kind(task));
+    if (version > WITHOUT_DOUBTS && in.flag()) {
+      lease.staleInputs = readBlobs(in);
+    }
+    state.list(lease);
   }
 }

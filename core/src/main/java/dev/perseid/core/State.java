@@ -25,7 +25,9 @@ final class State {
   /// A year, which keeps the estimate of a job's end below 2^63.
   private static final long LONGEST_ETA_US = 365L * 24 * 3_600 * 1_000_000;
 
-  private static final int TELLING_ATTEMPTS = 3;
+  /// No provider has this index.
+  private static final int NO_PROVIDER = -2;
+
   private static final Movement.Ref TAB = new Movement.Ref.OfTab();
 
   final Address self;
@@ -39,6 +41,11 @@ final class State {
 
   /// Jobs without a graph, in the order in which it was dropped.
   final ArrayDeque<Job> ended = new ArrayDeque<>();
+
+  /// Jobs that are done and keep their graph, because results of theirs count on one provider's
+  /// word; the one that ended first comes first.
+  final TreeSet<Job> reviewable =
+      new TreeSet<>(Comparator.<Job>comparingLong(j -> j.endedUs).thenComparingInt(j -> j.number));
 
   /// Providers by index.
   final TreeMap<Integer, Provider> providers = new TreeMap<>();
@@ -73,6 +80,8 @@ final class State {
   long liveTasks;
   long liveSpecBytes;
   int liveJobs;
+  private long reviewableTasks;
+  private long reviewableSpecBytes;
 
   final TrustRule trust = TrustRule.USUAL;
 
@@ -109,6 +118,8 @@ final class State {
       }
       case Event.AttemptEnded e -> attemptEnded(e, effects);
       case Event.TaskJudged e -> taskJudged(e, effects);
+      case Event.ResultsDoubted e -> resultsDoubted(e, effects);
+      case Event.JobReopened e -> jobReopened(e, effects);
       case Event.LeaseReturned e -> leaseReturned(e, effects);
       case Event.JobEnded e -> jobEnded(e, effects);
       case Event.ProviderJoined e -> providerJoined(e);
@@ -334,12 +345,7 @@ final class State {
     Graph graph = new Graph(job, spec);
     list(job, graph);
     for (int t = 0; t < job.tasks; t++) {
-      if (graph.pending[t] == 0) {
-        graph.readyUs[t] = e.atUs();
-        makeReady(job, graph, t);
-      } else {
-        job.waiting++;
-      }
+      stand(job, graph, t, e.atUs());
     }
     relist(graph);
     seen(e.atUs());
@@ -351,15 +357,33 @@ final class State {
     job.graph = graph;
     jobs.put(job.number, job);
     jobsById.put(job.id, job);
-    liveJobs++;
-    liveTasks += job.tasks;
-    liveSpecBytes += job.specBytes;
+    live(job, 1);
   }
 
-  private static void makeReady(Job job, Graph graph, int task) {
+  /// Has a task stand in line that nobody has, or wait for what it depends on.
+  ///
+  /// @param readyUs since when it is ready, if it is
+  private static void stand(Job job, Graph graph, int task, long readyUs) {
+    if (graph.pending[task] > 0) {
+      graph.state[task] = Graph.WAITING;
+      job.waiting++;
+      return;
+    }
+    graph.readyUs[task] = readyUs;
     graph.state[task] = Graph.READY;
     graph.list(task);
     job.ready++;
+  }
+
+  /// Takes a task that nobody has out of its line.
+  private void unstand(Job job, Graph graph, int task) {
+    if (graph.state[task] == Graph.READY) {
+      graph.unlist(task);
+      relist(graph.group(task));
+      job.ready--;
+    } else {
+      job.waiting--;
+    }
   }
 
   /// Lists the groups of a running job that have ready tasks.
@@ -394,7 +418,6 @@ final class State {
     Provider provider = provider(e.provider());
     int task = e.task();
     TaskKind kind = graph.kind(task);
-    int kindIndex = graph.spec.tasks().get(task).kind();
     long longestMs = provider.leases == 0 ? 0 : provider.longestWallMs;
     OpenLease lease =
         new OpenLease(
@@ -407,7 +430,7 @@ final class State {
             e.maxCharge(),
             e.atUs(),
             e.atUs() + (kind.wallLimitMs() + longestMs + Limits.LEASE_GRACE_MS) * 1_000,
-            provider.expectedNs(kind, graph.usualWallNs[kindIndex]),
+            provider.expectedNs(kind, graph.expectedWallNs(task)),
             kind);
     graph.unlist(task);
     relist(graph.group(task));
@@ -473,8 +496,18 @@ final class State {
     switch (e.next()) {
       case DONE -> {
         job.leased--;
-        job.alone += graph.drawn.length > 0 ? 1 : 0;
-        taskDone(job, graph, lease.task, record.outputs(), entry.recordedUs());
+        if (graph.drawn.length > 0) {
+          provider.believed(record.charge(), entry.recordedUs());
+          alone(
+              job,
+              graph,
+              lease.task,
+              provider.index,
+              entry.index(),
+              record.charge(),
+              record.usage().gas().orElse(-1));
+        }
+        taskDone(job, graph, lease.task, record.outputs(), entry.recordedUs(), effects);
       }
       case CHECK -> {
         graph
@@ -483,10 +516,9 @@ final class State {
             .votes
             .add(Check.Vote.of(entry, graph.kind(lease.task)));
         graph.exclude(lease.task, provider.index);
-        job.leased--;
-        makeReady(job, graph, lease.task);
-        relist(graph.group(lease.task));
+        standAgain(job, graph, lease.task);
       }
+      case STALE -> standAgain(job, graph, lease.task);
       case RETRY -> {
         if (isFault(record.outcome(), provider)) {
           graph.faults[lease.task]++;
@@ -535,6 +567,12 @@ final class State {
     }
   }
 
+  private void pay(
+      Job job, Graph graph, int task, Check.Vote vote, long atUs, List<Effect> effects) {
+    String name = graph.spec.taskName(task);
+    pay(job, vote.provider(), vote.charge(), vote.entry(), name, atUs, effects);
+  }
+
   /// What a vote costs is held no more.
   private void release(Job job, Check.Vote vote) {
     job.held -= vote.charge();
@@ -545,20 +583,18 @@ final class State {
     Job job = jobNumber(e.job());
     Graph graph = job.graph();
     Check check = graph.checks.get(e.task());
-    if (check == null || graph.state[e.task()] != Graph.READY) {
+    byte stands = graph.state[e.task()];
+    if (check == null || (stands != Graph.READY && stands != Graph.WAITING)) {
       throw new IllegalStateException("task " + e.task() + " of job " + job.id + " is not judged");
     }
-    graph.unlist(e.task());
-    relist(graph.group(e.task()));
-    job.ready--;
+    unstand(job, graph, e.task());
     graph.checks.remove(e.task());
-    String name = graph.spec.taskName(e.task());
     Check.Vote counts = null;
     for (Check.Vote vote : check.votes) {
       release(job, vote);
       if (e.right().contains(vote.entry())) {
         counts = vote;
-        pay(job, vote.provider(), vote.charge(), vote.entry(), name, e.atUs(), effects);
+        pay(job, graph, e.task(), vote, e.atUs(), effects);
         if (e.agreed()) {
           confirmed(vote.provider(), e.atUs());
         }
@@ -568,9 +604,20 @@ final class State {
       }
     }
     if (counts != null && counts.outcome() == Outcome.DONE) {
-      job.agreed += e.agreed() ? 1 : 0;
-      job.alone += e.agreed() ? 0 : 1;
-      taskDone(job, graph, e.task(), counts.outputs(), e.atUs());
+      if (e.agreed()) {
+        job.agreed++;
+        boolean other = !graph.outputs(e.task()).equals(counts.outputs());
+        job.replaced += check.isReview() && other ? 1 : 0;
+      } else {
+        Provider by = providersByAddress.get(counts.provider());
+        int index = by == null ? NO_PROVIDER : by.index;
+        if (by != null && !counts.doubted()) {
+          by.believed(counts.charge(), e.atUs());
+        }
+        alone(job, graph, e.task(), index, counts.entry(), counts.charge(), counts.gas());
+        job.doubtful += counts.doubted() ? 1 : 0;
+      }
+      taskDone(job, graph, e.task(), counts.outputs(), e.atUs(), effects);
     } else {
       graph.state[e.task()] = Graph.FAILED;
       graph.forget(e.task());
@@ -578,6 +625,126 @@ final class State {
     }
     seen(e.atUs());
     effects.add(new Effect.JobChanged(job.id));
+  }
+
+  /// A result counts on one provider's word.
+  private static void alone(
+      Job job, Graph graph, int task, int provider, long entry, long charge, long gas) {
+    job.alone++;
+    graph.backings.stand(task, provider, entry, charge, gas);
+  }
+
+  /// A result does not count any more. What reads it and is not done waits.
+  private void undone(Job job, Graph graph, int task) {
+    if (graph.backings.isAlone(task)) {
+      job.alone--;
+      graph.backings.clear(task);
+    } else {
+      job.agreed -= graph.drawn.length > 0 ? 1 : 0;
+    }
+    job.done--;
+    graph.wereDone.set(task);
+    for (int i = graph.edges.start(task); i < graph.edges.end(task); i++) {
+      int successor = graph.edges.successor(i);
+      if (graph.pending[successor]++ == 0 && graph.state[successor] == Graph.READY) {
+        unstand(job, graph, successor);
+        stand(job, graph, successor, 0);
+      }
+    }
+  }
+
+  /// Whether a task's result is looked at again when this provider is found out.
+  static boolean isDoubtable(Graph graph, int task, Provider provider) {
+    return graph.backings.isBy(task, provider.index)
+        && graph.attempts[task] < Limits.ATTEMPTS_IN_ALL;
+  }
+
+  private void resultsDoubted(Event.ResultsDoubted e, List<Effect> effects) {
+    Job job = jobNumber(e.job());
+    Graph graph = job.graph();
+    Provider provider = provider(e.provider());
+    treasury.reverse(
+        effects,
+        e.atUs(),
+        provider.address,
+        provider.account,
+        job.consumer,
+        job.payer,
+        job.reservation,
+        e.reversed(),
+        new Movement.Ref.OfJob(job.id));
+    job.charged -= e.reversed();
+    job.reversed += e.reversed();
+    provider.earned -= e.reversed();
+    for (int t = 0; t < job.tasks; t++) {
+      if (!isDoubtable(graph, t, provider)) {
+        continue;
+      }
+      Check check = new Check();
+      check.votes.add(Check.Vote.doubted(graph, t, provider.address));
+      job.reviewed++;
+      undone(job, graph, t);
+      graph.checks.put(t, check);
+      graph.exclude(t, provider.index);
+      stand(job, graph, t, e.atUs());
+    }
+    relist(graph);
+    seen(e.atUs());
+    effects.add(new Effect.JobChanged(job.id));
+  }
+
+  /// What of an account's earnings is withheld, because results count on its word alone.
+  long retained(Address account, long nowUs) {
+    Provider provider = providersByAddress.get(account);
+    return provider == null ? 0 : provider.retained(nowUs);
+  }
+
+  /// What an account can spend.
+  long spendable(Address account, long nowUs) {
+    Account found = ledger.find(account);
+    if (found == null || treasury.isVouched()) {
+      // Where money asks for vouchers it is withheld from what is due.
+      return found == null ? 0 : found.balance;
+    }
+    return Math.max(0, found.balance - retained(account, nowUs));
+  }
+
+  /// What to add where an account has more than it can spend.
+  String withheld(Address account, long nowUs) {
+    Account found = ledger.find(account);
+    long kept = found == null ? 0 : found.balance - spendable(account, nowUs);
+    return kept == 0
+        ? ""
+        : " ("
+            + Text.credits(kept)
+            + " more are withheld until "
+            + Limits.REVIEWABLE_MS / (24L * 3_600_000)
+            + " days have passed in which no result counted on its word alone)";
+  }
+
+  private void jobReopened(Event.JobReopened e, List<Effect> effects) {
+    Job job = jobNumber(e.job());
+    if (!reviewable.remove(job)) {
+      throw new IllegalStateException("job " + job.id + " cannot be opened again");
+    }
+    reviewableTasks -= job.tasks;
+    reviewableSpecBytes -= job.specBytes;
+    live(job, 1);
+    job.state = Event.JobState.RUNNING;
+    job.reason = "";
+    job.endedUs = 0;
+    job.reopened++;
+    Movement.Ref ref = new Movement.Ref.OfJob(job.id);
+    treasury.reserve(
+        effects, e.atUs(), job.consumer, job.payer, job.reservation, e.reserved(), ref);
+    seen(e.atUs());
+    effects.add(new Effect.JobChanged(job.id));
+  }
+
+  private void live(Job job, int sign) {
+    liveJobs += sign;
+    liveTasks += (long) sign * job.tasks;
+    liveSpecBytes += sign * job.specBytes;
   }
 
   private void confirmed(Address address, long atUs) {
@@ -625,7 +792,7 @@ final class State {
         int kind = graph.spec.tasks().get(task).kind();
         if (wallNs > 0) {
           long usual = graph.usualWallNs[kind];
-          if (graph.learned[kind] >= TELLING_ATTEMPTS && Math.min(usual, wallNs) >= TELLING_NS) {
+          if (graph.learned[kind] > 0 && Math.min(usual, wallNs) >= TELLING_NS) {
             provider.learnSpeed(usual, wallNs);
           }
           graph.learn(kind, Provider.atUsualSpeed(wallNs, provider.speed));
@@ -636,19 +803,72 @@ final class State {
     }
   }
 
-  private void taskDone(Job job, Graph graph, int task, List<Blob> outputs, long atUs) {
+  private void taskDone(
+      Job job, Graph graph, int task, List<Blob> outputs, long atUs, List<Effect> effects) {
+    if (graph.wereDone.get(task)) {
+      graph.wereDone.clear(task);
+      if (!graph.outputs(task).equals(outputs)) {
+        redoReaders(job, graph, task, atUs, effects);
+      }
+    }
     graph.state[task] = Graph.DONE;
     graph.setOutputs(task, outputs);
     job.done++;
     graph.forget(task);
     for (int i = graph.edges.start(task); i < graph.edges.end(task); i++) {
       int successor = graph.edges.successor(i);
-      if (--graph.pending[successor] == 0) {
-        job.waiting--;
-        graph.readyUs[successor] = atUs;
-        makeReady(job, graph, successor);
+      if (--graph.pending[successor] == 0 && graph.state[successor] == Graph.WAITING) {
+        unstand(job, graph, successor);
+        stand(job, graph, successor, atUs);
         relist(graph.group(successor));
       }
+    }
+  }
+
+  /// An output of a task turns out to be another than was said: what read it must run again. What
+  /// comes of that may be as before; only if it is not, whoever read that follows.
+  private void redoReaders(Job job, Graph graph, int task, long atUs, List<Effect> effects) {
+    for (int i = graph.edges.start(task); i < graph.edges.end(task); i++) {
+      int reader = graph.edges.successor(i);
+      if (!graph.reads(reader, task)) {
+        continue;
+      }
+      switch (graph.state[reader]) {
+        case Graph.DONE -> {
+          undone(job, graph, reader);
+          job.redone++;
+          graph.drawn[reader] = 0;
+          stand(job, graph, reader, 0);
+        }
+        case Graph.LEASED -> spoil(job, graph, reader, effects);
+        default -> {}
+      }
+      // With other inputs it is another task.
+      graph.faults[reader] = 0;
+      forgetVotes(job, graph, reader, atUs, effects);
+    }
+  }
+
+  /// What a lease reads is known to be wrong.
+  private void spoil(Job job, Graph graph, int task, List<Effect> effects) {
+    for (OpenLease l = job.firstLease; l != null; l = l.afterInJob) {
+      if (l.task == task && l.staleInputs == null) {
+        l.staleInputs = graph.inputs(task);
+        effects.add(new Effect.StopLease(l.provider.address, l.id));
+      }
+    }
+  }
+
+  /// What was said of a task was said of wrong inputs. It was work all the same and is paid.
+  private void forgetVotes(Job job, Graph graph, int task, long atUs, List<Effect> effects) {
+    Check check = graph.checks.remove(task);
+    if (check == null) {
+      return;
+    }
+    graph.forget(task);
+    for (Check.Vote vote : check.votes) {
+      release(job, vote);
+      pay(job, graph, task, vote, atUs, effects);
     }
   }
 
@@ -656,9 +876,14 @@ final class State {
     if (lease.provider.state == ProviderView.State.SERVING) {
       graph.exclude(lease.task, lease.provider.index);
     }
+    standAgain(job, graph, lease.task);
+  }
+
+  /// A task that was leased is ready again, or waits for what it depends on.
+  private void standAgain(Job job, Graph graph, int task) {
     job.leased--;
-    makeReady(job, graph, lease.task);
-    relist(graph.group(lease.task));
+    stand(job, graph, task, graph.readyUs[task]);
+    relist(graph.group(task));
   }
 
   /// A lease of an ended job is over: what it held and did not cost returns.
@@ -697,15 +922,10 @@ final class State {
     job.ready = 0;
     job.leased = 0;
     Graph graph = job.graph();
-    for (Map.Entry<Integer, Check> row : graph.checks.entrySet()) {
-      String name = graph.spec.taskName(row.getKey());
-      for (Check.Vote vote : row.getValue().votes) {
-        // Nobody will find out: it counts as any other work on a job that ends.
-        release(job, vote);
-        pay(job, vote.provider(), vote.charge(), vote.entry(), name, e.atUs(), effects);
-      }
+    for (int task : List.copyOf(graph.checks.keySet())) {
+      // Nobody will find out: it counts as any other work on a job that ends.
+      forgetVotes(job, graph, task, e.atUs(), effects);
     }
-    graph.checks.clear();
     refund(job, e.refund(), e.atUs(), effects);
     relist(job.graph());
     for (OpenLease l = job.firstLease; l != null; l = l.afterInJob) {
@@ -718,13 +938,41 @@ final class State {
     effects.add(new Effect.JobChanged(job.id));
   }
 
-  /// Drops the graph of an ended job and, if there are too many, the oldest summaries.
+  /// A job has ended, and its last lease too.
   private void drop(Job job) {
+    live(job, -1);
+    boolean mayBeDoubted = job.state == Event.JobState.DONE && job.alone > 0;
+    if (mayBeDoubted && job.graph().drawn.length > 0) {
+      keepReviewable(job);
+    } else {
+      dropGraph(job);
+    }
+  }
+
+  private void keepReviewable(Job job) {
+    reviewable.add(job);
+    reviewableTasks += job.tasks;
+    reviewableSpecBytes += job.specBytes;
+    while (reviewableTasks > Limits.REVIEWABLE_TASKS
+        || reviewableSpecBytes > Limits.REVIEWABLE_SPEC_BYTES
+        || reviewable.size() > Limits.ENDED_JOBS) {
+      Job first = reviewable.removeFirst();
+      reviewableTasks -= first.tasks;
+      reviewableSpecBytes -= first.specBytes;
+      dropGraph(first);
+    }
+  }
+
+  /// A job out of a snapshot that has ended, and its last lease too.
+  void keepEnded(Job job) {
+    live(job, -1);
+    keepReviewable(job);
+  }
+
+  /// Drops the graph of an ended job and, if there are too many, the oldest summaries.
+  private void dropGraph(Job job) {
     job.results = job.graph().results();
     job.graph = null;
-    liveJobs--;
-    liveTasks -= job.tasks;
-    liveSpecBytes -= job.specBytes;
     keep(job);
     while (ended.size() > Limits.ENDED_JOBS
         || (endedResults > Limits.ENDED_RESULTS && ended.size() > 1)) {
@@ -842,7 +1090,7 @@ final class State {
         l.attempt,
         paidFor(graph.kind(l.task), l),
         task.args(),
-        graph.inputs(l.task),
+        l.staleInputs == null ? graph.inputs(l.task) : l.staleInputs,
         graph.dependsOn(l.task),
         task.outputs(),
         l.job.submittedUs,
@@ -895,7 +1143,17 @@ final class State {
         job.submittedUs,
         job.isRunning() ? OptionalLong.empty() : OptionalLong.of(job.endedUs),
         eta,
-        missingVoucher(job));
+        missingVoucher(job),
+        new JobView.Results(
+            job.agreed,
+            job.alone,
+            job.refuted,
+            job.reviewed,
+            job.replaced,
+            job.doubtful,
+            job.redone,
+            job.reopened,
+            job.reversed));
   }
 
   /// The voucher without which a job with ready tasks does not go on.
@@ -927,6 +1185,7 @@ final class State {
             trust.doubtPpm(p.belief),
             trust.checkPpm(p.belief, newcomers, 0),
             trust.isNew(p.belief, newcomers),
-            p.distrusted));
+            p.distrusted,
+            p.retained(lastUs)));
   }
 }

@@ -14,7 +14,8 @@ public sealed interface ToProvider {
   /// Run these.
   record Leases(List<Lease> leases) implements ToProvider {}
 
-  /// Stop these; report them as CANCELLED if they had begun.
+  /// Stop these: report them as CANCELLED if they had begun, else give them back, also those whose
+  /// lease comes only after this.
   record Stop(List<Long> leases) implements ToProvider {}
 
   /// The reports of these leases are durable, or will never be wanted: forget them.

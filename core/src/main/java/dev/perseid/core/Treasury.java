@@ -266,6 +266,56 @@ final class Treasury {
     moved(effects, atUs, kind, consumer, payer, payee, earner, amount, ref);
   }
 
+  /// What can be taken back of what a provider got from a consumer: not what went out, or may be
+  /// claimed on the chain by what is committed.
+  long reversible(Account provider, Account consumer, long amount) {
+    if (!isVouched()) {
+      return Math.min(amount, provider.balance);
+    }
+    long promised = Math.max(provider.committed, closedPayout(provider));
+    long unpaid = provider.due - Math.max(0, promised - provider.paid);
+    long spent = consumer.purse == null ? 0 : consumer.purse.spent;
+    return Math.clamp(Math.min(unpaid, spent), 0, amount);
+  }
+
+  /// What the closed epoch pays an account, in all.
+  private long closedPayout(Account account) {
+    if (closed != null) {
+      for (Payout payout : closed.payouts()) {
+        if (ledger.find(payout.payee()) == account) {
+          return payout.cumulative();
+        }
+      }
+    }
+    return 0;
+  }
+
+  /// Takes back what a provider got, into a pot of its consumer's.
+  void reverse(
+      List<Effect> effects,
+      long atUs,
+      Address from,
+      Account provider,
+      Address consumer,
+      Account payer,
+      Account pot,
+      long amount,
+      Movement.Ref ref) {
+    if (amount == 0) {
+      return;
+    }
+    payer.reserved += amount;
+    if (isVouched()) {
+      ledger.fromDue(provider, pot, amount);
+      purse(payer).spent -= amount;
+      effects.add(new Effect.PurseChanged(consumer));
+    } else {
+      ledger.move(provider, pot, amount);
+    }
+    Movement.Kind kind = Movement.Kind.CLAWBACK;
+    moved(effects, atUs, kind, from, provider, consumer, payer, amount, ref);
+  }
+
   /// The pool pays for its audits ahead, like anybody who pays ahead.
   void auditsFunded(Event.AuditsFunded e, List<Effect> effects) {
     Account from = ledger.of(self);

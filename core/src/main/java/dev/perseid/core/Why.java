@@ -7,6 +7,9 @@ import org.jspecify.annotations.Nullable;
 /// Answers why a job or a task is where it is, in one plain sentence, and says what would help.
 final class Why {
   private static final int NAMES = 3;
+  private static final String DOUBTFUL =
+      "; its result is doubtful: it counts on the word of a provider that was found out, and nobody"
+          + " else could run it";
 
   private final State state;
   private final long nowUs;
@@ -82,6 +85,7 @@ final class Why {
               + " are confirmed each of its results is checked where a job leaves that to the pool"
               + "; "
               + doubt
+              + retained(p)
               + ".",
           List.of("nothing but time and right results: it gets as much work as others"));
     }
@@ -93,8 +97,19 @@ final class Why {
             + doubt
             + ", and "
             + percent(rule.checkPpm(belief, state.newcomers, 0))
-            + " of its results are checked where a job leaves that to the pool.",
+            + " of its results are checked where a job leaves that to the pool"
+            + retained(p)
+            + ".",
         List.of("a job that asks for more (verification: replicate or spot_check)"));
+  }
+
+  private String retained(Provider p) {
+    long retained = p.retained(nowUs);
+    return retained == 0
+        ? ""
+        : "; "
+            + Text.credits(retained)
+            + " of its earnings are withheld, which it loses if it is found out";
   }
 
   private static String percent(int ppm) {
@@ -121,6 +136,15 @@ final class Why {
       case BUDGET ->
           "; its provider's word counts: the job's budget would not have done for a check";
     };
+  }
+
+  /// Whether a result counts on the word of a provider that was found out.
+  private boolean isDoubtful(Graph graph, int task) {
+    if (!graph.backings.isAlone(task)) {
+      return false;
+    }
+    Provider p = state.providers.get(graph.backings.provider(task));
+    return p != null && p.distrusted;
   }
 
   /// What was said so far of a task that is checked.
@@ -152,8 +176,12 @@ final class Why {
                   + Text.credits(job.charged)
                   + ", and "
                   + Text.credits(job.budget - job.charged)
-                  + " of its budget were returned.",
-              List.of());
+                  + " of its budget were returned"
+                  + reviewed(job)
+                  + ".",
+              job.doubtful == 0
+                  ? List.of()
+                  : List.of("submit it again under a new nonce if that will not do"));
       case FAILED ->
           new Answer(
               "The job failed: " + job.reason + ".",
@@ -181,10 +209,33 @@ final class Why {
                 + job.ready
                 + " are ready for a provider and "
                 + job.waiting
-                + " wait for other tasks.",
+                + " wait for other tasks"
+                + reviewed(job)
+                + ".",
             List.of());
       }
     };
+  }
+
+  /// What became of results that a provider had given that was found out.
+  private static String reviewed(Job job) {
+    if (job.reviewed == 0) {
+      return "";
+    }
+    return "; "
+        + job.reviewed
+        + (job.reviewed == 1 ? " result" : " results")
+        + " of providers that were found out since were looked at again: "
+        + job.replaced
+        + " were wrong and replaced, "
+        + job.redone
+        + (job.redone == 1 ? " task that had" : " tasks that had")
+        + " used them ran again, "
+        + job.doubtful
+        + " could not be checked, and "
+        + Text.credits(job.reversed)
+        + " were taken back"
+        + (job.reopened > 0 ? ", for which the job ran again after it had been done" : "");
   }
 
   private static int firstReady(Job job, Graph graph) {
@@ -199,9 +250,12 @@ final class Why {
   private Answer aboutTask(Job job, Graph graph, int task) {
     String name = "Task " + graph.spec.taskName(task);
     if (graph.state[task] == Graph.DONE) {
+      String why = isDoubtful(graph, task) ? DOUBTFUL : belief(graph, task);
       return new Answer(
-          name + " is done, in " + attempts(graph.attempts[task]) + belief(graph, task) + ".",
-          List.of());
+          name + " is done, in " + attempts(graph.attempts[task]) + why + ".",
+          why.equals(DOUBTFUL)
+              ? List.of("submit the job again under a new nonce when other providers are there")
+              : List.of());
     }
     if (graph.state[task] == Graph.FAILED) {
       return new Answer(
@@ -329,7 +383,9 @@ final class Why {
       int quorum = graph.spec.verification().quorum();
       return new Answer(
           name
-              + " has a result that does not count yet: "
+              + (check.isReview()
+                  ? " had a result that does not count any more, because its provider was found out: "
+                  : " has a result that does not count yet: ")
               + soFar(check)
               + ", "
               + quorum
@@ -353,6 +409,16 @@ final class Why {
       return new Answer(
           name + " is ready, but every provider large enough" + again + " is busy.",
           List.of("wait", "start another provider", "give the job a higher priority"));
+    }
+    Provider awaited = Round.awaited(state, graph.group(task), task, nowUs);
+    if (awaited != null) {
+      return new Answer(
+          name
+              + " waits for provider "
+              + awaited.name()
+              + ", which is busy but so much faster than what is idle that the task ends sooner there"
+              + " (by what the records say of both).",
+          List.of("wait", "start another provider that is as fast"));
     }
     return new Answer(
         name

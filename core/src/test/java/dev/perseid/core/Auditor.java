@@ -26,6 +26,20 @@ final class Auditor {
   /// What records of tasks that are checked cost and who made them, by index.
   private final Map<Integer, Map<Long, ExecutionRecord>> unpaid = new HashMap<>();
 
+  /// Records whose results are doubted.
+  private final Set<Long> doubted = new HashSet<>();
+
+  /// For each task the record on whose word alone it counts.
+  private final Map<List<Integer>, Entry> alone = new HashMap<>();
+
+  /// What each task that is or was done gave.
+  private final Map<List<Integer>, List<Blob>> outputs = new HashMap<>();
+
+  /// What came into a job's reservation beside its budget and what was taken back.
+  private final Map<Integer, Long> reopened = new HashMap<>();
+
+  private final Map<Long, Entry> all = new HashMap<>();
+
   private Event.@Nullable CheckDrawn drawn;
   private final Map<Address, Long> earned = new HashMap<>();
   private final Map<String, Model> versions = new HashMap<>();
@@ -71,13 +85,47 @@ final class Auditor {
           ExecutionRecord counts = votes.get(e.right().getFirst());
           for (long entry : e.right()) {
             assertThat(votes.get(entry).outputs()).isEqualTo(counts.outputs());
-            pay(e.job(), votes.get(entry));
+            if (!doubted.contains(entry)) {
+              pay(e.job(), votes.get(entry));
+            }
           }
           if (counts.outcome() == Outcome.DONE) {
-            assertThat(doneTasks.add(List.of(e.job(), e.task()))).isTrue();
+            done(e.job(), e.task(), counts.outputs());
+            if (!e.agreed()) {
+              alone.put(List.of(e.job(), e.task()), all.get(e.right().getFirst()));
+            }
           }
         }
         of.forEach(votes::remove);
+        of.forEach(doubted::remove);
+      }
+      case Event.ResultsDoubted e -> {
+        assertThat(pool.provider(e.provider()).orElseThrow().trust().distrusted()).isTrue();
+        assertThat(jobEnds).doesNotContainKey(e.job());
+        long left = e.reversed();
+        int tasks = 0;
+        for (int t = 0; t < specs.get(e.job()).tasks().size(); t++) {
+          List<Integer> task = List.of(e.job(), t);
+          Entry word = alone.get(task);
+          if (word == null || !word.record().provider().equals(e.provider())) {
+            continue;
+          }
+          tasks++;
+          alone.remove(task);
+          assertThat(doneTasks.remove(task)).as("%s was done", task).isTrue();
+          left -= Math.min(left, word.record().charge());
+          doubted.add(word.index());
+          unpaid.computeIfAbsent(e.job(), _ -> new HashMap<>()).put(word.index(), word.record());
+        }
+        assertThat(tasks).as("results that are doubted").isPositive();
+        assertThat(left).as("beyond what was paid").isZero();
+        spent.merge(e.job(), -e.reversed(), Long::sum);
+        earned.merge(e.provider(), -e.reversed(), Long::sum);
+      }
+      case Event.JobReopened e -> {
+        assertThat(jobEnds.remove(e.job())).isEqualTo(Event.JobState.DONE);
+        assertThat(e.reserved()).isNotNegative();
+        reopened.merge(e.job(), e.reserved(), Long::sum);
       }
       case Event.LeaseReturned e -> {
         Event.TaskAssigned lease = open.remove(e.lease());
@@ -88,7 +136,9 @@ final class Auditor {
       }
       case Event.JobEnded e -> {
         assertThat(jobEnds.put(e.job(), e.state())).as("job %d ends once", e.job()).isNull();
-        unpaid.getOrDefault(e.job(), Map.of()).values().forEach(r -> pay(e.job(), r));
+        for (long entry : Set.copyOf(unpaid.getOrDefault(e.job(), Map.of()).keySet())) {
+          forget(e.job(), entry);
+        }
         unpaid.remove(e.job());
         refunded.merge(e.job(), e.refund(), Long::sum);
         if (e.state() == Event.JobState.DONE) {
@@ -236,8 +286,9 @@ final class Auditor {
     assertThat(attempts.add(List.of(lease.job(), r.task(), r.attempt())))
         .as("attempt %d of task %d of job %d is recorded once", r.attempt(), r.task(), lease.job())
         .isTrue();
+    all.put(e.entry().index(), e.entry());
     boolean stopped = r.outcome() == Outcome.CANCELLED && r.reason().equals(Report.STOPPED);
-    if (stopped) {
+    if (stopped && e.next() != Event.Next.STALE) {
       assertThat(jobEnds).as("only what the pool stopped").containsKey(lease.job());
     }
     if (r.outcome() != Outcome.DONE && r.outcome() != Outcome.TASK_FAILED && !stopped) {
@@ -246,9 +297,12 @@ final class Auditor {
     boolean over = jobEnds.containsKey(lease.job());
     assertThat(e.next() == Event.Next.OVER).as("next is OVER after the end").isEqualTo(over);
     if (e.next() == Event.Next.DONE) {
-      assertThat(doneTasks.add(List.of(lease.job(), r.task()))).as("task is done once").isTrue();
+      done(lease.job(), r.task(), r.outputs());
+      if (!(specs.get(lease.job()).verification() instanceof Verification.None)) {
+        alone.put(List.of(lease.job(), r.task()), e.entry());
+      }
       for (int before : r.dependsOn()) {
-        assertThat(doneTasks).contains(List.of(lease.job(), before));
+        assertThat(outputs).as("what is or was done").containsKey(List.of(lease.job(), before));
       }
     }
     if (drawn != null) {
@@ -277,13 +331,50 @@ final class Auditor {
     earned.merge(r.provider(), r.charge(), Long::sum);
   }
 
+  /// A vote of which nothing comes: it is paid, unless it is doubted.
+  private void forget(int job, long entry) {
+    ExecutionRecord r = unpaid.get(job).remove(entry);
+    if (!doubted.remove(entry)) {
+      pay(job, r);
+    }
+  }
+
+  /// A task has a result; if it had another, what read that is not done.
+  private void done(int job, int task, List<Blob> gave) {
+    assertThat(doneTasks.add(List.of(job, task))).as("task is done once").isTrue();
+    alone.remove(List.of(job, task));
+    List<Blob> before = outputs.put(List.of(job, task), gave);
+    if (before == null || before.equals(gave)) {
+      return;
+    }
+    List<TaskSpec> tasks = specs.get(job).tasks();
+    for (int t = 0; t < tasks.size(); t++) {
+      boolean reads =
+          tasks.get(t).inputs().stream()
+              .anyMatch(i -> i instanceof Input.Produced p && p.task() == task);
+      if (!reads) {
+        continue;
+      }
+      int reader = t;
+      doneTasks.remove(List.of(job, t));
+      alone.remove(List.of(job, t));
+      unpaid.getOrDefault(job, Map.of()).entrySet().stream()
+          .filter(v -> v.getValue().task() == reader)
+          .map(Map.Entry::getKey)
+          .toList()
+          .forEach(entry -> forget(job, entry));
+    }
+  }
+
   /// After everything was ended and nobody holds a lease any more.
   void checkTheEnd(Pool pool) {
     assertThat(open).as("open leases").isEmpty();
     for (Map.Entry<Integer, JobSpec> e : specs.entrySet()) {
       assertThat(jobEnds).containsKey(e.getKey());
       long out = spent.getOrDefault(e.getKey(), 0L) + refunded.getOrDefault(e.getKey(), 0L);
-      assertThat(out).as("job %d: spent + refunded", e.getKey()).isEqualTo(e.getValue().budget());
+      assertThat(out)
+          .as("job %d: spent + refunded", e.getKey())
+          .isEqualTo(e.getValue().budget() + reopened.getOrDefault(e.getKey(), 0L));
       assertThat(pool.reserved(e.getValue().consumer())).isZero();
     }
     for (Map.Entry<Address, Long> e : earned.entrySet()) {

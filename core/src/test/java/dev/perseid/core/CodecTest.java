@@ -347,6 +347,19 @@ class CodecTest {
   }
 
   @Test
+  void eventsAboutTrustKeepTheirBytes() {
+    List<Event> events = new ArrayList<>();
+    for (Event.CheckReason why : Event.CheckReason.values()) {
+      events.add(new Event.CheckDrawn(7, why, 250_000, 30_000, 11));
+    }
+    events.add(new Event.TaskJudged(3, 4, List.of(5L, 9L), List.of(6L), true, 12));
+    events.add(new Event.ResultsDoubted(3, Sample.provider(2), 777, 13));
+    events.add(new Event.JobReopened(3, 888, 14));
+    assertThat(hex(EventCodec.encode(events))).isEqualTo(hex(golden("events-v1-trust.hex")));
+    assertThat(EventCodec.decode(golden("events-v1-trust.hex"))).isEqualTo(events);
+  }
+
+  @Test
   void entriesOfRequestsKeepTheirBytes() {
     assertThat(hex(EntryCodec.encode(inferenceEntry()))).isEqualTo(hex(golden("entry-v2.hex")));
     assertThat(EntryCodec.decode(golden("entry-v2.hex"))).isEqualTo(inferenceEntry());
@@ -403,7 +416,7 @@ class CodecTest {
     ByteBuffer now = ByteBuffer.wrap(out.toByteArray());
     byte[] whole = new byte[now.getInt()];
     now.position(8).get(whole);
-    assertThat(whole[0]).isEqualTo((byte) 7);
+    assertThat(whole[0]).isEqualTo((byte) 8);
     // Money, movements (one grant), epoch, none closed, 7 sums, no payments, no rows.
     byte[] treasury = {0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
     int end = whole.length - NEWCOMERS;
@@ -477,6 +490,24 @@ class CodecTest {
         .containsOnly(pool.provider(Sample.provider(2)).orElseThrow().trust())
         .allMatch(t -> t.confirmed() == 0 && t.refuted() == 0 && t.isNew() && !t.distrusted());
     assertThat(pool.execute(new Command.Schedule(9), 2_000_000, new ArrayList<>())).hasSize(3);
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    pool.snapshot(new DataOutputStream(out));
+    assertThat(restored(out.toByteArray()).digest()).isEqualTo(pool.digest());
+  }
+
+  /// Bytes of the last release that doubted nothing in hindsight: a job that is over, and one with
+  /// a lease and a result that is checked.
+  @Test
+  void aSnapshotWithoutDoubtsIsRead() throws IOException {
+    Pool pool = restored(golden("snapshot-v7.hex"));
+    JobView over = pool.job(JobId.of(Sample.ALICE, 1)).orElseThrow();
+    assertThat(over.state()).isEqualTo(Event.JobState.DONE);
+    assertThat(over.results()).isEqualTo(new JobView.Results(0, 3, 0, 0, 0, 0, 0, 0, 0));
+    JobView live = pool.job(JobId.of(Sample.ALICE, 2)).orElseThrow();
+    assertThat(live.leased()).isEqualTo(1);
+    assertThat(live.ready()).isEqualTo(2);
+    assertThat(pool.why(live.id(), "work[0]", 2_000_000).sentence()).contains("1 provider has run");
+    assertThat(pool.sumOfAccounts()).isZero();
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     pool.snapshot(new DataOutputStream(out));
     assertThat(restored(out.toByteArray()).digest()).isEqualTo(pool.digest());

@@ -37,7 +37,8 @@ public final class MovementCodec {
           Movement.Kind.LOSS,
           Movement.Kind.REPAID,
           Movement.Kind.MOVED,
-          Movement.Kind.REVERSAL);
+          Movement.Kind.REVERSAL,
+          Movement.Kind.CLAWBACK);
 
   private static final int OF_JOB = 0;
   private static final int OF_RECORD = 1;

@@ -130,7 +130,8 @@ public record Statement(
           EXIT,
           REPAID,
           MOVED,
-          REVERSAL ->
+          REVERSAL,
+          CLAWBACK ->
           (m.to().equals(account) ? m.amount() : 0) - (m.from().equals(account) ? m.amount() : 0);
     };
   }

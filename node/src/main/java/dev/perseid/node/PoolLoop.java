@@ -648,11 +648,12 @@ public final class PoolLoop {
       if (!p.durable.isEmpty()) {
         outbox.send(provider, stream.session, new ToProvider.Durable(p.durable));
       }
-      if (!p.stop.isEmpty()) {
-        outbox.send(provider, stream.session, new ToProvider.Stop(p.stop));
-      }
       if (!p.leases.isEmpty()) {
         outbox.send(provider, stream.session, new ToProvider.Leases(p.leases));
+      }
+      // Last: a lease that a returning provider gets again may be stopped in the same batch.
+      if (!p.stop.isEmpty()) {
+        outbox.send(provider, stream.session, new ToProvider.Stop(p.stop));
       }
     });
     changed.keySet().forEach(outbox::jobChanged);

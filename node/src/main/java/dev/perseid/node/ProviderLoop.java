@@ -98,6 +98,7 @@ public final class ProviderLoop {
 
   /// What became of a lease that is no longer held.
   private enum Past {
+    /// Given back; or stopped before it came, to be given back when it comes.
     RETURNED,
     DURABLE
   }
@@ -349,6 +350,8 @@ public final class ProviderLoop {
   private void stop(long lease) {
     Held h = held.get(lease);
     if (h == null) {
+      // Its lease may still come, and would run until its deadline: it is given back then.
+      past.putIfAbsent(lease, Past.RETURNED);
       return;
     }
     if (h.state == State.QUEUED) {

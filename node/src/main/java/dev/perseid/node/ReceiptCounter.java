@@ -90,6 +90,9 @@ public final class ReceiptCounter implements Wallet.Counter {
         continue; // it was broken off after this
       }
       listed = m.number() + 1;
+      if (m.to().equals(self) && m.kind() == Movement.Kind.CLAWBACK) {
+        carried -= m.amount();
+      }
       if (m.from().equals(self)
           && isCharge(m.kind())
           && m.ref() instanceof Movement.Ref.OfRecord r
@@ -117,8 +120,8 @@ public final class ReceiptCounter implements Wallet.Counter {
             }
           });
     }
-    long charged = carried;
-    carried = 0;
+    long charged = Math.max(0, carried);
+    carried = Math.min(0, carried);
     return new Wallet.Proved(charged, next);
   }
 
@@ -161,7 +164,8 @@ public final class ReceiptCounter implements Wallet.Counter {
           LOSS,
           REPAID,
           MOVED,
-          REVERSAL ->
+          REVERSAL,
+          CLAWBACK ->
           false;
     };
   }

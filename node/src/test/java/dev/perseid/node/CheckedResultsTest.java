@@ -162,6 +162,48 @@ final class CheckedResultsTest {
     assertThat(shopper.why(liar).getSentence()).contains("gets no work", "refuted");
   }
 
+  @Test
+  void whatALiarWasBelievedRunsAgainWhenItIsFoundOut() throws Exception {
+    String args = "200000 4000";
+    Address liar = liarKey.address();
+    try (PuppetProvider puppet = new PuppetProvider(pool.port(), liarKey, 64, 64L << 30)) {
+      puppet.joined();
+      Thread lying =
+          Thread.ofVirtual()
+              .start(() -> {
+                try {
+                  puppet.work(
+                      lease -> puppet.report(lease, Outcome.DONE, List.of(Blob.EMPTY)), _ -> false);
+                } catch (Exception | AssertionError e) {
+                  // the stream was closed
+                }
+              });
+      JobId believed = burn(args, new Verification.SpotCheck(1));
+      Proto.JobProgress end = shopper.end(believed);
+      assertThat(end.getState()).isEqualTo("done");
+      assertThat(end.getResults().getAlone()).isEqualTo(TASKS);
+      long paid = view(liar).getEarned();
+      assertThat(paid).isEqualTo(end.getCharged()).isPositive();
+
+      honest(3);
+      assertThat(shopper.end(burn(args, new Verification.Replicate(2))).getState())
+          .isEqualTo("done");
+      assertThat(view(liar).getDistrusted()).isTrue();
+      Proto.JobProgress again = shopper.end(believed);
+      assertThat(again.getState()).isEqualTo("done");
+      assertThat(again.getResults().getReopened()).isEqualTo(1);
+      assertThat(again.getResults().getReviewed()).isEqualTo(TASKS);
+      assertThat(again.getResults().getReplaced()).isEqualTo(TASKS);
+      assertThat(again.getResults().getReversed()).isEqualTo(paid);
+      assertThat(view(liar).getEarned()).as("it has nothing of it").isZero();
+
+      JobId plain = burn(args, new Verification.None());
+      assertThat(shopper.end(plain).getState()).isEqualTo("done");
+      assertThat(results(believed)).containsExactlyElementsOf(results(plain));
+      lying.interrupt();
+    }
+  }
+
   private Proto.ProviderView view(Address provider) throws Exception {
     for (Proto.ProviderView view : shopper.providers()) {
       if (Translation.read(view.getOffer()).provider().equals(provider)) {

@@ -155,12 +155,16 @@ class PoolLoopTest {
     }
 
     void hello(long session, Long... held) {
+      helloOnly(session, held);
+      turn();
+    }
+
+    void helloOnly(long session, Long... held) {
       Offer offer =
           new Offer(
               PROVIDER, "p", "", "", 4, 8L << 30, PuppetProvider.PRICE, Capability.UNMEASURED, 1);
       loop.receive(
           PROVIDER, session, new FromProvider.Hello(offer, signed(PROVIDER), List.of(held)));
-      turn();
     }
 
     JobId job(int width) {
@@ -249,6 +253,24 @@ class PoolLoopTest {
     s.sent.clear();
     s.job(4);
     assertThat(s.sent).hasSize(1);
+  }
+
+  @Test
+  void ALeaseThatIsSentAndStoppedInOneTurnIsStoppedLast() {
+    Scene s = new Scene();
+    s.hello(1);
+    JobId job = s.job(1);
+    long lease = s.leases().getFirst().id();
+    // The provider comes back without its lease just when the job is cancelled.
+    s.helloOnly(2);
+    s.submit(new Command.CancelJob(job, CONSUMER, false));
+    assertThat(s.sent).hasSize(3);
+    assertThat(s.sent.get(0)).isInstanceOf(ToProvider.Welcome.class);
+    assertThat(s.sent.get(1))
+        .isInstanceOfSatisfying(
+            ToProvider.Leases.class,
+            m -> assertThat(m.leases()).extracting(Lease::id).containsExactly(lease));
+    assertThat(s.sent.get(2)).isEqualTo(new ToProvider.Stop(List.of(lease)));
   }
 
   @Test

@@ -408,6 +408,28 @@ final class ProviderLoopTest {
   }
 
   @Test
+  void whatWasStoppedBeforeItsLeaseCameIsGivenBackUnstarted() {
+    connect();
+    receive(new ToProvider.Stop(List.of(1L)));
+    assertThat(returned()).as("of a lease that may never come nothing is said").isEmpty();
+    give(lease(1), lease(2));
+    assertThat(started).containsExactly(2L);
+    assertThat(returned()).containsExactly(1L);
+  }
+
+  @Test
+  void aLateStopDoesNotUndoThatAReportIsDurable() {
+    connect();
+    give(lease(1));
+    end(1);
+    receive(new ToProvider.Durable(List.of(1L)));
+    receive(new ToProvider.Stop(List.of(1L)));
+    give(lease(1));
+    assertThat(started).containsExactly(1L);
+    assertThat(returned()).isEmpty();
+  }
+
+  @Test
   void whatAHastyDrainStopsIsNotThePoolsDoing() {
     connect();
     give(lease(1));

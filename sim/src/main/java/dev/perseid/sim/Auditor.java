@@ -61,6 +61,10 @@ final class Auditor {
     final JobSpec spec;
     final long acceptedUs;
     final @Nullable List<Blob>[] outputs;
+
+    /// What each task gave that is or was done.
+    final @Nullable List<Blob>[] gave;
+
     final boolean[] leased;
     final int[] attempts;
     final int[] faults;
@@ -71,6 +75,21 @@ final class Auditor {
     /// What was said of tasks that do not count yet, by index of the record.
     final Map<Integer, Map<Long, ExecutionRecord>> votes = new TreeMap<>();
 
+    /// Records that are doubted: they cost nothing.
+    final Set<Long> doubted = new java.util.TreeSet<>();
+
+    /// For each task the record on whose word alone it counts.
+    final Map<Integer, Entry> alone = new TreeMap<>();
+
+    /// What was paid for it.
+    final Map<Integer, Long> paid = new TreeMap<>();
+
+    int reviewed;
+    int replaced;
+    int doubtful;
+    int redone;
+    int reopened;
+    long reversed;
     long reserved;
     long held;
     long charged;
@@ -84,6 +103,7 @@ final class Auditor {
       this.spec = spec;
       this.acceptedUs = acceptedUs;
       outputs = new List[spec.tasks().size()];
+      gave = new List[outputs.length];
       leased = new boolean[outputs.length];
       attempts = new int[outputs.length];
       faults = new int[outputs.length];
@@ -101,11 +121,51 @@ final class Auditor {
     String name(int task) {
       return "job " + number + " task " + task + " (" + spec.taskName(task) + ")";
     }
+
+    /// What a record's maker gets if it counts.
+    long cost(long entry, ExecutionRecord r) {
+      return doubted.contains(entry) ? 0 : r.charge();
+    }
+
+    /// What a task reads now, of what is or was done.
+    List<Blob> inputs(int task) {
+      List<Blob> inputs = new ArrayList<>();
+      for (Input i : spec.tasks().get(task).inputs()) {
+        switch (i) {
+          case Input.Stored s -> inputs.add(s.blob());
+          case Input.Produced p -> {
+            List<Blob> of = gave[p.task()];
+            if (of == null) {
+              throw new Violation(name(task) + " has an input that does not exist");
+            }
+            inputs.add(of.get(p.output()));
+          }
+        }
+      }
+      return inputs;
+    }
+
+    boolean reads(int task, int from) {
+      return spec.tasks().get(task).inputs().stream()
+          .anyMatch(i -> i instanceof Input.Produced p && p.task() == from);
+    }
+
+    /// Whether all is done on which a task depends.
+    boolean isFounded(int task) {
+      return dependsOn.get(task).stream().allMatch(d -> outputs[d] != null);
+    }
   }
 
   private static final class LeaseFile {
     final Event.TaskAssigned made;
     final boolean settled;
+
+    /// What its task read when it was made.
+    List<Blob> inputs = List.of();
+
+    /// Whether one of them turned out to be wrong.
+    boolean spoiled;
+
     boolean over;
 
     LeaseFile(Event.TaskAssigned made, boolean settled) {
@@ -121,6 +181,21 @@ final class Auditor {
     boolean gone;
     long earned;
     int outstanding;
+
+    /// About what it was paid for results that counted on its word, and when one did last.
+    long usual;
+
+    long believedUs;
+
+    /// Ten such results' worth, for seven days.
+    long retained(long nowUs) {
+      return believedUs > 0 && nowUs - believedUs <= 604_800_000_000L ? 10 * usual : 0;
+    }
+
+    void believed(long charge, long atUs) {
+      usual = believedUs == 0 ? charge : usual + (charge - usual) / 16;
+      believedUs = Math.max(believedUs, atUs);
+    }
 
     ProviderFile(Offer offer, long session) {
       this.offer = offer;
@@ -149,6 +224,7 @@ final class Auditor {
   private long refusals;
   private long judged;
   private long refuted;
+  private long doubted;
   private long lastUs = Long.MIN_VALUE;
   private boolean settled;
   private Witness witness = (_, _) -> false;
@@ -252,6 +328,8 @@ final class Auditor {
       }
       case Event.AttemptEnded e -> ended(e);
       case Event.TaskJudged e -> judged(e);
+      case Event.ResultsDoubted e -> doubted(e);
+      case Event.JobReopened e -> reopened(e);
       case Event.LeaseReturned e -> {
         time(e.atUs());
         LeaseFile l = closing(e.lease());
@@ -452,6 +530,7 @@ final class Auditor {
       throw new Violation(task + " was assigned to " + e.provider() + ", which drains or is gone");
     }
     purses.begins(j.spec.consumer(), e.maxCharge());
+    leases.get(e.lease()).inputs = j.inputs(e.task());
     if (kind.cores() > p.offer.cores() || kind.memoryBytes() > p.offer.memoryBytes()) {
       throw new Violation(task + " was assigned to " + e.provider() + ", on which it cannot fit");
     }
@@ -520,11 +599,11 @@ final class Auditor {
     if (l.settled && r.outcome() == Outcome.LOST && !liars.contains(r.provider())) {
       throw new Violation(task + " ended as " + r.outcome() + " without any fault: " + r.reason());
     }
-    recordFollows(j, made, r, task);
+    recordFollows(j, l, r, task);
     attested(entry, task);
 
     boolean stopped = r.outcome() == Outcome.CANCELLED && r.reason().equals("stopped by the pool");
-    if (stopped && j.state == Event.JobState.RUNNING) {
+    if (stopped && j.state == Event.JobState.RUNNING && !l.spoiled) {
       throw new Violation(task + " is paid as stopped, but its job runs");
     }
     boolean pays =
@@ -560,7 +639,7 @@ final class Auditor {
           case PROVIDER_FAILED, LOST, REFUSED -> true;
           case DONE, TASK_FAILED, CANCELLED -> false;
         };
-    if (fault) {
+    if (fault && e.next() != Event.Next.STALE) {
       j.faults[made.task()]++;
     }
     boolean running = j.state == Event.JobState.RUNNING;
@@ -569,15 +648,136 @@ final class Auditor {
       j.reserved -= rest;
       move(j.spec.consumer(), rest);
     }
-    next(e, j, made.task(), r, task);
+    next(e, j, l, r, task);
   }
 
   private void pay(JobFile j, ExecutionRecord r) {
-    j.reserved -= r.charge();
-    j.charged += r.charge();
-    provider(r.provider()).earned += r.charge();
-    purses.earned(r.provider(), r.charge());
-    purses.charged(r.consumer(), r.charge());
+    pay(j, r, r.charge());
+  }
+
+  private void pay(JobFile j, ExecutionRecord r, long amount) {
+    j.reserved -= amount;
+    j.charged += amount;
+    provider(r.provider()).earned += amount;
+    purses.earned(r.provider(), amount);
+    purses.charged(r.consumer(), amount);
+  }
+
+  /// Votes of which nothing comes are paid, but for those that are doubted.
+  private void forget(JobFile j, Map<Long, ExecutionRecord> said) {
+    said.forEach((entry, r) -> {
+      j.held -= j.cost(entry, r);
+      if (!j.doubted.remove(entry)) {
+        pay(j, r);
+      }
+    });
+  }
+
+  /// A provider was found out: what counted on its word alone does not count.
+  private void doubted(Event.ResultsDoubted e) {
+    time(e.atUs());
+    JobFile j = jobs.get(e.job());
+    if (j.state != Event.JobState.RUNNING) {
+      throw new Violation("results of job " + e.job() + " are doubted, which is " + j.state);
+    }
+    if (!mayLie(e.provider())) {
+      throw new Violation("results of the honest provider " + e.provider() + " are doubted");
+    }
+    long left = e.reversed();
+    int tasks = 0;
+    for (int t = 0; t < j.outputs.length; t++) {
+      Entry word = j.alone.get(t);
+      if (word == null || !word.record().provider().equals(e.provider())) {
+        continue;
+      }
+      tasks++;
+      left -= Math.min(left, j.paid.getOrDefault(t, 0L));
+      undone(j, t);
+      j.reviewed++;
+      j.doubted.add(word.index());
+      Map<Long, ExecutionRecord> said = new TreeMap<>();
+      said.put(word.index(), word.record());
+      if (j.votes.put(t, said) != null) {
+        throw new Violation(j.name(t) + " counted and was checked");
+      }
+    }
+    if (tasks == 0 || left != 0 || e.reversed() < 0) {
+      throw new Violation(e + " concerns " + tasks + " tasks and takes back " + left + " too much");
+    }
+    j.reversed += e.reversed();
+    j.charged -= e.reversed();
+    j.reserved += e.reversed();
+    provider(e.provider()).earned -= e.reversed();
+    purses.reversed(e.provider(), j.spec.consumer(), e.reversed());
+    doubted += tasks;
+    changed.add(j.number);
+  }
+
+  private void reopened(Event.JobReopened e) {
+    time(e.atUs());
+    JobFile j = jobs.get(e.job());
+    if (j.state != Event.JobState.DONE) {
+      throw new Violation("job " + e.job() + " runs again, and was " + j.state);
+    }
+    if (e.reserved() < 0 || e.reserved() > j.spec.budget() - j.charged) {
+      throw new Violation("job " + e.job() + " runs again beyond its budget: " + e);
+    }
+    j.state = Event.JobState.RUNNING;
+    j.reopened++;
+    j.reserved += e.reserved();
+    move(j.spec.consumer(), -e.reserved());
+    if (balances.getOrDefault(j.spec.consumer(), 0L) < 0) {
+      throw new Violation("job " + e.job() + " runs again on money that is not there");
+    }
+    changed.add(j.number);
+  }
+
+  private static void undone(JobFile j, int task) {
+    j.outputs[task] = null;
+    j.alone.remove(task);
+    j.paid.remove(task);
+    j.done--;
+  }
+
+  /// A task has a result. If it had another before, what was made of that does not count.
+  private void done(JobFile j, int task, List<Blob> outputs) {
+    if (j.outputs[task] != null) {
+      throw new Violation(j.name(task) + " is done for the second time");
+    }
+    List<Blob> before = j.gave[task];
+    j.outputs[task] = outputs;
+    j.gave[task] = outputs;
+    j.done++;
+    if (before == null || before.equals(outputs)) {
+      return;
+    }
+    for (int t = 0; t < j.outputs.length; t++) {
+      if (!j.reads(t, task)) {
+        continue;
+      }
+      j.faults[t] = 0;
+      if (j.outputs[t] != null) {
+        undone(j, t);
+        j.redone++;
+      }
+      Map<Long, ExecutionRecord> said = j.votes.remove(t);
+      if (said != null) {
+        forget(j, said);
+      }
+      if (j.leased[t]) {
+        for (LeaseFile l : leases.values()) {
+          l.spoiled |= !l.over && l.made.job() == j.number && l.made.task() == t;
+        }
+      }
+    }
+  }
+
+  private void alone(JobFile j, int task, Entry word, long paid, boolean doubted) {
+    if (!doubted) {
+      provider(word.record().provider()).believed(paid, lastUs);
+    }
+    j.alone.put(task, word);
+    j.paid.put(task, paid);
   }
 
   /// What counts was said by enough, whoever is honest was not held to be wrong, and only those are
@@ -596,13 +796,19 @@ final class Auditor {
       throw new Violation(task + " was judged by what nobody said: " + e);
     }
     judged++;
+    boolean review = false;
+    long paid = 0;
     ExecutionRecord counts = e.right().isEmpty() ? null : said.get(e.right().getFirst());
     for (Map.Entry<Long, ExecutionRecord> row : said.entrySet()) {
       ExecutionRecord r = row.getValue();
-      j.held -= r.charge();
+      long cost = j.cost(row.getKey(), r);
+      boolean isDoubted = j.doubted.remove(row.getKey());
+      review |= isDoubted;
+      j.held -= cost;
       boolean right = e.right().contains(row.getKey());
       if (right) {
-        pay(j, r);
+        pay(j, r, cost);
+        paid = cost;
       }
       if (counts != null
           && right
@@ -636,8 +842,13 @@ final class Auditor {
       throw new Violation(task + " counts on one word, and its job asks for more");
     }
     if (counts.outcome() == Outcome.DONE) {
-      j.outputs[e.task()] = counts.outputs();
-      j.done++;
+      boolean other = !counts.outputs().equals(j.gave[e.task()]);
+      j.replaced += e.agreed() && review && other ? 1 : 0;
+      j.doubtful += !e.agreed() && review ? 1 : 0;
+      done(j, e.task(), counts.outputs());
+      if (!e.agreed()) {
+        alone(j, e.task(), entries.get(Math.toIntExact(e.right().getLast())), paid, review);
+      }
     } else {
       j.mustFail = e.task();
     }
@@ -648,12 +859,16 @@ final class Auditor {
     return liars.contains(provider) || cheats.contains(provider);
   }
 
-  private void next(Event.AttemptEnded e, JobFile j, int task, ExecutionRecord r, String name) {
+  private void next(Event.AttemptEnded e, JobFile j, LeaseFile l, ExecutionRecord r, String name) {
+    int task = l.made.task();
     boolean running = j.state == Event.JobState.RUNNING;
     boolean fits =
         switch (e.next()) {
+          case STALE ->
+              running && (l.spoiled || (r.outcome() == Outcome.TASK_FAILED && !j.isFounded(task)));
           case DONE ->
               running
+                  && !l.spoiled
                   && r.outcome() == Outcome.DONE
                   && !(j.spec.verification() instanceof Verification.Replicate);
           case RETRY ->
@@ -662,6 +877,7 @@ final class Auditor {
           case OVER -> !running;
           case CHECK ->
               running
+                  && !l.spoiled
                   && (r.outcome() == Outcome.DONE || r.outcome() == Outcome.TASK_FAILED)
                   && !(j.spec.verification() instanceof Verification.None);
         };
@@ -676,11 +892,10 @@ final class Auditor {
               + e.next());
     }
     if (e.next() == Event.Next.DONE) {
-      if (j.outputs[task] != null) {
-        throw new Violation(name + " is done for the second time");
+      done(j, task, r.outputs());
+      if (!(j.spec.verification() instanceof Verification.None)) {
+        alone(j, task, e.entry(), r.charge(), false);
       }
-      j.outputs[task] = r.outputs();
-      j.done++;
     } else if (e.next() == Event.Next.FAILED) {
       j.mustFail = task;
     }
@@ -688,22 +903,10 @@ final class Auditor {
 
   /// Every field of a record follows from the job, the lease and the offer, or is the provider's
   /// own measurement.
-  private void recordFollows(JobFile j, Event.TaskAssigned made, ExecutionRecord r, String task) {
+  private void recordFollows(JobFile j, LeaseFile lease, ExecutionRecord r, String task) {
+    Event.TaskAssigned made = lease.made;
     TaskKind kind = kind(j, made.task());
     TaskSpec spec = j.spec.tasks().get(made.task());
-    List<Blob> inputs = new ArrayList<>();
-    for (Input i : spec.inputs()) {
-      switch (i) {
-        case Input.Stored s -> inputs.add(s.blob());
-        case Input.Produced p -> {
-          List<Blob> of = j.outputs[p.task()];
-          if (of == null) {
-            throw new Violation(task + " ended before its input existed");
-          }
-          inputs.add(of.get(p.output()));
-        }
-      }
-    }
     Offer offer = offer(r.offer());
     boolean same =
         r.pool().equals(self)
@@ -717,7 +920,7 @@ final class Auditor {
             && offer.provider().equals(made.provider())
             && r.module().equals(kind.module().hash())
             && r.argsHash().equals(Hash.sha256(spec.args().getBytes(StandardCharsets.UTF_8)))
-            && r.inputs().equals(inputs)
+            && r.inputs().equals(lease.inputs)
             && r.dependsOn().equals(List.copyOf(j.dependsOn.get(made.task())))
             && r.gasLimit() == gasLimit(kind, made.maxCharge(), offer.price())
             && r.memoryBytes() == kind.memoryBytes()
@@ -798,12 +1001,7 @@ final class Auditor {
               + j.held
               + " held");
     }
-    for (Map<Long, ExecutionRecord> said : j.votes.values()) {
-      for (ExecutionRecord r : said.values()) {
-        j.held -= r.charge();
-        pay(j, r);
-      }
-    }
+    j.votes.values().forEach(said -> forget(j, said));
     j.votes.clear();
     j.state = e.state();
     j.reserved -= e.refund();
@@ -903,6 +1101,12 @@ final class Auditor {
     }
 
     @Override
+    public long retained(Address account, long nowUs) {
+      ProviderFile p = providers.get(account);
+      return p == null ? 0 : p.retained(nowUs);
+    }
+
+    @Override
     public void issue(long amount) {
       issued += amount;
     }
@@ -991,6 +1195,14 @@ final class Auditor {
       equal("attempts of job " + number, v.attempts(), j.records);
       equal("charged to job " + number, v.charged(), j.charged);
       equal("done tasks of job " + number, v.done(), j.done);
+      JobView.Results of = v.results();
+      equal("results looked at again of job " + number, of.reviewed(), j.reviewed);
+      equal("results replaced in job " + number, of.replaced(), j.replaced);
+      equal("doubtful results of job " + number, of.doubtful(), j.doubtful);
+      equal("tasks that ran again in job " + number, of.redone(), j.redone);
+      equal("times that job " + number + " ran again", of.reopened(), j.reopened);
+      equal("taken back for job " + number, of.reversed(), j.reversed);
+      equal("results of job " + number + " on one word", of.alone(), j.alone.size());
     }
     changed.clear();
   }
@@ -1074,6 +1286,16 @@ final class Auditor {
   /// Tasks of which several spoke before they counted.
   long judged() {
     return judged;
+  }
+
+  /// Results that were looked at again after their provider was found out.
+  long doubted() {
+    return doubted;
+  }
+
+  /// Of these, results that were replaced.
+  long replaced() {
+    return jobs.stream().mapToLong(j -> j.replaced).sum();
   }
 
   /// Records that were found wrong by that.

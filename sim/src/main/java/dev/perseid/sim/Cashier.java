@@ -106,7 +106,7 @@ final class Cashier {
   }
 
   /// Whether money has come to rest: the pool has moved if it ever will, and everybody is paid what
-  /// consumers did not take away.
+  /// consumers did not take away and is not withheld.
   boolean isSettled(Pool quiet) {
     if (!everMoves) {
       return true;
@@ -116,7 +116,8 @@ final class Cashier {
     }
     long due = 0;
     for (AccountView a : quiet.accounts()) {
-      due += a.due();
+      long kept = quiet.provider(a.account()).map(p -> p.trust().retained()).orElse(0L);
+      due += Math.max(0, a.due() - kept);
     }
     Chain.Books books = chain.truth();
     boolean same = books.epoch == quiet.epoch() && books.paidOut == quiet.paidOut();

@@ -284,9 +284,10 @@ final class Customer {
     if (!dice.chance(weather.verifyPerMyriad())) {
       return new Verification.None();
     }
-    return switch (dice.below(4)) {
-      case 0 -> new Verification.SpotCheck(1 + dice.below(1_000_000));
-      case 1 -> new Verification.Replicate(2 + dice.below(2));
+    return switch (dice.below(5)) {
+      case 0, 1 ->
+          new Verification.SpotCheck(1 + dice.below(dice.chance(5_000) ? 50_000 : 1_000_000));
+      case 2 -> new Verification.Replicate(2 + dice.below(2));
       default -> new Verification.Adaptive(dice.below(100));
     };
   }

@@ -255,12 +255,14 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
       switch (e) {
         case Event.JobAccepted a -> accepted.add(a.spec().id());
         case Event.JobEnded ended -> overSinceUs.put(accepted.get(ended.job()), agenda.nowUs());
+        case Event.JobReopened again -> overSinceUs.remove(accepted.get(again.job()));
         case Event.TaskAssigned a -> assignedUs.put(a.lease(), agenda.nowUs());
         case Event.Granted _,
             Event.BatchSigned _,
             Event.CheckDrawn _,
             Event.AttemptEnded _,
             Event.TaskJudged _,
+            Event.ResultsDoubted _,
             Event.LeaseReturned _,
             Event.ProviderJoined _,
             Event.ProviderDraining _,
@@ -324,6 +326,10 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
       case Event.CheckDrawn e -> "CheckDrawn lease " + e.lease() + ": " + e.why();
       case Event.TaskJudged e ->
           "TaskJudged " + e.job() + "/" + e.task() + ": " + e.right() + " not " + e.wrong();
+      case Event.ResultsDoubted e ->
+          "ResultsDoubted " + e.job() + " by " + e.provider() + ", back " + e.reversed();
+      case Event.EpochReopened e -> "EpochReopened " + e.epoch() + ": " + e.reason();
+      case Event.JobReopened e -> "JobReopened " + e.job() + " with " + e.reserved();
       case Event.LeaseReturned e -> "LeaseReturned lease " + e.lease();
       case Event.JobEnded e -> "JobEnded " + e.job() + " " + e.state() + " " + e.reason();
       case Event.ProviderJoined e ->
@@ -364,7 +370,6 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
           Event.ExcessReturned _,
           Event.EpochClosed _,
           Event.EpochConfirmed _,
-          Event.EpochReopened _,
           Event.ExitAsked _,
           Event.ExitCancelled _,
           Event.Exited _ ->

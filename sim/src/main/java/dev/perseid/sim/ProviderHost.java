@@ -498,7 +498,8 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
     Lease lease = run.lease();
     running.remove(lease.id());
     endedInThisLifeUs.put(lease.id(), agenda.nowUs());
-    long tookUs = agenda.nowUs() - run.startedUs();
+    // What hangs is killed at its limit; only word of it comes when it is asked for.
+    long tookUs = Math.min(agenda.nowUs() - run.startedUs(), lease.kind().wallLimitMs() * 1_000);
     List<Blob> outputs = outcome == Outcome.DONE ? outputs(lease) : List.of();
     outputs.forEach(poolHost::store);
     long in = lease.args().length();

@@ -31,6 +31,9 @@ final class PurseBooks {
     /// What its open leases may cost, and its tab.
     long inFlight(Address account);
 
+    /// What is withheld of what it earned.
+    long retained(Address account, long nowUs);
+
     void issue(long amount);
   }
 
@@ -56,6 +59,10 @@ final class PurseBooks {
   private final Map<Address, File> files = new TreeMap<>();
   private final Map<Address, Long> dues = new TreeMap<>();
   private final Map<Address, Long> paid = new TreeMap<>();
+
+  /// What the last confirmed epoch that names a payee says it is due in all.
+  private final Map<Address, Long> committed = new TreeMap<>();
+
   private final Set<Address> auditAccounts = new TreeSet<>();
   private boolean vouched;
   private @Nullable Epoch closed;
@@ -110,6 +117,32 @@ final class PurseBooks {
     if (!consumer.equals(self) && f.spent > f.cover() + f.before) {
       throw new Violation(
           consumer + " was charged up to " + f.spent + ", and promised only " + f.cover());
+    }
+  }
+
+  /// What a provider got is taken back, but for what it was promised by an epoch.
+  void reversed(Address provider, Address consumer, long amount) {
+    if (!vouched) {
+      accounts.move(provider, -amount);
+      if (accounts.balance(provider) < 0) {
+        throw new Violation(amount + " were taken back from " + provider + ", which has spent it");
+      }
+      return;
+    }
+    File f = file(consumer);
+    f.spent -= amount;
+    long due = dues.merge(provider, -amount, Math::addExact);
+    long promised = committed.getOrDefault(provider, 0L);
+    Epoch c = closed;
+    if (c != null) {
+      for (Payout p : c.payouts()) {
+        promised = p.payee().equals(provider) ? Math.max(promised, p.cumulative()) : promised;
+      }
+    }
+    long unpaid = Math.max(0, promised - paid.getOrDefault(provider, 0L));
+    if (amount > 0 && (f.spent < 0 || due < unpaid)) {
+      throw new Violation(
+          amount + " were taken back from " + provider + ", which epochs promised to it");
     }
   }
 
@@ -275,8 +308,13 @@ final class PurseBooks {
       gains += Math.min(v.cumulative(), f.funded) - f.redeemed;
     }
     Auditor.equal("least earned of epoch " + e.number(), e.leastEarned(), earned + gains);
-    Map<Address, Long> due = new TreeMap<>(dues);
-    due.values().removeIf(amount -> amount == 0);
+    Map<Address, Long> due = new TreeMap<>();
+    dues.forEach((who, amount) -> {
+      long claimable = committed.getOrDefault(who, 0L) - paid.getOrDefault(who, 0L);
+      long kept = accounts.retained(who, e.closedUs());
+      due.put(who, amount == 0 ? 0 : Math.max(amount - kept, Math.max(0, claimable)));
+    });
+    due.values().removeIf(amount -> amount <= 0);
     for (Payout p : e.payouts()) {
       Long amount = due.remove(p.payee());
       long before = paid.getOrDefault(p.payee(), 0L);
@@ -299,6 +337,7 @@ final class PurseBooks {
       redeemed(f, Math.min(v.cumulative(), f.funded));
     }
     for (Payout p : c.payouts()) {
+      committed.put(p.payee(), p.cumulative());
       if (p.pushed() && !e.failedPushes().contains(p.payee())) {
         pay(p.payee(), Math.max(p.cumulative(), paid.getOrDefault(p.payee(), 0L)));
       }

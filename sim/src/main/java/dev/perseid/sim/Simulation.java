@@ -200,6 +200,8 @@ final class Simulation {
         auditor.tasksDone(),
         auditor.judged(),
         auditor.refuted(),
+        auditor.doubted(),
+        auditor.replaced(),
         auditor.models().recorded(),
         auditor.models().paid(),
         auditor.purses().vouchers(),

@@ -15,6 +15,8 @@ import java.util.Locale;
 /// @param tasksDone tasks that were done
 /// @param judged tasks of which several providers spoke before they counted
 /// @param refuted records that were found wrong by that
+/// @param doubted results that were looked at again after their provider was found out
+/// @param replaced of these, results that turned out to be others
 /// @param requests requests to models that were recorded
 /// @param paidForRequests what they cost, microcredits
 /// @param vouchers vouchers that the pool took
@@ -37,6 +39,8 @@ record Verdict(
     long tasksDone,
     long judged,
     long refuted,
+    long doubted,
+    long replaced,
     long requests,
     long paidForRequests,
     long vouchers,
@@ -50,8 +54,9 @@ record Verdict(
     return String.format(
         Locale.ROOT,
         "seed %d: %d happenings, %d events, %d records (%d lost, %d refused), jobs %d done %d failed"
-            + " %d cancelled, %d tasks done, %d judged, %d records refuted, %d requests, %d vouchers, %d epochs, %d refusals, %d restarts, %.1f s of virtual time (%.1f s"
-            + " calm), trace %s",
+            + " %d cancelled, %d tasks done, %d judged, %d records refuted, %d results looked at"
+            + " again and %d of them replaced, %d requests, %d vouchers, %d epochs, %d refusals, %d"
+            + " restarts, %.1f s of virtual time (%.1f s calm), trace %s",
         seed,
         happenings,
         events,
@@ -64,6 +69,8 @@ record Verdict(
         tasksDone,
         judged,
         refuted,
+        doubted,
+        replaced,
         requests,
         vouchers,
         epochs,

@@ -70,7 +70,7 @@ record Weather(
   /// The weather of one world.
   static Weather of(Dice dice) {
     return new Weather(
-        1 + dice.below(6),
+        1 + dice.below(dice.chance(5_000) ? 10 : 6),
         dice.chance(4_000) ? 1 + dice.below(3) : 0,
         1 + dice.below(3),
         1 + dice.below(20),
@@ -97,7 +97,7 @@ record Weather(
         dice.chance(5_000) ? dice.between(0, 86_400) * SECOND_US : 0,
         dice.chance(5_000) ? dice.between(0, 600) * SECOND_US : 0,
         dice.skewed(1_000, 5 * SECOND_US),
-        sometimes(dice, 5_000, 5_000),
+        sometimes(dice, 6_000, 6_000),
         sometimes(dice, 7_000, 10_000));
   }
 

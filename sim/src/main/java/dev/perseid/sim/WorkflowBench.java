@@ -18,6 +18,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 
 /// Plays recorded workflows under each scheduling policy and prints makespan / lower bound; and
@@ -47,18 +48,25 @@ final class WorkflowBench {
 
   /// A policy, and how it gets its estimates.
   ///
+  /// @param policy or none: the pool as it is, which learns by itself
   /// @param pooled whether wrong estimates are pooled by kind first
-  private record Column(String title, SchedulingPolicy policy, boolean pooled, boolean onlyWrong) {}
+  private record Column(
+      String title, Optional<SchedulingPolicy> policy, boolean pooled, List<Knowledge> with) {
+    Column(String title, SchedulingPolicy policy, boolean pooled, Knowledge... with) {
+      this(title, Optional.of(policy), pooled, List.of(with));
+    }
+  }
 
   private static final List<Column> COLUMNS =
       List.of(
-          new Column("fifo", new SchedulingPolicy.Fifo(), false, false),
-          new Column("b-level", new SchedulingPolicy.BLevel(), false, false),
-          new Column("heft", new SchedulingPolicy.Heft(), false, false),
-          new Column("dyn-heft", new SchedulingPolicy.DynamicHeft(), false, false),
-          new Column("dyn-heft+pool", new SchedulingPolicy.DynamicHeft(), true, true),
-          new Column("foresight-pool", SchedulingPolicy.Foresight.USUAL, false, true),
-          new Column("foresight", SchedulingPolicy.Foresight.USUAL, true, false));
+          new Column("the pool", Optional.empty(), false, List.of(Knowledge.ONLINE)),
+          new Column("fifo", new SchedulingPolicy.Fifo(), false, Knowledge.values()),
+          new Column("b-level", new SchedulingPolicy.BLevel(), false, Knowledge.values()),
+          new Column("heft", new SchedulingPolicy.Heft(), false, Knowledge.values()),
+          new Column("dyn-heft", new SchedulingPolicy.DynamicHeft(), false, Knowledge.values()),
+          new Column("dyn-heft+pool", new SchedulingPolicy.DynamicHeft(), true, Knowledge.WRONG),
+          new Column("foresight-pool", SchedulingPolicy.Foresight.USUAL, false, Knowledge.WRONG),
+          new Column("foresight", SchedulingPolicy.Foresight.USUAL, true, Knowledge.values()));
 
   private final List<RecordedWorkflow> workflows;
   private final double bytesPerSecond;
@@ -115,8 +123,7 @@ final class WorkflowBench {
         "energy on related machines (docs/scheduler.md). Simple: max(longest way / fastest, work / all speeds).");
     List<String> summary = new ArrayList<>();
     for (Knowledge knowledge : Knowledge.values()) {
-      List<Column> columns =
-          COLUMNS.stream().filter(c -> knowledge == Knowledge.WRONG || !c.onlyWrong()).toList();
+      List<Column> columns = COLUMNS.stream().filter(c -> c.with().contains(knowledge)).toList();
       out.println();
       out.println(knowledge.words);
       summary.add("");
@@ -148,13 +155,19 @@ final class WorkflowBench {
       for (int c = 0; c < columns.size(); c++) {
         double log = 0;
         for (int round = 1; round <= rounds; round++) {
+          Optional<SchedulingPolicy> policy = columns.get(c).policy();
+          if (policy.isEmpty()) {
+            double seconds = PoolPlayout.makespan(w.graph(), fleet, w.work());
+            log += Math.log(seconds / bound) / rounds;
+            continue;
+          }
           Course course =
               Playout.run(
                   w.graph(),
                   fleet,
                   w.work(),
                   forecast(knowledge, w, round, columns.get(c)),
-                  columns.get(c).policy());
+                  policy.get());
           log += Math.log(course.makespan() / bound) / rounds;
           if (c == columns.size() - 1) {
             wasted += course.copySeconds() / seconds(course) / rounds;

@@ -25,6 +25,9 @@ import org.junit.jupiter.api.Test;
 final class PlantedBugsTest {
   private static final long SEEDS = 30;
 
+  /// So many worlds until some provider is found out that was believed.
+  private static final long DOUBTFUL_SEEDS = 120;
+
   @Test
   void anEntryThatTheArchiveDrops() {
     caught(
@@ -94,6 +97,40 @@ final class PlantedBugsTest {
                 Entry x = e.entry();
                 return new Event.AttemptEnded(
                     new Entry(x.index() + shift, x.recordedUs(), r, x.attestation()), e.next());
+              }
+            });
+  }
+
+  @Test
+  void moreThanWasPaidIsTakenBack() {
+    caught(
+        "too much",
+        DOUBTFUL_SEEDS,
+        () ->
+            new Rewritten() {
+              @Override
+              void rewrite(Event event, List<Event> out) {
+                out.add(
+                    event instanceof Event.ResultsDoubted e
+                        ? new Event.ResultsDoubted(
+                            e.job(), e.provider(), Long.MAX_VALUE / 2, e.atUs())
+                        : event);
+              }
+            });
+  }
+
+  @Test
+  void aDoubtThatTheLogDrops() {
+    caught(
+        "is done and was assigned again",
+        DOUBTFUL_SEEDS,
+        () ->
+            new Rewritten() {
+              @Override
+              void rewrite(Event event, List<Event> out) {
+                if (!(event instanceof Event.ResultsDoubted)) {
+                  out.add(event);
+                }
               }
             });
   }
@@ -506,13 +543,17 @@ final class PlantedBugsTest {
   }
 
   private static void caught(String by, Supplier<Sabotage> bug) {
+    caught(by, SEEDS, bug);
+  }
+
+  private static void caught(String by, long seeds, Supplier<Sabotage> bug) {
     List<String> messages =
-        LongStream.rangeClosed(1, SEEDS)
+        LongStream.rangeClosed(1, seeds)
             .parallel()
             .mapToObj(seed -> violation(seed, bug.get()))
             .filter(m -> !m.isEmpty())
             .toList();
-    assertThat(messages).as("seeds of %d that noticed", SEEDS).isNotEmpty();
+    assertThat(messages).as("seeds of %d that noticed", seeds).isNotEmpty();
     assertThat(messages).as("what they noticed").anySatisfy(m -> assertThat(m).contains(by));
     assertThat(messages).allSatisfy(m -> assertThat(m).contains("./perseid sim --seed "));
   }

@@ -37,6 +37,8 @@ final class SimulationTest {
     assertThat(sum(verdicts, Verdict::requests)).as("requests").isGreaterThan(10 * SEEDS);
     assertThat(sum(verdicts, Verdict::judged)).as("tasks judged").isGreaterThan(5 * SEEDS);
     assertThat(sum(verdicts, Verdict::refuted)).as("records refuted").isGreaterThan(SEEDS / 4);
+    assertThat(sum(verdicts, Verdict::doubted)).as("results doubted").isGreaterThan(SEEDS / 16);
+    assertThat(sum(verdicts, Verdict::replaced)).as("and replaced").isPositive();
     assertThat(sum(verdicts, Verdict::paidForRequests)).as("paid for them").isGreaterThan(SEEDS);
     assertThat(sum(verdicts, Verdict::vouchers)).as("vouchers").isGreaterThan(10 * SEEDS);
     assertThat(sum(verdicts, Verdict::epochs)).as("epochs settled").isGreaterThan(SEEDS);

@@ -577,10 +577,25 @@ public final class Translation {
             .setBudget(v.budget())
             .setCharged(v.charged())
             .setSubmittedUs(v.submittedUs())
-            .setPriority(v.priority());
+            .setPriority(v.priority())
+            .setResults(write(v.results()));
     v.endedUs().ifPresent(b::setEndedUs);
     v.etaUs().ifPresent(b::setEtaUs);
     return b.build();
+  }
+
+  private static Proto.JobResults write(JobView.Results r) {
+    return Proto.JobResults.newBuilder()
+        .setAgreed(r.agreed())
+        .setAlone(r.alone())
+        .setRefuted(r.refuted())
+        .setReviewed(r.reviewed())
+        .setReplaced(r.replaced())
+        .setDoubtful(r.doubtful())
+        .setRedone(r.redone())
+        .setReopened(r.reopened())
+        .setReversed(r.reversed())
+        .build();
   }
 
   /// What can be seen of a provider.
@@ -604,6 +619,7 @@ public final class Translation {
         .setDoubtPpm(v.trust().doubtPpm())
         .setCheckPpm(v.trust().checkPpm())
         .setDistrusted(v.trust().distrusted())
+        .setRetained(v.trust().retained())
         .build();
   }
 

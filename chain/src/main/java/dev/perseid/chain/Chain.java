@@ -572,6 +572,17 @@ public final class Chain implements AutoCloseable {
   /// @param from at most [Limits#LOG_BLOCKS] below `to`
   public List<Log> logs(Address contract, List<Hash> kinds, Hash second, long from, Head to)
       throws ChainException {
+    return logs(contract, kinds, Optional.of(second), from, to);
+  }
+
+  /// As the other, whatever the second topic is.
+  List<Log> logs(Address contract, List<Hash> kinds, long from, Head to) throws ChainException {
+    return logs(contract, kinds, Optional.empty(), from, to);
+  }
+
+  private List<Log> logs(
+      Address contract, List<Hash> kinds, Optional<Hash> second, long from, Head to)
+      throws ChainException {
     if (to.number() - from >= Limits.LOG_BLOCKS) {
       throw new IllegalArgumentException("asked for logs of too many blocks at once");
     }
@@ -581,7 +592,7 @@ public final class Chain implements AutoCloseable {
     ArrayNode topics = filter.putArray("topics");
     ArrayNode first = topics.addArray();
     kinds.forEach(kind -> first.add(Hex.of(kind)));
-    topics.add(Hex.of(second));
+    second.ifPresent(topic -> topics.add(Hex.of(topic)));
     return agreed(
         "the logs of blocks " + from + " to " + to.number(),
         "eth_getLogs",
@@ -598,7 +609,7 @@ public final class Chain implements AutoCloseable {
                 log.contract().equals(contract)
                     && log.topics().size() >= 2
                     && kinds.contains(log.topics().get(0))
-                    && log.topics().get(1).equals(second)
+                    && second.map(log.topics().get(1)::equals).orElse(true)
                     && log.block() >= last
                     && log.block() <= to.number()
                     && (log.block() != to.number() || log.blockHash().equals(to.hash()))

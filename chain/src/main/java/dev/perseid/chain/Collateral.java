@@ -79,6 +79,14 @@ public final class Collateral {
         .amount(0);
   }
 
+  /// What slashing brought an account and was not collected, in the asset's own units.
+  public long owedTo(int asset, Address account, At at) throws ChainException {
+    return chain
+        .call(
+            address, Abi.call("owedTo(uint256,address)", Abi.uint(asset), Abi.address(account)), at)
+        .amount(0);
+  }
+
   /// Bonds the caller's money; the caller approved it at the token before.
   public Call bond(Address identity, Address arbiter, int asset, long amount) {
     return Call.to(

@@ -6,13 +6,25 @@ import dev.perseid.core.ModelOffer;
 import dev.perseid.settle.Digests;
 import dev.perseid.settle.Keccak;
 import java.math.BigInteger;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /// The contract `Court`: decides frauds by proof (`docs/contracts.md`).
 public final class Court {
   /// Something that a pool said of its log: a signed tree head, or what it committed in an epoch.
   public sealed interface Statement {
+    /// The key that signs the log.
+    Address log();
+
+    /// How many entries the log had.
+    long size();
+
+    /// Their root.
+    Hash root();
+
     /// A tree head.
     ///
     /// @param log the key that signed it
@@ -21,7 +33,22 @@ public final class Court {
         implements Statement {}
 
     /// A commitment of one of a pool's last eight epochs.
-    record Committed(Address pool, long epoch, Commitment commitment) implements Statement {}
+    record Committed(Address pool, long epoch, Commitment commitment) implements Statement {
+      @Override
+      public Address log() {
+        return commitment.log();
+      }
+
+      @Override
+      public long size() {
+        return commitment.recordsSize();
+      }
+
+      @Override
+      public Hash root() {
+        return commitment.recordsRoot();
+      }
+    }
 
     private Abi abi() {
       return switch (this) {
@@ -58,6 +85,36 @@ public final class Court {
 
   /// A case that was decided.
   public record Verdict(Address identity, int permille, long enforceUntilS, Address reporter) {}
+
+  /// Where the asking for an entry stands.
+  public enum Stage {
+    NONE,
+    /// Nobody has answered, in time or not.
+    OPEN,
+    ANSWERED,
+    /// The pool was convicted.
+    LOST
+  }
+
+  /// That somebody asked for an entry.
+  public record Challenge(Address identity, long deadlineS, Stage stage, Address challenger) {}
+
+  /// What the court was asked for, as it told then.
+  ///
+  /// @param evidence the case's name
+  /// @param log the key that signs the log
+  public record Asked(
+      Address identity, Hash evidence, Address log, long index, Hash leaf, long deadlineS) {}
+
+  /// How long a pool has to show an entry.
+  public static final long ANSWER_TIME_S = 4 * 24 * 3_600;
+
+  /// After the deadline and so long an entry that was shown can be asked for again.
+  public static final long ASK_AGAIN_AFTER_S = 8 * 24 * 3_600;
+
+  private static final Hash CHALLENGED =
+      Abi.topic("Challenged(address,bytes32,address,uint64,bytes32,uint64)");
+  private static final Hash CONVICTED = Abi.topic("Convicted(address,bytes32,uint256,address)");
 
   private static final String STATEMENT =
       "(address,uint64,bytes32,uint64,bytes,address,uint64,bytes32)";
@@ -105,6 +162,95 @@ public final class Court {
     return identity.equals(Address.ZERO)
         ? Optional.empty()
         : Optional.of(new Verdict(identity, (int) r.small(1), r.small(2), r.address(3)));
+  }
+
+  /// Who asked for an entry, and how it stands.
+  public Challenge challenge(Hash evidence, At at) throws ChainException {
+    return challenges(List.of(evidence), at).getFirst();
+  }
+
+  /// As the other, in the order of the names.
+  public List<Challenge> challenges(List<Hash> evidence, At at) throws ChainException {
+    List<Call> calls = new ArrayList<>();
+    for (Hash one : evidence) {
+      calls.add(Call.to(address, "read", Abi.call("challengeOf(bytes32)", Abi.word(one))));
+    }
+    List<Challenge> all = new ArrayList<>();
+    for (AbiReader r : chain.calls(calls, at)) {
+      all.add(challenge(r));
+    }
+    return all;
+  }
+
+  private Challenge challenge(AbiReader r) throws ChainException {
+    long stage = r.small(2);
+    if (stage >= Stage.values().length) {
+      throw ChainException.untrusted("the court " + address + " gave a stage that there is not");
+    }
+    return new Challenge(r.address(0), r.small(1), Stage.values()[(int) stage], r.address(3));
+  }
+
+  /// Wei of deposits that an account may collect.
+  public BigInteger owedWei(Address account, At at) throws ChainException {
+    return chain.call(address, Abi.call("owedTo(address)", Abi.address(account)), at).uint(0);
+  }
+
+  /// What the court was asked for lately, the oldest first; of each case the last asking.
+  ///
+  /// @param from a block before which it did nothing
+  /// @param sinceS blocks that are older are not looked at, but for a few; seconds since the epoch
+  public List<Asked> asked(long from, long sinceS, Head head) throws ChainException {
+    Map<Hash, Asked> found = new LinkedHashMap<>();
+    for (Log log : recent(CHALLENGED, from, sinceS, head)) {
+      AbiReader said = new AbiReader(log.data());
+      Hash evidence = log.topics().get(2);
+      if (said.uint(1).bitLength() > 63) {
+        continue; // no log is so long: whoever asked this must not keep others from reading
+      }
+      found.remove(evidence);
+      found.put(
+          evidence,
+          new Asked(
+              log.address(1),
+              evidence,
+              said.address(0),
+              said.small(1),
+              said.word(2),
+              said.small(3)));
+    }
+    return List.copyOf(found.values());
+  }
+
+  /// The names of the cases that were decided lately, the oldest first; as [#asked].
+  public List<Hash> convicted(long from, long sinceS, Head head) throws ChainException {
+    List<Hash> found = new ArrayList<>();
+    for (Log log : recent(CONVICTED, from, sinceS, head)) {
+      found.add(log.topics().get(2));
+    }
+    return found;
+  }
+
+  private List<Log> recent(Hash kind, long from, long sinceS, Head head) throws ChainException {
+    List<Log> found = new ArrayList<>();
+    Head to = head;
+    while (to.number() >= from) {
+      long start = Math.max(from, to.number() - Limits.LOG_BLOCKS + 1);
+      List<Log> some = chain.logs(address, List.of(kind), start, to);
+      for (Log log : some) {
+        if (log.topics().size() != 3) {
+          throw ChainException.untrusted("the node sent a log without its arguments");
+        }
+      }
+      found.addAll(0, some);
+      if (start == from) {
+        break;
+      }
+      to = chain.block(start - 1);
+      if (to.timeS() < sinceS) {
+        break;
+      }
+    }
+    return found;
   }
 
   /// Until when the bonds of an identity must stay, seconds since the epoch.
@@ -201,6 +347,33 @@ public final class Court {
         address,
         "enforce a verdict",
         Abi.call("enforce(bytes32,address)", Abi.word(evidence), Abi.address(collateral)));
+  }
+
+  /// Sends an account the deposits that are its own.
+  public Call collect(Address account) {
+    return Call.to(address, "collect deposits", Abi.call("collect(address)", Abi.address(account)));
+  }
+
+  /// The name of the case that a log had two roots at one size.
+  public static Hash equivocationOf(Address log, long size, Hash root, Hash other) {
+    return twofold("equivocation", log, size, root, other);
+  }
+
+  /// The name of the case that a log had two leaves at one index.
+  public static Hash forkOf(Address log, long index, Hash leaf, Hash other) {
+    return twofold("fork", log, index, leaf, other);
+  }
+
+  private static Hash twofold(String kind, Address log, long number, Hash one, Hash other) {
+    boolean inOrder = one.compareTo(other) < 0;
+    return Keccak.hash(
+        Abi.encode(
+            List.of(
+                Abi.string(kind),
+                Abi.address(log),
+                Abi.uint(number),
+                Abi.word(inOrder ? one : other),
+                Abi.word(inOrder ? other : one))));
   }
 
   /// The name of the case that a leaf is missing from a log's committed roots.

@@ -45,6 +45,9 @@ public final class Escrow {
   /// @param failedPushes payees to whom the token would not send: they stay due
   public record Outcome(long redeemed, List<Address> skipped, List<Address> failedPushes) {}
 
+  /// Epochs whose commitments the contract keeps.
+  private static final int EPOCHS_KEPT = 8;
+
   static final Hash DEPOSITED = Abi.topic("Deposited(address,address,address,uint256)");
   static final Hash EXIT_ASKED = Abi.topic("ExitAsked(address,address,uint64)");
   static final Hash EXIT_CANCELLED = Abi.topic("ExitCancelled(address,address)");
@@ -140,6 +143,57 @@ public final class Escrow {
             Abi.call("commitmentAt(address,uint64)", Abi.address(pool), Abi.uint(epoch)),
             at)
         .word(0);
+  }
+
+  /// An epoch's commitment.
+  public record Committed(long epoch, Commitment commitment) {}
+
+  /// What a pool committed itself to in its last eight epochs, the newest first. The contract keeps
+  /// hashes; the contents are those of its events and are held against them.
+  ///
+  /// @param from a block before which the pool settled nothing
+  public List<Committed> commitments(Address pool, long from, Head head) throws ChainException {
+    At at = At.block(head);
+    long last = till(pool, at).epoch();
+    long first = Math.max(1, last - EPOCHS_KEPT + 1);
+    List<Committed> found = new ArrayList<>();
+    long known = 0;
+    for (long end = head.number();
+        end >= from && known < last - first + 1;
+        end -= Limits.LOG_BLOCKS) {
+      Head to = end == head.number() ? head : chain.block(end);
+      long start = Math.max(from, end - Limits.LOG_BLOCKS + 1);
+      Hash second = new AbiReader(Abi.encode(List.of(Abi.address(pool)))).word(0);
+      for (Log log : chain.logs(address, List.of(SETTLED), second, start, to).reversed()) {
+        if (log.topics().size() != 3) {
+          throw ChainException.untrusted("the node sent a log without its arguments");
+        }
+        long epoch = new AbiReader(log.topics().get(2).bytes()).small(0);
+        if (epoch < first) {
+          break;
+        }
+        AbiReader said = new AbiReader(log.data());
+        known++;
+        if (said.uint(3).bitLength() > 63) {
+          continue; // no log is so long: whoever committed this must not keep others from reading
+        }
+        Commitment one = new Commitment(said.word(1), said.address(2), said.small(3), said.word(4));
+        if (!one.hash().equals(commitmentAt(pool, epoch, at))) {
+          throw ChainException.untrusted(
+              "the node's event of epoch "
+                  + epoch
+                  + " is not what the contract "
+                  + address
+                  + " keeps");
+        }
+        found.add(new Committed(epoch, one));
+      }
+    }
+    if (known != last - first + 1) {
+      throw ChainException.untrusted(
+          "the pool settled " + last + " epochs, and the node has not the events of the last ones");
+    }
+    return found;
   }
 
   private Call read(String signature, Abi... arguments) {

@@ -43,6 +43,7 @@ import picocli.CommandLine.Spec;
       AskCommand.class,
       GatewayCommand.class,
       ChainCommand.class,
+      CourtCommand.class,
       DisputeCommand.class,
       DoctorCommand.class,
       VersionCommand.class,

@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -41,12 +42,31 @@ final class ReceiptsCommand implements Callable<Integer> {
       description = "Where they go; default: receipts-<job>.jsonl; - is standard output.")
   private @Nullable String out;
 
+  @Option(
+      names = "--at-size",
+      paramLabel = "N",
+      description =
+          "As they were when the pool's log had N records; default: as they are. 'perseid court"
+              + " check' says which N it needs.")
+  private @Nullable Long atSize;
+
+  private void fetch(PoolClient client, JobId id, Consumer<String> taker) throws PoolFailure {
+    if (atSize == null) {
+      client.receipts(id, taker);
+    } else {
+      client.receiptsAt(id, atSize, taker);
+    }
+  }
+
   @Override
   public Integer call() throws BadInput, PoolFailure, IOException {
+    if (atSize != null && atSize < 1) {
+      throw new BadInput("--at-size: write 1 or more");
+    }
     try (PoolClient client = at.connect(main)) {
       JobId id = AtPool.job(client, job);
       if ("-".equals(out)) {
-        client.receipts(id, receipt -> main.screen().out().println(receipt));
+        fetch(client, id, receipt -> main.screen().out().println(receipt));
         return Exit.OK;
       }
       Path file =
@@ -57,7 +77,8 @@ final class ReceiptsCommand implements Callable<Integer> {
               new BufferedOutputStream(Files.newOutputStream(file)),
               false,
               StandardCharsets.UTF_8)) {
-        client.receipts(
+        fetch(
+            client,
             id,
             receipt -> {
               lines.println(receipt);

@@ -656,11 +656,32 @@ public final class PoolClient implements AutoCloseable {
 
   /// The receipts of a job's records from an index of the log on.
   public void receipts(JobId job, long fromIndex, Consumer<String> taker) throws PoolFailure {
-    Proto.ReceiptsRequest request =
+    receipts(
         Proto.ReceiptsRequest.newBuilder()
             .setJob(Translation.bytes(job))
             .setFromIndex(fromIndex)
-            .build();
+            .build(),
+        taker);
+  }
+
+  /// The receipts of a job as they were when the log had so many records: with the head and the
+  /// paths of that size. So they can be held against a root that the pool committed.
+  public void receiptsAt(JobId job, long size, Consumer<String> taker) throws PoolFailure {
+    receipts(
+        Proto.ReceiptsRequest.newBuilder().setJob(Translation.bytes(job)).setAtSize(size).build(),
+        taker);
+  }
+
+  /// The receipt of the record at an index, as of a size of the log; for who sees everybody's.
+  public Optional<String> receiptAt(long index, long size) throws PoolFailure {
+    List<String> all = new ArrayList<>();
+    receipts(
+        Proto.ReceiptsRequest.newBuilder().setFromIndex(index).setAtSize(size).setLimit(1).build(),
+        all::add);
+    return all.stream().findFirst();
+  }
+
+  private void receipts(Proto.ReceiptsRequest request, Consumer<String> taker) throws PoolFailure {
     stream(
         () -> jobs(LIST_MS).receipts(request),
         part -> {

@@ -652,17 +652,33 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
         out,
         refusal -> reply(out, Proto.ReceiptsPart.newBuilder().setRefusal(refusal).build()),
         () -> {
-          JobId job = Translation.job(request.getJob(), "job");
-          PrimitiveIterator.OfLong indices = recordsOf(caller, job);
+          Optional<JobId> job = Translation.jobIfGiven(request.getJob(), "job");
           RecordStore records = mill.records();
-          long size = records.count();
+          long count = records.count();
+          if (request.getAtSize() < 0 || request.getAtSize() > count) {
+            throw new Denied(
+                new Rejection(
+                    Rejection.Code.INVALID,
+                    "the log has "
+                        + count
+                        + " records and was never "
+                        + request.getAtSize()
+                        + " long: write a size from 1 to "
+                        + count));
+          }
+          long size = request.getAtSize() == 0 ? count : request.getAtSize();
+          PrimitiveIterator.OfLong indices =
+              job.isEmpty()
+                  ? LongStream.range(Math.max(0, request.getFromIndex()), size).iterator()
+                  : recordsOf(caller, job.get());
           Receipt.TreeHead head = head(records, size);
           long lastBatch = -1;
           SignedBatch batch = null;
           MerkleTree leaves = new MerkleTree();
           Proto.ReceiptsPart.Builder part = Proto.ReceiptsPart.newBuilder();
           long bytes = 0;
-          while (indices.hasNext()) {
+          long sent = 0;
+          while (indices.hasNext() && (request.getLimit() <= 0 || sent < request.getLimit())) {
             long index = indices.nextLong();
             if (index >= size) {
               break; // younger than the head
@@ -672,6 +688,9 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
             }
             byte[] canonical = records.entry(index);
             Entry entry = EntryCodec.decode(canonical);
+            if (job.isEmpty() && !sees(caller, entry.record().consumer())) {
+              continue;
+            }
             if (entry.attestation() instanceof Entry.Attestation.Signed s
                 && s.batch() != lastBatch) {
               batch = records.batch(s.batch());
@@ -688,6 +707,7 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
                     head,
                     records.tree().path(index, size));
             part.addReceipts(receipt);
+            sent++;
             bytes += receipt.length() + 4;
             if (bytes >= WireLimits.PART_BYTES) {
               out.onNext(part.build());

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.util.TokenBuffer;
+import dev.perseid.chain.Court;
 import dev.perseid.chain.Dispute;
 import dev.perseid.core.Address;
 import dev.perseid.core.Entry;
@@ -178,6 +179,26 @@ public final class Receipt {
     }
   }
 
+  /// What the pool signed, in the form in which the contract `Court` takes it.
+  ///
+  /// @param head the pool's signature of its log
+  /// @param where the entry stands in it
+  public record Logged(Entry entry, Court.Statement.Signed head, Court.Inclusion where) {}
+
+  /// The pool's signature of its log and the entry's place in it. Of the provider it needs nothing.
+  ///
+  /// @throws IllegalArgumentException if it is no receipt, or does not prove that the pool logged
+  ///   the entry; the message says what is wrong, in one sentence
+  public static Logged logged(String json) {
+    try {
+      JsonNode doc = document(json);
+      Entry entry = entry(doc);
+      return log(child(doc, "log"), entry, EntryCodec.encode(entry));
+    } catch (Broken e) {
+      throw new IllegalArgumentException(e.getMessage(), e);
+    }
+  }
+
   private static Check check(String json, Optional<Address> expectedPool) throws Broken {
     JsonNode doc = document(json);
     Entry entry = entry(doc);
@@ -286,7 +307,7 @@ public final class Receipt {
     }
   }
 
-  private static void log(JsonNode log, Entry entry, byte[] canonical) throws Broken {
+  private static Logged log(JsonNode log, Entry entry, byte[] canonical) throws Broken {
     Address pool = entry.record().pool();
     long index = number(log, "index");
     long size = number(log, "size");
@@ -295,14 +316,20 @@ public final class Receipt {
     if (!text(log, "pool").equals(pool.toString()) || index != entry.index()) {
       throw new Broken("its log's pool or index differs from the entry's");
     }
-    if (!Merkle.verify(Merkle.leafHash(canonical), index, size, hashes(log, "log.path"), root)) {
+    Hash leaf = Merkle.leafHash(canonical);
+    List<Hash> path = hashes(log, "log.path");
+    if (!Merkle.verify(leaf, index, size, path, root)) {
       throw new Broken("the entry is not in the pool's log: the inclusion proof does not hold");
     }
-    Optional<Address> signer =
-        Key.recover(Digests.treeHead(pool, root, size, timeUs), text(log, "signature"));
+    String signature = text(log, "signature");
+    Optional<Address> signer = Key.recover(Digests.treeHead(pool, root, size, timeUs), signature);
     if (!signer.equals(Optional.of(pool))) {
       throw new Broken("the log's head is not signed by the pool " + pool);
     }
+    return new Logged(
+        entry,
+        new Court.Statement.Signed(pool, size, root, timeUs, signature),
+        new Court.Inclusion(index, leaf, path));
   }
 
   private static void batch(JsonNode batch, ExecutionRecord record, Entry.Attestation.Signed s)

@@ -103,6 +103,43 @@ class PoolNodeTest {
   }
 
   @Test
+  void ReceiptsAreAsOfTheSizeThatIsAskedForAndOnlyOnesOwn() throws Exception {
+    try (PoolNode node = PoolNode.start(config());
+        PoolCaller consumer = new PoolCaller(node.port(), Key.generate(), "consumer");
+        PoolCaller other = new PoolCaller(node.port(), Key.generate(), "consumer");
+        PuppetProvider provider = new PuppetProvider(node.port(), Key.generate())) {
+      provider.joined().working();
+      Blob module = consumer.put(MODULE);
+      JobId job = consumer.accepted(Given.fan(consumer.key.address(), 1, module, 20));
+      assertThat(consumer.finished(job).getState()).isEqualTo("done");
+
+      Proto.ReceiptsRequest early =
+          Proto.ReceiptsRequest.newBuilder().setJob(Translation.bytes(job)).setAtSize(13).build();
+      List<String> receipts = receipts(consumer, early);
+      assertThat(receipts).hasSize(13);
+      for (int i = 0; i < receipts.size(); i++) {
+        Receipt.Logged logged = Receipt.logged(receipts.get(i));
+        assertThat(logged.head().size()).isEqualTo(13);
+        assertThat(logged.where().index()).isEqualTo(i);
+        assertThat(Receipt.verify(receipts.get(i), Optional.of(node.address())))
+            .isInstanceOf(Receipt.Check.Verified.class);
+      }
+      Proto.ReceiptsRequest one =
+          Proto.ReceiptsRequest.newBuilder().setFromIndex(5).setAtSize(13).setLimit(1).build();
+      assertThat(receipts(consumer, one))
+          .singleElement()
+          .satisfies(r -> assertThat(Receipt.logged(r).where().index()).isEqualTo(5));
+      assertThat(receipts(other, one)).as("of somebody else").isEmpty();
+      for (long wrong : new long[] {-1, 22}) {
+        Proto.ReceiptsPart refused =
+            consumer.jobs().receipts(early.toBuilder().setAtSize(wrong).build()).next();
+        assertThat(refused.getRefusal().getCode()).isEqualTo("INVALID");
+        assertThat(refused.getRefusal().getMessage()).contains("has 21 records");
+      }
+    }
+  }
+
+  @Test
   void GoesOnAfterAKillAndRunsNothingTwice() throws Exception {
     byte[] secret = new byte[32];
     secret[31] = 77;
@@ -354,10 +391,15 @@ class PoolNodeTest {
   }
 
   static List<String> receipts(PoolCaller consumer, JobId job) {
+    return receipts(
+        consumer, Proto.ReceiptsRequest.newBuilder().setJob(Translation.bytes(job)).build());
+  }
+
+  private static List<String> receipts(PoolCaller consumer, Proto.ReceiptsRequest request) {
     List<String> receipts = new ArrayList<>();
     consumer
         .jobs()
-        .receipts(Proto.ReceiptsRequest.newBuilder().setJob(Translation.bytes(job)).build())
+        .receipts(request)
         .forEachRemaining(part -> receipts.addAll(part.getReceiptsList()));
     return receipts;
   }

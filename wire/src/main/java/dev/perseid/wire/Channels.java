@@ -1,6 +1,11 @@
 package dev.perseid.wire;
 
+import dev.perseid.wire.v1.IdentityGrpc;
+import dev.perseid.wire.v1.JobsGrpc;
+import dev.perseid.wire.v1.ModelsGrpc;
+import dev.perseid.wire.v1.MoneyGrpc;
 import io.grpc.ManagedChannel;
+import io.grpc.MethodDescriptor;
 import io.grpc.netty.shaded.io.grpc.netty.GrpcSslContexts;
 import io.grpc.netty.shaded.io.grpc.netty.NegotiationType;
 import io.grpc.netty.shaded.io.grpc.netty.NettyChannelBuilder;
@@ -8,6 +13,9 @@ import io.grpc.netty.shaded.io.netty.channel.ChannelOption;
 import io.grpc.netty.shaded.io.netty.handler.ssl.SslProvider;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import javax.net.ssl.SSLException;
@@ -15,10 +23,38 @@ import javax.net.ssl.X509TrustManager;
 
 /// Opens gRPC channels to a pool.
 public final class Channels {
+  /// The calls with one answer that a pool may be asked twice: those that only read, and those of
+  /// which it knows the second for the first (a job by its nonce, a voucher by its sum, a model by
+  /// its version). A channel repeats these, and no others, when the connection breaks under them: a
+  /// server that gives up one stream may take the whole connection with it.
+  ///
+  /// Not among them: Login (its nonce is used up), Cancel, MakeKey and Leave (the second is
+  /// refused), Grant (it would give twice), Settle and Move (they last).
+  public static final List<MethodDescriptor<?, ?>> REPEATABLE =
+      List.of(
+          IdentityGrpc.getAboutMethod(),
+          IdentityGrpc.getChallengeMethod(),
+          JobsGrpc.getSubmitMethod(),
+          JobsGrpc.getListMethod(),
+          JobsGrpc.getResultsMethod(),
+          JobsGrpc.getWhyMethod(),
+          JobsGrpc.getListProvidersMethod(),
+          JobsGrpc.getAccountMethod(),
+          JobsGrpc.getMissingBlobsMethod(),
+          ModelsGrpc.getPublishMethod(),
+          ModelsGrpc.getWithdrawMethod(),
+          ModelsGrpc.getListKeysMethod(),
+          MoneyGrpc.getPurseMethod(),
+          MoneyGrpc.getTakeVoucherMethod(),
+          MoneyGrpc.getStatusMethod(),
+          MoneyGrpc.getRequireVouchersMethod(),
+          MoneyGrpc.getClaimMethod());
+
   private Channels() {}
 
   /// A channel to `host:port`. It connects when first used and again after a broken connection; the
-  /// caller shuts it down.
+  /// caller shuts it down. Calls that are [#REPEATABLE] are made up to [WireLimits#CALL_ATTEMPTS]
+  /// times if they end with UNAVAILABLE.
   ///
   /// @param trust decides whether the pool's certificate is good, e.g. because it is bound to the
   ///   pool's address (it also decides about names if it is an X509ExtendedTrustManager); empty for
@@ -31,7 +67,9 @@ public final class Channels {
             .withOption(ChannelOption.CONNECT_TIMEOUT_MILLIS, WireLimits.CONNECT_MS)
             .keepAliveTime(30, TimeUnit.SECONDS)
             .keepAliveTimeout(20, TimeUnit.SECONDS)
-            .flowControlWindow(4 << 20);
+            .flowControlWindow(4 << 20)
+            .disableServiceConfigLookUp()
+            .defaultServiceConfig(repeating());
     if (trust.isPresent()) {
       try {
         b.sslContext(
@@ -50,6 +88,34 @@ public final class Channels {
               + "' is not: name the pool's address, so that its certificate can be checked");
     }
     return b.build();
+  }
+
+  /// The service config (gRFC A6) that has gRPC repeat calls. Its numbers must be doubles.
+  private static Map<String, Object> repeating() {
+    List<Map<String, String>> names =
+        REPEATABLE.stream()
+            .map(m ->
+                Map.of(
+                    "service", String.valueOf(m.getServiceName()),
+                    "method", String.valueOf(m.getBareMethodName())))
+            .toList();
+    Map<String, Object> policy =
+        Map.of(
+            "maxAttempts",
+            (double) WireLimits.CALL_ATTEMPTS,
+            "initialBackoff",
+            seconds(WireLimits.CALL_PAUSE_MS),
+            "maxBackoff",
+            seconds(WireLimits.CALL_PAUSE_MOST_MS),
+            "backoffMultiplier",
+            2.0,
+            "retryableStatusCodes",
+            List.of("UNAVAILABLE"));
+    return Map.of("methodConfig", List.of(Map.of("name", names, "retryPolicy", policy)));
+  }
+
+  private static String seconds(int ms) {
+    return String.format(Locale.ROOT, "%d.%03ds", ms / 1_000, ms % 1_000);
   }
 
   /// Whether a host name means this machine and cannot mean another. A name that cannot be resolved

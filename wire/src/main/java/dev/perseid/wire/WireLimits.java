@@ -25,5 +25,16 @@ public final class WireLimits {
   /// Milliseconds until a connection attempt is given up.
   public static final int CONNECT_MS = 10_000;
 
+  /// Attempts of a call that may be repeated ([Channels#REPEATABLE]), the first among them. gRPC
+  /// itself allows no more than 5.
+  public static final int CALL_ATTEMPTS = 4;
+
+  /// Milliseconds before the second attempt of a call, at most; before each further one twice as
+  /// many. gRPC draws the pause.
+  public static final int CALL_PAUSE_MS = 100;
+
+  /// Milliseconds between two attempts of a call, at most.
+  public static final int CALL_PAUSE_MOST_MS = 1_000;
+
   private WireLimits() {}
 }

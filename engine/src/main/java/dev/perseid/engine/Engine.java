@@ -130,8 +130,15 @@ public final class Engine implements AutoCloseable {
     return start(graph, "");
   }
 
-  /// Starts a run that belongs to a trace, which its record names.
+  /// Starts a run that belongs to a trace, which its record names, and those of the runs that it
+  /// starts.
+  ///
+  /// @param trace any text of at most 1,000 characters; exports understand W3C's `traceparent`
   public Run start(Graph graph, String trace) {
+    if (trace.length() > Limits.NAME_CHARS) {
+      throw new IllegalArgumentException(
+          "a trace has at most " + Limits.NAME_CHARS + " characters, not " + trace.length());
+    }
     return start(graph, trace, null);
   }
 

@@ -285,8 +285,7 @@ public final class Run implements Awaited, Mortal {
 
   /// Notes what a task threw; how it ended.
   Outcome failed(int id, Throwable thrown) {
-    Outcome outcome =
-        cancelled(id) && isInterrupt(thrown) ? Outcome.CANCELLED : outcomeOf(thrown);
+    Outcome outcome = cancelled(id) && isInterrupt(thrown) ? Outcome.CANCELLED : outcomeOf(thrown);
     if (outcome == Outcome.FAILED) {
       fail(id, thrown);
     }

@@ -10,12 +10,15 @@ import dev.perseid.journal.Limits;
 import dev.perseid.journal.Measure;
 import dev.perseid.journal.Trace;
 import dev.perseid.journal.TraceFailure;
+import dev.perseid.journal.TraceParent;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
+import java.util.Set;
 import java.util.stream.Stream;
 
 /// A file of the engine's records as a trace: all runs in it, or one. A task that another forked,
@@ -86,6 +89,11 @@ final class EngineTrace {
             ? wanted.getFirst().name()
             : wanted.getFirst().name() + " and " + (wanted.size() - 1) + " more runs");
     trace.epochUs(file.epochUs());
+    Set<String> named = new HashSet<>();
+    wanted.forEach(run -> named.add(run.trace()));
+    if (named.size() == 1) { // runs of several traces are in none of them
+      TraceParent.of(wanted.getFirst().trace()).ifPresent(trace::parent);
+    }
     file.damage()
         .ifPresent(what ->
             trace.note(
@@ -157,6 +165,9 @@ final class EngineTrace {
         .set(Measure.START, r.startNs())
         .set(Measure.END, r.endNs())
         .set(Measure.CPU, r.cpuNs())
+        .set(
+            Measure.CORES,
+            r.cores().isPresent() ? OptionalLong.of(r.cores().getAsInt()) : OptionalLong.empty())
         .set(Measure.ALLOCATED, r.allocatedBytes());
   }
 

@@ -5,6 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.sun.net.httpserver.HttpServer;
+import dev.perseid.engine.Engine;
+import dev.perseid.engine.EngineConfig;
+import dev.perseid.engine.Graph;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -14,6 +17,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -52,6 +56,44 @@ class TraceExportsTest {
       }
     }
     return into;
+  }
+
+  /// A run that was started with W3C's `traceparent` is in that trace, below that span; what is no
+  /// such header does no harm. Cores that a task had are told.
+  @Test
+  void aRunIsBelowTheSpanThatStartedIt() throws Exception {
+    String trace = "0af7651916cd43dd8448eb211c80319c";
+    String span = "b7ad6b7169203331";
+    Graph graph = new Graph("traced");
+    graph.action("wide", () -> {}).with(t -> t.cores(2));
+    Map<String, String> expected = new LinkedHashMap<>();
+    expected.put("00-" + trace + "-" + span + "-01", trace);
+    expected.put("01-" + trace + "-" + span + "-00-more", trace);
+    expected.put("00-" + trace + "-" + span + "-01-more", "");
+    expected.put("00-" + "0".repeat(32) + "-" + span + "-01", "");
+    expected.put("ff-" + trace + "-" + span + "-01", "");
+    expected.put("order 17", "");
+    for (Map.Entry<String, String> one : expected.entrySet()) {
+      Path records = here.resolve("traced.records");
+      try (Engine engine = Engine.open(EngineConfig.usual().workers(2).records(records))) {
+        engine.start(graph, one.getKey()).join();
+      }
+      AnalyzeTest.Ran ran = AnalyzeTest.perseid("records", records.toString(), "--export", "otlp");
+      assertThat(ran.exit()).as(ran.err()).isZero();
+      int roots = 0;
+      for (JsonNode each : spans(JSON.readTree(ran.out()), new HashMap<>()).values()) {
+        assertThat(each.get("traceId").asText().equals(trace)).isEqualTo(!one.getValue().isEmpty());
+        if (each.get("name").asText().equals("traced")) {
+          roots++;
+          assertThat(each.path("parentSpanId").asText())
+              .isEqualTo(one.getValue().isEmpty() ? "" : span);
+        } else {
+          assertThat(each.get("attributes").toString())
+              .contains("{\"key\":\"perseid.cores\",\"value\":{\"intValue\":\"2\"}}");
+        }
+      }
+      assertThat(roots).isEqualTo(1);
+    }
   }
 
   /// The rules of OTLP's JSON: ids in hex of fixed length, 64-bit numbers as texts.

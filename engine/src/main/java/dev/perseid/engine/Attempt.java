@@ -9,35 +9,82 @@ import org.jspecify.annotations.Nullable;
 
 /// A task that asks for something, from when it is ready until it has ended, through all its
 /// attempts.
-final class Attempt implements Work {
+abstract sealed class Attempt implements Work permits TaskAttempt, ForkAttempt {
   static final String BLOCKING = "blocking tasks";
 
   final Run run;
-  final int id;
+  final long id;
   final Terms terms;
+
+  /// What it has to get from the stock before it starts.
   final Map<String, Long> needs;
+
+  /// How many workers it takes away from their work, its own included; 0: none but its own.
+  final int seats;
+
   final long sequence;
-  int passed; // guarded by the stock
+  long passedBefore; // guarded by the stock
+  boolean held; // whether it has its needs; belongs to the stock, or to whoever runs it
   private long readyNs;
   private int number = 1;
   private boolean running; // guarded by this
   private boolean timedOut; // guarded by this
+  private @Nullable Scope scope; // guarded by this
   private @Nullable Thread thread; // guarded by this
+  private @Nullable Future<?> resting; // guarded by this
 
-  Attempt(Run run, int id, Terms terms, long readyNs) {
+  Attempt(Run run, long id, Terms terms, long readyNs) {
     this.run = run;
     this.id = id;
     this.terms = terms;
     this.readyNs = readyNs;
     this.sequence = run.engine.sequence.getAndIncrement();
+    this.needs = needs(terms);
+    this.seats = needs.getOrDefault(Terms.CORES, 0L).intValue();
+  }
+
+  /// What terms take from the stock.
+  static Map<String, Long> needs(Terms terms) {
     if (terms.blocking()) {
       Map<String, Long> more = new TreeMap<>(terms.needs());
       more.put(BLOCKING, 1L);
-      this.needs = Map.copyOf(more);
-    } else {
-      this.needs = terms.needs();
+      return Map.copyOf(more);
     }
+    if (terms.needs().getOrDefault(Terms.CORES, 0L) == 1) { // it has the worker that runs it
+      Map<String, Long> fewer = new TreeMap<>(terms.needs());
+      fewer.remove(Terms.CORES);
+      return Map.copyOf(fewer);
+    }
+    return terms.needs();
   }
+
+  abstract String name();
+
+  /// The task that made it ready, or that forked it; -1: none.
+  abstract long cause();
+
+  /// The name's number if its records must have one.
+  abstract int nameNumber(@Nullable Worker recorder);
+
+  /// Whether nobody wants its result any more.
+  abstract boolean dead();
+
+  /// How it ends without having run, or DONE if it may run.
+  abstract Outcome unrun();
+
+  abstract Scope newScope();
+
+  abstract @Nullable Context context();
+
+  abstract @Nullable Object perform(@Nullable Worker worker, Scope within) throws Exception;
+
+  /// It has ended for good.
+  abstract void settle(
+      Outcome outcome,
+      @Nullable Object value,
+      @Nullable Throwable thrown,
+      long endNs,
+      @Nullable Worker worker);
 
   /// One try's place in a deque, where nothing may stand twice.
   private record Turn(Attempt attempt) implements Work {
@@ -51,16 +98,10 @@ final class Attempt implements Work {
     return terms.deadlineNs() == 0 ? Long.MAX_VALUE : run.startedNs + terms.deadlineNs();
   }
 
-  /// Starts it, or lets it wait for what it needs.
+  /// Lets it wait for its turn, and then for what it needs; on a virtual thread it needs no turn.
   void admit(@Nullable Worker worker) {
-    if (needs.isEmpty() || run.engine.stock.take(this)) {
-      dispatch(worker);
-    }
-  }
-
-  void dispatch(@Nullable Worker worker) {
     if (terms.blocking()) {
-      Thread.ofVirtual().name(run.graph.names[id]).start(() -> execute(null, null));
+      run.engine.stock.take(this).forEach(Attempt::granted);
     } else if (terms.priority() > 0 || (terms.priority() == 0 && terms.deadlineNs() > 0)) {
       run.engine.urgent.add(this);
       run.engine.wakeAfterFence();
@@ -72,23 +113,76 @@ final class Attempt implements Work {
     }
   }
 
+  /// Starts it as soon as there is a worker, before all others: it has what it needs, and holds it.
+  void granted() {
+    if (terms.blocking() && seats == 0 && held) {
+      startVirtual(() -> execute(null, null));
+    } else {
+      run.engine.granted.add(this);
+      run.engine.wakeAfterFence();
+    }
+  }
+
+  private void startVirtual(Runnable code) {
+    Thread started =
+        Thread.ofVirtual().name(name()).inheritInheritableThreadLocals(false).start(code);
+    assert started.isVirtual();
+  }
+
+  /// It is its turn.
   @Override
   public void execute(Worker worker) {
-    execute(worker, worker);
+    if (!held && !needs.isEmpty()) {
+      boolean mine = false;
+      for (Attempt one : run.engine.stock.take(this)) {
+        if (one.equals(this)) {
+          mine = true;
+        } else {
+          one.granted();
+        }
+      }
+      if (!mine) {
+        return;
+      }
+    }
+    if (!held || seats == 0 || !run.engine.gangs.gather(this, worker)) {
+      execute(worker, worker);
+    }
+  }
+
+  /// All its workers sit.
+  void gathered(Gang gang, Worker last) {
+    if (terms.blocking()) {
+      startVirtual(() -> {
+        try {
+          execute(null, null);
+        } finally {
+          gang.end();
+        }
+      });
+    } else {
+      try {
+        execute(last, last);
+      } finally {
+        gang.end();
+      }
+    }
   }
 
   private void execute(@Nullable Worker worker, @Nullable Worker recorder) {
     long startNs = run.clock();
-    Outcome outcome = Outcome.DONE;
+    Outcome outcome = unrun();
     Object value = null;
     Throwable thrown = null;
-    Outcome unrun = run.unrun(id, run.state[2 * id] & Run.BITS);
-    if (unrun != Outcome.DONE) {
-      outcome = unrun;
-    } else {
-      Future<?> timer = begin();
+    int marks = 0;
+    if (outcome == Outcome.DONE) {
+      Scope within = newScope();
+      if (worker != null) {
+        worker.enter(within);
+      }
+      Future<?> timer = begin(within);
       try {
-        value = Code.perform(run.graph.bodies[id], run, id, worker);
+        value = inContext(worker, within);
       } catch (Throwable e) {
         thrown = e;
       }
@@ -104,85 +198,121 @@ final class Attempt implements Work {
                     + TimeUnit.NANOSECONDS.toMillis(terms.timeoutNs())
                     + " ms");
       } else if (thrown != null) {
-        outcome =
-            thrown instanceof InterruptedException || run.stopped() || run.cancelled(id)
-                ? Outcome.CANCELLED
-                : run.outcomeOf(thrown);
+        outcome = dead() ? Outcome.CANCELLED : run.outcomeOf(thrown);
       }
+      marks = seats > 0 ? Marks.CORES : 0;
     }
     long endNs = run.clock();
-    int marks = Marks.of(outcome, number);
+    marks |= Marks.of(outcome, number);
     if (terms.deadlineNs() > 0 && endNs > deadlineAtNs()) {
       marks |= Marks.LATE;
     }
-    run.record(recorder, id, run.state[2 * id + 1], readyNs, startNs, endNs, marks, 0, 0);
-    if (!needs.isEmpty()) {
-      for (Attempt next : run.engine.stock.giveBack(this)) {
-        next.dispatch(worker);
-      }
+    int named = nameNumber(recorder);
+    if (named > 0) {
+      marks |= Marks.NAMED;
     }
-    boolean again =
-        (outcome == Outcome.FAILED || outcome == Outcome.TIMED_OUT)
-            && number < terms.attempts()
-            && !run.stopped()
-            && !run.cancelled(id);
-    if (again) {
-      long waitNs = terms.backoffNs() << Math.min(20, number - 1);
+    run.record(recorder, id, cause(), readyNs, startNs, endNs, marks, seats, named);
+    if (held) {
+      run.engine.stock.giveBack(this).forEach(Attempt::granted);
+    }
+    if ((outcome == Outcome.FAILED || outcome == Outcome.TIMED_OUT)
+        && number < terms.attempts()
+        && !dead()) {
+      long waitNs = terms.backoffNs() << Math.min(Limits.DOUBLINGS, number - 1);
       number++;
       if (waitNs > 0) {
-        Future<?> later =
-            run.engine.timer.schedule(
-                () -> {
-                  readyNs = run.clock();
-                  admit(null);
-                },
-                waitNs,
-                TimeUnit.NANOSECONDS);
-        assert !later.isCancelled();
+        rest(waitNs);
       } else {
         readyNs = endNs;
         admit(worker);
       }
       return;
     }
-    if (outcome == Outcome.DONE) {
-      run.set(id, value);
-    } else if (thrown != null && outcome != Outcome.CANCELLED) {
-      run.fail(id, thrown);
-    }
-    run.finish(id, outcome, value, endNs, worker);
+    settle(outcome, value, thrown, endNs, worker);
   }
 
-  private synchronized @Nullable Future<?> begin() {
-    running = true;
-    timedOut = false;
-    thread = Thread.currentThread();
-    run.running(this, true);
+  private @Nullable Object inContext(@Nullable Worker worker, Scope within) throws Exception {
+    Context context = context();
+    if (context == null) {
+      return perform(worker, within);
+    }
+    return worker == null
+        ? context.call(() -> perform(null, within))
+        : worker.inContext(context, () -> perform(worker, within));
+  }
+
+  // ---- being interrupted
+
+  private @Nullable Future<?> begin(Scope within) {
+    synchronized (this) {
+      running = true;
+      timedOut = false;
+      scope = within;
+      thread = Thread.currentThread();
+    }
+    run.attempts.add(this);
+    if (dead()) { // who made it so may not have seen it
+      interrupt();
+    }
     return terms.timeoutNs() == 0
         ? null
         : run.engine.timer.schedule(this::timeOut, terms.timeoutNs(), TimeUnit.NANOSECONDS);
   }
 
   /// Ends the time in which it can be interrupted; whether it was because of its timeout.
-  private synchronized boolean end() {
-    running = false;
-    thread = null;
-    run.running(this, false);
-    Thread.interrupted(); // what interrupted this task is not for the next one
-    return timedOut;
+  private boolean end() {
+    run.attempts.remove(this);
+    synchronized (this) {
+      running = false;
+      thread = null;
+      scope = null;
+      Thread.interrupted(); // what interrupted this task is not for the next one
+      return timedOut;
+    }
   }
 
-  private synchronized void timeOut() {
-    if (running && thread != null) {
+  private void timeOut() {
+    synchronized (this) {
+      if (!running || thread == null || scope == null) {
+        return;
+      }
       timedOut = true;
+      scope.giveUp();
       thread.interrupt();
+    }
+    run.engine.interruptDead(); // what it forked
+  }
+
+  /// Interrupts it if it runs; does not let it wait any more for its next attempt.
+  void interrupt() {
+    synchronized (this) {
+      if (running && thread != null) {
+        thread.interrupt();
+      }
+    }
+    rested();
+  }
+
+  private void rest(long waitNs) {
+    run.attempts.add(this);
+    synchronized (this) {
+      resting = run.engine.timer.schedule(this::rested, waitNs, TimeUnit.NANOSECONDS);
+    }
+    if (dead()) {
+      rested();
     }
   }
 
-  /// Interrupts it if it runs.
-  synchronized void interrupt() {
-    if (running && thread != null) {
-      thread.interrupt();
+  private void rested() {
+    synchronized (this) {
+      if (resting == null) {
+        return;
+      }
+      resting.cancel(false);
+      resting = null;
     }
+    run.attempts.remove(this);
+    readyNs = run.clock();
+    admit(null);
   }
 }

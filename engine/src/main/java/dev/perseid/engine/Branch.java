@@ -3,21 +3,28 @@ package dev.perseid.engine;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.Callable;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /// A task with a flow: one of a graph, or one that was forked.
 final class Branch<T extends @Nullable Object> implements Flow, Fork<T>, Work, Awaited {
   private final Run run;
   private final @Nullable Branch<?> parent;
-  private final long id;
-  private final String name;
-  private final @Nullable FlowBody<T> body;
+  final long id;
+  final String name;
+  private final FlowBody<T> body;
+  private final Map<String, Long> held; // by it, and by those that wait for it
+  final @Nullable Context context;
   long readyNs;
 
   // The thread on which it runs, while it does.
   private @Nullable Worker worker;
   private @Nullable Thread thread;
+  private @Nullable Scope scope;
   private @Nullable Branch<?> lastFork;
   // Siblings: the one that was forked before, while its end was not seen.
   private @Nullable Branch<?> earlier;
@@ -28,22 +35,48 @@ final class Branch<T extends @Nullable Object> implements Flow, Fork<T>, Work, A
   private volatile boolean done;
   private volatile @Nullable Thread waiter;
 
-  Branch(Run run, @Nullable Branch<?> parent, long id, String name, @Nullable FlowBody<T> body) {
+  /// A task of a graph.
+  Branch(Run run, int id, FlowBody<T> body, Map<String, Long> held) {
     this.run = run;
-    this.parent = parent;
+    this.parent = null;
     this.id = id;
-    this.name = name;
+    this.name = run.graph.names[id];
     this.body = body;
+    this.held = held;
+    this.context = run.context;
   }
 
-  /// Runs code with this as its flow; returns when all that was forked has ended.
-  @Nullable Object perform(FlowBody<?> code, @Nullable Worker here) throws Exception {
+  private Branch(
+      Branch<?> parent,
+      String name,
+      FlowBody<T> body,
+      Map<String, Long> held,
+      @Nullable Context context) {
+    this.run = parent.run;
+    this.parent = parent;
+    this.id = run.nextId(parent.worker);
+    this.name = name;
+    this.body = body;
+    this.held = held;
+    this.context = context;
+    this.readyNs = run.clock();
+  }
+
+  long parentId() {
+    return parent == null ? -1 : parent.id;
+  }
+
+  /// Runs its code; returns when all that was forked has ended.
+  ///
+  /// @param within what is given up together with it
+  @Nullable Object perform(@Nullable Worker here, Scope within) throws Exception {
     worker = here;
     thread = Thread.currentThread();
+    scope = within;
     Throwable thrown = null;
     Object result = null;
     try {
-      result = code.run(this);
+      result = body.run(this);
     } catch (Throwable e) {
       thrown = e;
     }
@@ -72,12 +105,43 @@ final class Branch<T extends @Nullable Object> implements Flow, Fork<T>, Work, A
 
   @Override
   public void execute(Worker here) {
+    here.enter(forkerScope());
     try {
-      execute(here, here);
-    } catch (RunFailure e) {
-      failure = e;
+      if (context == null) {
+        execute(here, here);
+      } else {
+        here.inContext(
+            context,
+            () -> {
+              execute(here, here);
+              return null;
+            });
+      }
+    } catch (Exception e) {
+      failure = failure(e);
     }
     finish();
+  }
+
+  private Scope forkerScope() {
+    return Objects.requireNonNull(Objects.requireNonNull(parent).scope);
+  }
+
+  /// It was forked on terms, and has ended for good.
+  @SuppressWarnings("unchecked")
+  void settle(Outcome outcome, @Nullable Object result, @Nullable Throwable thrown) {
+    if (thrown != null) {
+      failure = failure(thrown);
+    } else if (outcome == Outcome.DONE) {
+      value = result;
+    } else {
+      failure = unbegun();
+    }
+    finish();
+  }
+
+  private RunFailure unbegun() {
+    return new RunFailure("task '" + name + "' was cancelled before it began", List.of());
   }
 
   private void finish() {
@@ -91,28 +155,32 @@ final class Branch<T extends @Nullable Object> implements Flow, Fork<T>, Work, A
   }
 
   private void execute(@Nullable Worker here, @Nullable Worker recorder) throws RunFailure {
-    FlowBody<T> code = body;
-    if (code == null) {
-      throw new IllegalStateException("a task of a graph is not forked");
-    }
-    long parentId = parent == null ? -1 : parent.id;
+    Scope within = forkerScope();
     long startNs = run.clock();
     Outcome outcome = Outcome.DONE;
     RunFailure thrown = null;
-    if (run.stopped()) {
+    if (within.dead()) {
       outcome = Outcome.CANCELLED;
-      thrown = new RunFailure("task '" + name + "' was cancelled before it began", List.of());
+      thrown = unbegun();
     } else {
       try {
-        value = perform(code, here);
+        value = perform(here, within);
       } catch (Throwable e) {
-        outcome = run.outcomeOf(e);
+        outcome = within.dead() && Run.isInterrupt(e) ? Outcome.CANCELLED : Outcome.FAILED;
         thrown = failure(e);
       }
     }
     int marks = Marks.of(outcome, 1) | Marks.NAMED;
     run.record(
-        recorder, id, parentId, readyNs, startNs, run.clock(), marks, 0, run.name(recorder, name));
+        recorder,
+        id,
+        parentId(),
+        readyNs,
+        startNs,
+        run.clock(),
+        marks,
+        0,
+        run.name(recorder, name));
     if (thrown != null) {
       throw thrown;
     }
@@ -154,20 +222,53 @@ final class Branch<T extends @Nullable Object> implements Flow, Fork<T>, Work, A
   @Override
   public <U extends @Nullable Object> Fork<U> fork(String forkName, FlowBody<U> code) {
     checkThread("fork");
-    Branch<U> fork = new Branch<>(run, this, run.nextId(worker), forkName, code);
-    fork.readyNs = run.clock();
-    fork.earlier = lastFork;
-    lastFork = fork;
+    Branch<U> fork = new Branch<>(this, forkName, code, held, here());
+    add(fork);
     run.engine.submit(fork, worker);
     return fork;
+  }
+
+  @Override
+  public <U extends @Nullable Object> Fork<U> fork(
+      String forkName, UnaryOperator<Terms> terms, FlowBody<U> code) {
+    return fork(forkName, terms.apply(Terms.usual()), code, true);
+  }
+
+  @Override
+  public <U extends @Nullable Object> Fork<U> fork(
+      String forkName, UnaryOperator<Terms> terms, Callable<U> code) {
+    return fork(forkName, terms.apply(Terms.usual()), _ -> code.call(), false);
+  }
+
+  private <U extends @Nullable Object> Fork<U> fork(
+      String forkName, Terms terms, FlowBody<U> code, boolean waits) {
+    checkThread("fork");
+    Map<String, Long> needs = Attempt.needs(terms);
+    run.engine.stock.check(forkName, needs, held);
+    if (waits) {
+      terms.checkWaiting(forkName);
+    }
+    Branch<U> fork = new Branch<>(this, forkName, code, Stock.sum(held, needs), here());
+    add(fork);
+    new ForkAttempt(run, fork, Objects.requireNonNull(scope), terms).admit(worker);
+    return fork;
+  }
+
+  private void add(Branch<?> fork) {
+    fork.earlier = lastFork;
+    lastFork = fork;
+  }
+
+  private @Nullable Context here() {
+    List<ScopedValue<?>> keys = run.engine.config.carried();
+    return keys.isEmpty() ? null : Context.here(keys, context);
   }
 
   @Override
   @SuppressWarnings({"unchecked", "NullAway"}) // null only where the type allows it
   public <U extends @Nullable Object> U call(String callName, FlowBody<U> code) throws RunFailure {
     checkThread("call");
-    Branch<U> one = new Branch<>(run, this, run.nextId(worker), callName, code);
-    one.readyNs = run.clock();
+    Branch<U> one = new Branch<>(this, callName, code, held, context);
     one.execute(worker, worker);
     return (U) one.value;
   }
@@ -175,7 +276,8 @@ final class Branch<T extends @Nullable Object> implements Flow, Fork<T>, Work, A
   @Override
   public Run run(Graph graph) throws RunFailure {
     checkThread("run a graph");
-    Run nested = run.engine.start(graph, run.trace, run, id, worker);
+    Engine.Origin by = new Engine.Origin(run, id, Objects.requireNonNull(scope), held, worker);
+    Run nested = run.engine.start(graph, run.trace, by);
     if (worker != null) {
       worker.help(nested);
     }
@@ -185,7 +287,8 @@ final class Branch<T extends @Nullable Object> implements Flow, Fork<T>, Work, A
 
   @Override
   public boolean cancelled() {
-    return run.stopped() || Thread.currentThread().isInterrupted();
+    Scope within = scope;
+    return within == null || within.dead() || Thread.currentThread().isInterrupted();
   }
 
   @Override

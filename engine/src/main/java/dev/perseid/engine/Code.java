@@ -2,6 +2,7 @@ package dev.perseid.engine;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 
@@ -112,8 +113,23 @@ abstract class Code {
 
     @Override
     @Nullable Object run(Run run, int id, @Nullable Worker worker) throws Exception {
-      Branch<@Nullable Object> self = new Branch<>(run, null, id, run.graph.names[id], null);
-      return self.perform(body, worker);
+      Scope within = Scope.of(run, id);
+      if (worker == null) {
+        return run(run, id, null, within, run.held);
+      }
+      worker.enter(within);
+      try {
+        return run(run, id, worker, within, run.held);
+      } finally {
+        worker.enter(run);
+      }
+    }
+
+    /// @param held by this task, and by those that wait for it
+    @Nullable Object run(
+        Run run, int id, @Nullable Worker worker, Scope within, Map<String, Long> held)
+        throws Exception {
+      return new Branch<>(run, id, body, held).perform(worker, within);
     }
   }
 

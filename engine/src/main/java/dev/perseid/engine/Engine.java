@@ -21,8 +21,18 @@ public final class Engine implements AutoCloseable {
   final EngineConfig config;
   final @Nullable Recorder recorder;
   final Worker[] workers;
-  final Lane urgent = new Lane();
-  final Lane patient = new Lane();
+
+  /// How many there are of what comes before all else: [#gangs] that call, [#granted], [#urgent].
+  final AtomicInteger pressing = new AtomicInteger();
+
+  final AtomicInteger patience = new AtomicInteger();
+  final Gangs gangs = new Gangs(pressing);
+
+  /// Tasks that hold what they need and lack a worker only.
+  final Lane granted = new Lane(pressing);
+
+  final Lane urgent = new Lane(pressing);
+  final Lane patient = new Lane(patience);
   final Stock stock;
   final ScheduledThreadPoolExecutor timer;
   final AtomicInteger searching = new AtomicInteger();
@@ -42,6 +52,13 @@ public final class Engine implements AutoCloseable {
   private int open; // guarded by slots
   private boolean closing; // guarded by slots
 
+  /// The task that starts a run.
+  ///
+  /// @param scope with which the run is given up
+  /// @param held by the task, and by those that wait for it
+  /// @param worker that waits for it, if a worker does
+  record Origin(Run run, long task, Scope scope, Map<String, Long> held, @Nullable Worker worker) {}
+
   private Engine(EngineConfig config) throws RecordFailure {
     this.config = config;
     Instant now = Instant.now();
@@ -58,6 +75,7 @@ public final class Engine implements AutoCloseable {
     this.guestRing = recorder == null ? null : recorder.ring(0, "virtual threads");
     Map<String, Long> all = new HashMap<>(config.resources());
     all.put(Attempt.BLOCKING, (long) config.blocking());
+    all.put(Terms.CORES, (long) config.workers());
     this.stock = new Stock(all);
     this.timer =
         new ScheduledThreadPoolExecutor(
@@ -112,9 +130,16 @@ public final class Engine implements AutoCloseable {
     return start(graph, "");
   }
 
-  /// Starts a run that belongs to a trace, which its record names.
+  /// Starts a run that belongs to a trace, which its record names, and those of the runs that it
+  /// starts.
+  ///
+  /// @param trace any text of at most 1,000 characters; exports understand W3C's `traceparent`
   public Run start(Graph graph, String trace) {
-    return start(graph, trace, null, -1, null);
+    if (trace.length() > Limits.NAME_CHARS) {
+      throw new IllegalArgumentException(
+          "a trace has at most " + Limits.NAME_CHARS + " characters, not " + trace.length());
+    }
+    return start(graph, trace, null);
   }
 
   /// Runs a graph and waits until it has ended.
@@ -127,29 +152,20 @@ public final class Engine implements AutoCloseable {
     return start(graph).join();
   }
 
-  Run start(
-      Graph graph, String trace, @Nullable Run parent, long parentTask, @Nullable Worker worker) {
+  Run start(Graph graph, String trace, @Nullable Origin by) {
     graph.freeze();
     if (graph.special) {
       for (int i = 0; i < graph.size(); i++) {
         if (graph.bodies[i] instanceof Code.Special s) {
-          stock.check(graph.names[i], s.terms.needs());
-          // A worker that waits runs others' tasks on top; one of these might wait for what this
-          // one holds, for ever.
-          if (s.body instanceof Code.Flowing && !s.terms.needs().isEmpty() && !s.terms.blocking()) {
-            throw new IllegalArgumentException(
-                "task '"
-                    + graph.names[i]
-                    + "' holds "
-                    + s.terms.needs().keySet()
-                    + " while it may wait for what it forks or runs: add onVirtualThread to its"
-                    + " terms");
+          stock.check(graph.names[i], Attempt.needs(s.terms), by == null ? Map.of() : by.held);
+          if (s.body instanceof Code.Flowing) {
+            s.terms.checkWaiting(graph.names[i]);
           }
         }
       }
     }
-    Run run = new Run(this, graph, lastRun.incrementAndGet(), trace, parent, parentTask);
-    run.waiter = worker;
+    Run run = new Run(this, graph, lastRun.incrementAndGet(), trace, by);
+    Worker worker = run.waiter;
     synchronized (slots) {
       if (closing) {
         throw new IllegalStateException("the engine is closed");
@@ -255,6 +271,21 @@ public final class Engine implements AutoCloseable {
     }
   }
 
+  /// Interrupts all that nobody wants any more, and lets end what of it still waits. After
+  /// something has been given up; costs a look at every run and worker.
+  void interruptDead() {
+    for (Run run : runs) {
+      if (run != null) {
+        run.interruptDead();
+      }
+    }
+    for (Worker worker : workers) {
+      worker.interruptIfDead();
+    }
+    stock.sweep().forEach(Attempt::granted);
+    gangs.sweep().forEach(Attempt::granted);
+  }
+
   // ---- for workers
 
   long clock() {
@@ -286,7 +317,7 @@ public final class Engine implements AutoCloseable {
   }
 
   boolean seemsFull() {
-    if (!outside.isEmpty() || urgent.seemsFull() || patient.seemsFull()) {
+    if (!outside.isEmpty() || pressing.get() > 0 || patience.get() > 0) {
       return true;
     }
     for (Worker worker : workers) {

@@ -1,6 +1,8 @@
 package dev.perseid.engine;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
@@ -19,6 +21,7 @@ import java.util.TreeMap;
 ///   least 20 microseconds on their thread
 /// @param keepGoing whether a run goes on when a task fails, without what depends on it
 /// @param blocking tasks on virtual threads at the same time
+/// @param carried scoped values that travel to tasks
 public record EngineConfig(
     int workers,
     Map<String, Long> resources,
@@ -28,7 +31,8 @@ public record EngineConfig(
     int ringRecords,
     boolean measured,
     boolean keepGoing,
-    int blocking) {
+    int blocking,
+    List<ScopedValue<?>> carried) {
   /// @throws IllegalArgumentException if a number is out of its range
   public EngineConfig {
     if (workers < 1 || workers > Limits.WORKERS) {
@@ -43,7 +47,15 @@ public record EngineConfig(
     if (blocking < 1) {
       throw new IllegalArgumentException("an engine has room for at least 1 blocking task");
     }
+    if (resources.containsKey(Terms.CORES)) {
+      throw new IllegalArgumentException(
+          "an engine's cores are its workers: say EngineConfig.workers");
+    }
+    if (carried.size() > Limits.CARRIED) {
+      throw new IllegalArgumentException("at most " + Limits.CARRIED + " scoped values travel");
+    }
     resources = Map.copyOf(resources);
+    carried = List.copyOf(carried);
   }
 
   /// A worker for each core; nothing recorded until [#records] names a file or [#recordsInMemory]
@@ -58,7 +70,8 @@ public record EngineConfig(
         Limits.RING_RECORDS,
         true,
         false,
-        Limits.BLOCKING);
+        Limits.BLOCKING,
+        List.of());
   }
 
   /// With a number of workers.
@@ -72,7 +85,8 @@ public record EngineConfig(
         ringRecords,
         measured,
         keepGoing,
-        blocking);
+        blocking,
+        carried);
   }
 
   /// With a named resource.
@@ -80,7 +94,21 @@ public record EngineConfig(
     Map<String, Long> more = new TreeMap<>(resources);
     more.put(name, amount);
     return new EngineConfig(
-        workers, more, records, memoryBytes, lossless, ringRecords, measured, keepGoing, blocking);
+        workers,
+        more,
+        records,
+        memoryBytes,
+        lossless,
+        ringRecords,
+        measured,
+        keepGoing,
+        blocking,
+        carried);
+  }
+
+  /// With an amount of memory in bytes for tasks that say how much they need ([Terms#memory]).
+  public EngineConfig memory(long bytes) {
+    return resource(Terms.MEMORY, bytes);
   }
 
   /// With a file of records.
@@ -94,7 +122,8 @@ public record EngineConfig(
         ringRecords,
         measured,
         keepGoing,
-        blocking);
+        blocking,
+        carried);
   }
 
   /// With records in memory instead of in a file, as the file would have them: about 7 to 12 bytes
@@ -110,7 +139,8 @@ public record EngineConfig(
         ringRecords,
         measured,
         keepGoing,
-        blocking);
+        blocking,
+        carried);
   }
 
   /// Drops and counts records for which there is no room, instead of letting tasks wait.
@@ -124,13 +154,23 @@ public record EngineConfig(
         ringRecords,
         measured,
         keepGoing,
-        blocking);
+        blocking,
+        carried);
   }
 
   /// With room for so many records of each thread before they are written.
   public EngineConfig ring(int count) {
     return new EngineConfig(
-        workers, resources, records, memoryBytes, lossless, count, measured, keepGoing, blocking);
+        workers,
+        resources,
+        records,
+        memoryBytes,
+        lossless,
+        count,
+        measured,
+        keepGoing,
+        blocking,
+        carried);
   }
 
   /// With or without CPU time and allocated bytes.
@@ -144,13 +184,23 @@ public record EngineConfig(
         ringRecords,
         value,
         keepGoing,
-        blocking);
+        blocking,
+        carried);
   }
 
   /// Runs what it can when a task has failed, instead of stopping the run.
   public EngineConfig goingOn() {
     return new EngineConfig(
-        workers, resources, records, memoryBytes, lossless, ringRecords, measured, true, blocking);
+        workers,
+        resources,
+        records,
+        memoryBytes,
+        lossless,
+        ringRecords,
+        measured,
+        true,
+        blocking,
+        carried);
   }
 
   /// With room for so many tasks on virtual threads.
@@ -164,6 +214,25 @@ public record EngineConfig(
         ringRecords,
         measured,
         keepGoing,
-        count);
+        count,
+        carried);
+  }
+
+  /// With scoped values that travel: a task sees what was bound where its run was started, or where
+  /// it was forked. What was not bound there is bound to null, so that no task sees another's.
+  public EngineConfig carrying(ScopedValue<?>... keys) {
+    List<ScopedValue<?>> more = new ArrayList<>(carried);
+    more.addAll(List.of(keys));
+    return new EngineConfig(
+        workers,
+        resources,
+        records,
+        memoryBytes,
+        lossless,
+        ringRecords,
+        measured,
+        keepGoing,
+        blocking,
+        more);
   }
 }

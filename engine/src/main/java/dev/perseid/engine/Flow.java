@@ -1,5 +1,7 @@
 package dev.perseid.engine;
 
+import java.util.concurrent.Callable;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /// A running task that may add tasks. What it forks belongs to it: it has ended only when they
@@ -7,6 +9,21 @@ import org.jspecify.annotations.Nullable;
 public sealed interface Flow permits Branch {
   /// Adds a task that may run beside this one.
   <T extends @Nullable Object> Fork<T> fork(String name, FlowBody<T> body);
+
+  /// The same on terms, all those that a task of a graph may have. Its code may add tasks, and so
+  /// wait for them; therefore it can hold named resources only on a virtual thread, and no cores.
+  ///
+  /// @param terms what it asks for, e.g. `t -> t.priority(5).retries(2, Duration.ofSeconds(1))`
+  /// @throws IllegalArgumentException if the engine lacks what it needs, or those that wait for it
+  ///   hold so much that it never could start
+  <T extends @Nullable Object> Fork<T> fork(
+      String name, UnaryOperator<Terms> terms, FlowBody<T> body);
+
+  /// The same with code that adds no tasks: it can hold named resources and cores on a worker too.
+  ///
+  /// @throws IllegalArgumentException like the one before
+  <T extends @Nullable Object> Fork<T> fork(
+      String name, UnaryOperator<Terms> terms, Callable<T> body);
 
   /// Runs a task here and now, with a record of its own.
   ///
@@ -18,7 +35,8 @@ public sealed interface Flow permits Branch {
   /// @throws RunFailure if it does not end well
   Run run(Graph graph) throws RunFailure;
 
-  /// Whether the run is cancelled; a task that takes long should ask now and then.
+  /// Whether nobody wants its result any more, because the run or a task above was cancelled or
+  /// took too long; a task that takes long should ask now and then.
   boolean cancelled();
 
   /// The trace that the run belongs to, or an empty text.

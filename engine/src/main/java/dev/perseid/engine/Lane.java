@@ -2,6 +2,7 @@ package dev.perseid.engine;
 
 import java.util.Comparator;
 import java.util.PriorityQueue;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
 
 /// Tasks that wait in an order: highest priority first, then the earliest deadline, then who came
@@ -14,30 +15,34 @@ final class Lane {
 
   private final ReentrantLock lock = new ReentrantLock();
   private final PriorityQueue<Attempt> waiting = new PriorityQueue<>(ORDER);
-  private volatile int size;
+  private final AtomicInteger size;
+
+  /// @param size counts who waits, here and wherever else it is given
+  Lane(AtomicInteger size) {
+    this.size = size;
+  }
 
   void add(Attempt attempt) {
     lock.lock();
     try {
       waiting.add(attempt);
-      size = waiting.size();
+      size.getAndIncrement();
     } finally {
       lock.unlock();
     }
-  }
-
-  boolean seemsFull() {
-    return size > 0;
   }
 
   boolean poll(WorkDeque.Loot into) {
     lock.lock();
     try {
       Attempt first = waiting.poll();
-      size = waiting.size();
+      if (first == null) {
+        return false;
+      }
+      size.getAndDecrement();
       into.entry = WorkDeque.OBJECT;
       into.work = first;
-      return first != null;
+      return true;
     } finally {
       lock.unlock();
     }

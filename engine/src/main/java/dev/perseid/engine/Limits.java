@@ -50,11 +50,26 @@ final class Limits {
   /// After so many tasks of its own a worker looks at what came from outside.
   static final int OUTSIDE_EVERY = 61;
 
-  /// Tasks nested in a worker by waiting for others, after which it takes no strangers' tasks.
+  /// Tasks nested in a worker by waiting for others, after which it steals no more.
   static final int NESTED = 256;
 
   /// A task after one that took so long is measured: CPU time and allocated bytes.
   static final long MEASURED_FROM_NS = 20_000;
+
+  /// How often later tasks pass one that does not fit yet.
+  static final int PASSED = 64;
+
+  /// Tasks of different needs that are looked at when something was given back, the first ones.
+  static final int LOOKED_AT = 256;
+
+  /// How often the wait between attempts doubles.
+  static final int DOUBLINGS = 20;
+
+  /// Scoped values that travel.
+  static final int CARRIED = 64;
+
+  /// Causes of an exception that are looked through for an interrupt.
+  static final int CAUSES = 16;
 
   /// Blocking tasks at the same time, unless the user says otherwise.
   static final int BLOCKING = 10_000;

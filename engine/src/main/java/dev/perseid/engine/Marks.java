@@ -6,9 +6,9 @@ final class Marks {
   static final int MEASURED = 1 << 5;
   static final int VIRTUAL = 1 << 6;
   static final int NAMED = 1 << 7;
-  static final int FLAGS = 0xff;
   static final int ATTEMPT_SHIFT = 8;
   static final int ATTEMPTS = (1 << 20) - 1;
+  static final int CORES = 1 << 28;
 
   private Marks() {}
 
@@ -17,7 +17,7 @@ final class Marks {
   }
 
   static int attempt(int marks) {
-    return (marks >>> ATTEMPT_SHIFT) + 1;
+    return (marks >>> ATTEMPT_SHIFT & ATTEMPTS) + 1;
   }
 
   static boolean known(int marks) {

@@ -15,6 +15,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Spliterator;
 import java.util.Spliterators;
@@ -47,6 +48,7 @@ public final class RecordFile {
     final long[] cpu = new long[Limits.BLOCK_RECORDS];
     final long[] bytes = new long[Limits.BLOCK_RECORDS];
     final long[] name = new long[Limits.BLOCK_RECORDS];
+    final int[] cores = new int[Limits.BLOCK_RECORDS];
 
     void read(Frame in) throws Frame.MalformedFrame {
       thread = (int) in.number();
@@ -88,6 +90,7 @@ public final class RecordFile {
         cpu[i] = (m & (Marks.MEASURED | Marks.VIRTUAL)) != 0 ? in.number() : 0;
         bytes[i] = (m & Marks.MEASURED) != 0 ? in.number() : 0;
         name[i] = (m & Marks.NAMED) != 0 ? in.number() : 0;
+        cores[i] = (m & Marks.CORES) != 0 ? in.count(Limits.WORKERS, 0) : -1;
       }
     }
   }
@@ -434,6 +437,7 @@ public final class RecordFile {
         when(virtual, b.cpu[i]),
         when(measured && !virtual, b.cpu[i]),
         when(measured, b.bytes[i]),
+        b.cores[i] < 0 ? OptionalInt.empty() : OptionalInt.of(b.cores[i]),
         Marks.outcome(b.marks[i]),
         (b.marks[i] & Marks.LATE) != 0);
   }

@@ -18,8 +18,13 @@ final class RecordRing {
   /// The run's number, then attempt, flags and outcome ([Marks]).
   static final int MARKS = 5;
 
-  /// CPU nanoseconds, or the number of a virtual thread.
+  /// CPU nanoseconds where they were measured; else the number of a virtual thread, and from bit
+  /// [#CORES_SHIFT] on how many cores it had, where that is told.
   static final int CPU = 6;
+
+  static final int CORES_SHIFT = 48;
+
+  static final long THREAD = (1L << CORES_SHIFT) - 1;
 
   /// Allocated bytes where they were measured, or the name's number: never both.
   static final int BYTES = 7;

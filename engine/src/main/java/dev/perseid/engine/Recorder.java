@@ -327,18 +327,23 @@ final class Recorder implements AutoCloseable {
       all |= marks;
       i = same;
     }
-    if ((all & (Marks.MEASURED | Marks.VIRTUAL | Marks.NAMED)) != 0) {
+    if ((all & (Marks.MEASURED | Marks.VIRTUAL | Marks.NAMED | Marks.CORES)) != 0) {
       for (long i = from; i < to; i++) {
         int at = ((int) i & mask) * RecordRing.WORDS;
         int marks = (int) w[at + RecordRing.MARKS];
-        if ((marks & (Marks.MEASURED | Marks.VIRTUAL)) != 0) {
+        if ((marks & Marks.MEASURED) != 0) {
           f.number(w[at + RecordRing.CPU]);
+        } else if ((marks & Marks.VIRTUAL) != 0) {
+          f.number(w[at + RecordRing.CPU] & RecordRing.THREAD);
         }
         if ((marks & Marks.MEASURED) != 0) {
           f.number(w[at + RecordRing.BYTES]);
         }
         if ((marks & Marks.NAMED) != 0) {
           f.number(w[at + RecordRing.BYTES]);
+        }
+        if ((marks & Marks.CORES) != 0) {
+          f.number(w[at + RecordRing.CPU] >>> RecordRing.CORES_SHIFT);
         }
       }
     }

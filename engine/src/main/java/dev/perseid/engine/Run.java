@@ -2,9 +2,11 @@ package dev.perseid.engine;
 
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
+import java.nio.channels.ClosedByInterruptException;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
@@ -14,7 +16,7 @@ import org.jspecify.annotations.Nullable;
 
 /// One run of a [Graph]. It has ended when all its tasks, and all that they started, have ended;
 /// every one of them has left its record by then.
-public final class Run implements Awaited {
+public final class Run implements Awaited, Mortal {
   /// In a task's state: how many it still waits for, and what is known of those that ended.
   static final int COUNT = (1 << 27) - 1;
 
@@ -31,7 +33,9 @@ public final class Run implements Awaited {
   final String trace;
   final long parentRun;
   final long parentTask;
-  final @Nullable Run parent;
+  private final @Nullable Scope under;
+  final Map<String, Long> held;
+  final @Nullable Context context;
   int slot;
   long startedNs;
 
@@ -43,28 +47,26 @@ public final class Run implements Awaited {
   private final AtomicLong ids;
   private final AtomicInteger failureCount = new AtomicInteger();
   private final List<Failure> failures = new ArrayList<>(); // guarded by itself
-  private final Set<Attempt> attempts = ConcurrentHashMap.newKeySet();
+  final Set<Attempt> attempts = ConcurrentHashMap.newKeySet();
   private final CountDownLatch ended = new CountDownLatch(1);
   private @Nullable RecordFailure unrecorded; // set before it ends
   private volatile boolean stop;
   private volatile boolean cancelledByUser;
   private volatile boolean done;
-  volatile @Nullable Worker waiter;
+  final @Nullable Worker waiter;
 
-  Run(
-      Engine engine,
-      Graph graph,
-      long number,
-      String trace,
-      @Nullable Run parent,
-      long parentTask) {
+  /// @param by the task that starts it, if one does
+  Run(Engine engine, Graph graph, long number, String trace, Engine.@Nullable Origin by) {
     this.engine = engine;
     this.graph = graph;
     this.number = number;
     this.trace = trace;
-    this.parent = parent;
-    this.parentRun = parent == null ? 0 : parent.number;
-    this.parentTask = parentTask;
+    this.parentRun = by == null ? 0 : by.run().number;
+    this.parentTask = by == null ? -1 : by.task();
+    this.under = by == null ? null : by.scope();
+    this.held = by == null ? Map.of() : by.held();
+    this.waiter = by == null ? null : by.worker();
+    this.context = Context.here(engine.config.carried(), null);
     int n = graph.size();
     this.state = new int[2 * n];
     for (int i = 0; i < n; i++) {
@@ -87,10 +89,9 @@ public final class Run implements Awaited {
   /// @throws RunFailure if a task failed or it was cancelled
   public Run join() throws RunFailure {
     boolean interrupted = false;
-    while (true) {
+    while (!done) {
       try {
         ended.await();
-        break;
       } catch (InterruptedException e) {
         // The caller wants to go, but what it started must end first: it is told to.
         interrupted = true;
@@ -138,28 +139,35 @@ public final class Run implements Awaited {
     return (T) value(task.id);
   }
 
-  /// Cancels it: what has not begun does not begin, and tasks with terms that run are interrupted.
-  /// Returns at once; [#join] waits for the end.
+  /// Cancels it: what has not begun does not begin, and what runs is interrupted. Returns at once;
+  /// [#join] waits for the end.
   public void cancel() {
     cancelledByUser = true;
     halt();
   }
 
-  /// Cancels a task, and with it all that depends on it. A task that has ended stays as it is.
+  /// Cancels a task, with all that it forked and runs, and all that depends on it. If it runs it is
+  /// interrupted, provided that it has terms ([Task#with]) or a flow; another one runs on. A task
+  /// that has ended stays as it is.
   public void cancel(Task<?> task) {
     graph.checkMine(task);
     STATE.getAndBitwiseOr(state, 2 * task.id, CANCELLED);
-    for (Attempt attempt : attempts) {
-      if (attempt.id == task.id) {
-        attempt.interrupt();
-      }
-    }
+    engine.interruptDead();
   }
 
   void halt() {
-    stop = true;
+    if (!stop) {
+      stop = true;
+      engine.interruptDead();
+    }
+  }
+
+  /// Interrupts its tasks with terms that nobody wants any more.
+  void interruptDead() {
     for (Attempt attempt : attempts) {
-      attempt.interrupt();
+      if (attempt.dead()) {
+        attempt.interrupt();
+      }
     }
   }
 
@@ -171,11 +179,21 @@ public final class Run implements Awaited {
   // ---- for workers
 
   boolean stopped() {
-    return stop || (parent != null && parent.stopped());
+    return stop || (under != null && under.dead());
+  }
+
+  @Override
+  public boolean dead() {
+    return stopped();
   }
 
   boolean cancelled(int id) {
-    return (state[2 * id] & CANCELLED) != 0;
+    return ((int) STATE.getAcquire(state, 2 * id) & CANCELLED) != 0;
+  }
+
+  /// What a task holds, and all that wait for it.
+  Map<String, Long> held(Map<String, Long> needs) {
+    return Stock.sum(held, needs);
   }
 
   long clock() {
@@ -240,32 +258,34 @@ public final class Run implements Awaited {
   /// Starts a ready task that asks for something; false if it is a plain one.
   boolean admit(int id, long readyNs, @Nullable Worker worker) {
     if (graph.special && graph.bodies[id] instanceof Code.Special special) {
-      new Attempt(this, id, special.terms, readyNs).admit(worker);
+      new TaskAttempt(this, id, special, readyNs).admit(worker);
       return true;
     }
     return false;
   }
 
-  void running(Attempt attempt, boolean now) {
-    if (now) {
-      attempts.add(attempt);
-      if (stopped() || cancelled(attempt.id)) {
-        attempt.interrupt();
-      }
-    } else {
-      attempts.remove(attempt);
-    }
+  Outcome outcomeOf(Throwable thrown) {
+    return stopped() && isInterrupt(thrown) ? Outcome.CANCELLED : Outcome.FAILED;
   }
 
-  Outcome outcomeOf(Throwable thrown) {
-    return stopped() && (thrown instanceof InterruptedException || thrown instanceof RunFailure)
-        ? Outcome.CANCELLED
-        : Outcome.FAILED;
+  /// Whether something was thrown because of an interrupt, or because what it waited for was given
+  /// up.
+  static boolean isInterrupt(Throwable thrown) {
+    Throwable at = thrown;
+    for (int i = 0; at != null && i < Limits.CAUSES; i++) {
+      if (at instanceof InterruptedException
+          || at instanceof ClosedByInterruptException
+          || at instanceof RunFailure) {
+        return true;
+      }
+      at = at.getCause();
+    }
+    return false;
   }
 
   /// Notes what a task threw; how it ended.
   Outcome failed(int id, Throwable thrown) {
-    Outcome outcome = outcomeOf(thrown);
+    Outcome outcome = cancelled(id) && isInterrupt(thrown) ? Outcome.CANCELLED : outcomeOf(thrown);
     if (outcome == Outcome.FAILED) {
       fail(id, thrown);
     }
@@ -323,6 +343,8 @@ public final class Run implements Awaited {
     }
   }
 
+  /// @param cores that it had, where its marks say that this is told
+  /// @param bytes the number of its name, where its marks say that it has one
   void record(
       @Nullable Worker worker,
       long id,
@@ -331,10 +353,19 @@ public final class Run implements Awaited {
       long startNs,
       long endNs,
       int marks,
-      long cpuNs,
+      long cores,
       long bytes) {
     if (worker != null) {
-      worker.record(number, id, cause, readyNs, startNs, endNs, marks, cpuNs, bytes);
+      worker.record(
+          number,
+          id,
+          cause,
+          readyNs,
+          startNs,
+          endNs,
+          marks,
+          cores << RecordRing.CORES_SHIFT,
+          bytes);
     } else {
       engine.recordOutside(
           number,
@@ -344,7 +375,7 @@ public final class Run implements Awaited {
           startNs,
           endNs,
           marks | Marks.VIRTUAL,
-          Thread.currentThread().threadId(),
+          Thread.currentThread().threadId() | (cores << RecordRing.CORES_SHIFT),
           bytes);
     }
   }

@@ -1,5 +1,6 @@
 package dev.perseid.engine;
 
+import java.util.OptionalInt;
 import java.util.OptionalLong;
 
 /// What is known of one attempt of one task. Times are nanoseconds of the monotonic clock since the
@@ -17,6 +18,8 @@ import java.util.OptionalLong;
 /// @param virtualThread the number of the virtual thread
 /// @param cpuNs CPU time of its thread while it ran, where it was measured
 /// @param allocatedBytes what its thread allocated while it ran, where it was measured
+/// @param cores workers that it had to itself, where it asked for several; else it had its own, or
+///   none on a virtual thread
 /// @param outcome how it ended
 /// @param late whether it ended after its deadline
 public record TaskRecord(
@@ -32,5 +35,6 @@ public record TaskRecord(
     OptionalLong virtualThread,
     OptionalLong cpuNs,
     OptionalLong allocatedBytes,
+    OptionalInt cores,
     Outcome outcome,
     boolean late) {}

@@ -7,13 +7,20 @@ import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /// One thread of the engine. It runs what became ready by its own tasks first, then what comes from
-/// outside, then what it can steal; when there is nothing it rests.
+/// outside, then what it can steal; when there is nothing it rests. Before all that comes what
+/// presses: a place in a gang, tasks that hold what they need already, urgent ones.
 final class Worker extends Thread {
+  /// Stands for what a worker works for while somebody interrupts it.
+  private static final Mortal INTERRUPTING = () -> true;
+
   private static final VarHandle PARKED;
+  private static final VarHandle WORKS_FOR;
 
   static {
     try {
-      PARKED = MethodHandles.lookup().findVarHandle(Worker.class, "parked", int.class);
+      MethodHandles.Lookup here = MethodHandles.lookup();
+      PARKED = here.findVarHandle(Worker.class, "parked", int.class);
+      WORKS_FOR = here.findVarHandle(Worker.class, "worksFor", Mortal.class);
     } catch (ReflectiveOperationException e) {
       throw new ExceptionInInitializerError(e);
     }
@@ -29,6 +36,13 @@ final class Worker extends Thread {
   private @Nullable Run counted;
   private int count;
   private volatile int parked;
+
+  // What it works for, as others see it and as it knows itself.
+  private volatile @Nullable Mortal worksFor;
+  private @Nullable Mortal mine;
+
+  // What is bound on its stack; null: nothing, or unknown.
+  private @Nullable Context context;
   private int nested;
   private int tick;
   private int victim;
@@ -76,43 +90,118 @@ final class Worker extends Thread {
 
   /// Runs others' tasks until something is done.
   void help(Awaited awaited) {
+    Mortal waits = mine;
+    Context bound = context;
+    context = null; // who waits may have bound something else
     nested++;
     try {
       while (!awaited.isDone()) {
-        boolean strangers = nested <= Limits.NESTED;
-        if (find(loot, strangers) || (strangers && seek(loot, awaited))) {
+        boolean stealing = nested <= Limits.NESTED;
+        if (find(loot, stealing) || (stealing && seek(loot, awaited))) {
           execute(loot);
-        } else if (!strangers) {
+        } else if (!stealing) {
           Thread.onSpinWait();
         }
       }
     } finally {
       nested--;
+      context = bound;
+      if (waits != null) {
+        enter(waits);
+        if (waits.dead()) {
+          interrupt(); // what came meanwhile was not for it
+        }
+      }
+    }
+  }
+
+  // ---- being interrupted
+
+  /// Says what it works for from now on. What interrupted it for the sake of what it worked for
+  /// before is not for this.
+  void enter(Mortal next) {
+    Mortal before = mine;
+    if (next.equals(before)) {
+      return;
+    }
+    while (!WORKS_FOR.compareAndSet(this, before, next)) {
+      Thread.onSpinWait(); // it is being interrupted
+    }
+    mine = next;
+    if (before != null && before.dead()) {
+      interrupted();
+    }
+  }
+
+  /// Interrupts it if nobody wants any more what it works for. Anybody's. It cannot turn to
+  /// something else meanwhile.
+  void interruptIfDead() {
+    while (true) {
+      Mortal now = worksFor;
+      if (INTERRUPTING.equals(now)) {
+        Thread.onSpinWait();
+      } else if (now == null || !now.dead()) {
+        return;
+      } else if (WORKS_FOR.compareAndSet(this, now, INTERRUPTING)) {
+        interrupt();
+        worksFor = now;
+        return;
+      }
+    }
+  }
+
+  // ---- what is bound
+
+  <T extends @Nullable Object> T inContext(
+      Context values, ScopedValue.CallableOp<T, Exception> code) throws Exception {
+    Context before = context;
+    context = values;
+    try {
+      return values.call(code);
+    } finally {
+      context = before;
+    }
+  }
+
+  // ---- gangs
+
+  /// Does nothing until a task that needs several workers has ended; or runs it, if this worker is
+  /// the last that it lacked.
+  void sit(Gang gang, boolean last) {
+    tellCount();
+    tellOthers(); // what is in its deque is for others now
+    if (last) {
+      gang.attempt.gathered(gang, this);
+    }
+    while (!gang.isOver()) {
+      LockSupport.park(gang);
+      interrupted(); // else it would not rest any more
     }
   }
 
   // ---- work
 
-  private boolean find(WorkDeque.Loot into, boolean strangers) {
-    if (strangers) {
-      if (engine.urgent.seemsFull() && engine.urgent.poll(into)) {
+  private boolean find(WorkDeque.Loot into, boolean stealing) {
+    if (engine.pressing.get() > 0
+        && (engine.gangs.poll(into, this)
+            || engine.granted.poll(into)
+            || engine.urgent.poll(into))) {
+      return true;
+    }
+    if (++tick >= Limits.OUTSIDE_EVERY) {
+      tick = 0;
+      if (engine.pollOutside(into)) {
         return true;
-      }
-      if (++tick >= Limits.OUTSIDE_EVERY) {
-        tick = 0;
-        if (engine.pollOutside(into)) {
-          return true;
-        }
       }
     }
     if (deque.pop(into)) {
       return true;
     }
     tellCount();
-    return strangers
-        && (engine.pollOutside(into)
-            || steal(into)
-            || (engine.patient.seemsFull() && engine.patient.poll(into)));
+    // What is in no worker's deque is taken at any depth: perhaps nobody else can.
+    return engine.pollOutside(into)
+        || (stealing && steal(into))
+        || (engine.patience.get() > 0 && engine.patient.poll(into));
   }
 
   private boolean steal(WorkDeque.Loot into) {
@@ -192,6 +281,22 @@ final class Worker extends Thread {
 
   /// Runs a task, and then whatever became ready by it first, and so on.
   void follow(Run run, int first, long firstReadyNs) {
+    enter(run);
+    Context values = run.context;
+    if (values == null || values == context) {
+      chain(run, first, firstReadyNs);
+      return;
+    }
+    Context before = context;
+    context = values;
+    try {
+      values.run(() -> chain(run, first, firstReadyNs));
+    } finally {
+      context = before;
+    }
+  }
+
+  private void chain(Run run, int first, long firstReadyNs) {
     Graph graph = run.graph;
     Object[] bodies = graph.bodies;
     int[] offsets = graph.offsets;
@@ -284,7 +389,7 @@ final class Worker extends Thread {
       if (next < 0) {
         return;
       }
-      if (engine.urgent.seemsFull()) {
+      if (engine.pressing.get() > 0) {
         pushQuietly(run, next, endNs);
         return;
       }

@@ -18,14 +18,24 @@ class RandomGraphTest {
 
   @TempDir Path folder;
 
-  /// `own` for each part: some forked and joined, some forked and left, some called.
-  private static long parts(Flow flow, long own, int parts) throws RunFailure {
+  /// `own` for each part: some forked and joined, some forked and left, some called, some forked on
+  /// terms; these hold what the forker does not.
+  private static long parts(Flow flow, long own, int parts, boolean holds) throws RunFailure {
     List<Fork<Long>> forks = new ArrayList<>();
     long total = 0;
     for (int p = 0; p < parts; p++) {
-      switch (p % 3) {
+      int kind = (int) ((own + p) % 8);
+      switch (kind) {
         case 0 -> forks.add(flow.fork("part", _ -> own));
         case 1 -> total += flow.call("part", _ -> own);
+        case 2 -> forks.add(flow.fork("part", t -> t.cores(2), () -> own));
+        case 3 -> forks.add(flow.fork("part", t -> t.cores(3).priority(1), () -> own));
+        case 4 -> forks.add(flow.fork("part", t -> t.priority(-2), f -> f.call("part", _ -> own)));
+        case 5 ->
+            forks.add(flow.fork("part", t -> holds ? t : t.needs("gpu", 2).priority(3), () -> own));
+        case 6 ->
+            forks.add(
+                flow.fork("part", Terms::onVirtualThread, f -> f.fork("part", _ -> own).join()));
         default -> {
           Fork<Long> left = flow.fork("part", _ -> own);
           total += own;
@@ -75,13 +85,15 @@ class RandomGraphTest {
           boolean fails = random.nextInt(100) == 0;
           long own = i;
           int parts = random.nextInt(10) == 0 ? 1 + random.nextInt(20) : 0;
+          int kind = random.nextInt(12);
+          boolean holds = kind == 2;
           Task<Long> task;
           if (parts > 0) {
             task =
                 graph.flow(
                     "t" + i,
                     flow -> {
-                      long total = parts(flow, own, parts);
+                      long total = parts(flow, own, parts, holds);
                       if (fails) {
                         throw new IllegalStateException("planned");
                       }
@@ -89,7 +101,9 @@ class RandomGraphTest {
                     });
             inputs.forEach(task::after);
             sum = own * parts;
-            forks += well ? parts : 0;
+            for (int p = 0; well && p < parts; p++) {
+              forks += (own + p) % 8 == 4 || (own + p) % 8 == 6 ? 2 : 1;
+            }
           } else {
             task =
                 graph.gather(
@@ -106,7 +120,7 @@ class RandomGraphTest {
                       return total;
                     });
           }
-          switch (random.nextInt(12)) {
+          switch (kind) {
             case 0 -> task.with(t -> t.priority(5));
             case 1 -> task.with(t -> t.priority(-5));
             case 2 -> {
@@ -116,6 +130,17 @@ class RandomGraphTest {
               }
             }
             case 3 -> task.with(Terms::onVirtualThread);
+            case 4 -> {
+              if (parts == 0) { // 1 to all 3, and sometimes with what others hold too
+                task.with(t -> t.cores((int) (1 + own % 3)));
+                if (own % 4 == 0) {
+                  task.with(t -> t.needs("gpu", 1).priority((int) (own % 3) - 1));
+                }
+                if (own % 5 == 0) {
+                  task.with(Terms::onVirtualThread);
+                }
+              }
+            }
             default -> {}
           }
           tasks.add(task);

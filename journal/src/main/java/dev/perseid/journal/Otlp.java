@@ -18,7 +18,8 @@ import java.util.TreeMap;
 /// `ExportTraceServiceRequest`): a span for the run, and below it one for each attempt, with a link
 /// to each attempt that it waited for; a forked task's span is below its forker's. A resource for
 /// each place. Ids follow from the trace's id, task and attempt, so that sending twice makes
-/// nothing twice.
+/// nothing twice. A run that another program's span started ([Trace#parent]) is in that trace,
+/// below that span.
 public final class Otlp {
   private static final JsonFactory JSON = new JsonFactory();
 
@@ -31,12 +32,15 @@ public final class Otlp {
   public Otlp(Trace trace, String version) {
     this.trace = trace;
     this.version = version;
-    traceId = hash("trace").substring(0, 32);
+    traceId =
+        trace.parent().map(TraceParent::traceId).orElseGet(() -> hash("trace").substring(0, 32));
     rootId = hash("run").substring(0, 16);
   }
 
   private String hash(String what) {
-    return Hash.sha256(("perseid span\n" + trace.id() + "\n" + what).getBytes(UTF_8)).hex();
+    // In a trace of others a file's name alone would not tell two runs apart.
+    String of = trace.parent().isPresent() ? trace.id() + "\n" + trace.epochUs() : trace.id();
+    return Hash.sha256(("perseid span\n" + of + "\n" + what).getBytes(UTF_8)).hex();
   }
 
   /// The trace's id, 32 hexadecimal digits.
@@ -127,7 +131,7 @@ public final class Otlp {
     span(
         json,
         rootId,
-        "",
+        trace.parent().map(TraceParent::spanId).orElse(""),
         trace.title(),
         begin == Long.MAX_VALUE ? 0 : begin,
         Math.max(begin == Long.MAX_VALUE ? 0 : begin, end));

@@ -6,6 +6,7 @@ import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.stream.IntStream;
@@ -45,6 +46,7 @@ public final class Trace {
   private final int[] attemptsTo;
   private final int[] byTask;
   private final boolean synthetic;
+  private final Optional<TraceParent> parent;
 
   private Trace(Builder b, int[] parentsTo, int[] parents, int[] order) {
     id = b.id;
@@ -84,6 +86,7 @@ public final class Trace {
       sortByNumber(t == 0 ? 0 : attemptsTo[t - 1], attemptsTo[t]);
     }
     synthetic = b.synthetic;
+    parent = b.above;
   }
 
   private void sortByNumber(int from, int to) {
@@ -100,6 +103,11 @@ public final class Trace {
   /// What names it among others: a job's id, a file's name.
   public String id() {
     return id;
+  }
+
+  /// The span of another program that it belongs below.
+  public Optional<TraceParent> parent() {
+    return parent;
   }
 
   /// Its title for people.
@@ -279,6 +287,7 @@ public final class Trace {
     private long epochUs;
     private int cores;
     private boolean synthetic;
+    private Optional<TraceParent> above = Optional.empty();
     private boolean tooMany;
     private final List<String> notes = new ArrayList<>();
     private final List<String> names = new ArrayList<>();
@@ -328,6 +337,12 @@ public final class Trace {
     /// Sets the wall clock at zero: microseconds since 1970 UTC.
     public Builder epochUs(long us) {
       epochUs = us;
+      return this;
+    }
+
+    /// Says which span of another program it belongs below.
+    public Builder parent(TraceParent span) {
+      above = Optional.of(span);
       return this;
     }
 

@@ -1,0 +1,66 @@
+package dev.perseid.engine;
+
+import org.jspecify.annotations.Nullable;
+
+/// A forked task that asks for something.
+final class ForkAttempt extends Attempt {
+  private final Branch<?> branch;
+  private final Scope above;
+
+  /// @param above the forker's
+  ForkAttempt(Run run, Branch<?> branch, Scope above, Terms terms) {
+    super(run, branch.id, terms, branch.readyNs);
+    this.branch = branch;
+    this.above = above;
+  }
+
+  @Override
+  String name() {
+    return branch.name;
+  }
+
+  @Override
+  long cause() {
+    return branch.parentId();
+  }
+
+  @Override
+  int nameNumber(@Nullable Worker recorder) {
+    return run.name(recorder, branch.name);
+  }
+
+  @Override
+  boolean dead() {
+    return above.dead();
+  }
+
+  @Override
+  Outcome unrun() {
+    return dead() ? Outcome.CANCELLED : Outcome.DONE;
+  }
+
+  @Override
+  Scope newScope() {
+    return Scope.forked(run, above);
+  }
+
+  @Override
+  @Nullable Context context() {
+    return branch.context;
+  }
+
+  @Override
+  @Nullable Object perform(@Nullable Worker worker, Scope within) throws Exception {
+    return branch.perform(worker, within);
+  }
+
+  @Override
+  void settle(
+      Outcome outcome,
+      @Nullable Object value,
+      @Nullable Throwable thrown,
+      long endNs,
+      @Nullable Worker worker) {
+    branch.settle(outcome, value, thrown);
+  }
+}

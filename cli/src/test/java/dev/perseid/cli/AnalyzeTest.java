@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.perseid.engine.Engine;
 import dev.perseid.engine.EngineConfig;
 import dev.perseid.engine.Flow;
@@ -12,55 +11,19 @@ import dev.perseid.engine.Fork;
 import dev.perseid.engine.Graph;
 import dev.perseid.engine.RunFailure;
 import dev.perseid.engine.Task;
-import java.io.ByteArrayOutputStream;
-import java.io.IOException;
-import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /// `perseid analyze` on files, without a pool.
 class AnalyzeTest {
-  private static final ObjectMapper JSON = new ObjectMapper();
-
   @TempDir Path here;
-
-  record Ran(int exit, String out, String err) {
-    JsonNode json() throws IOException {
-      return JSON.readTree(out);
-    }
-  }
-
-  static Ran perseid(String... args) {
-    return perseid(Map.of(), args);
-  }
-
-  static Ran perseid(Map<String, String> environment, String... args) {
-    ByteArrayOutputStream out = new ByteArrayOutputStream();
-    ByteArrayOutputStream err = new ByteArrayOutputStream();
-    int exit =
-        Main.run(
-            new Screen(
-                new PrintStream(out, true, StandardCharsets.UTF_8),
-                new PrintStream(err, true, StandardCharsets.UTF_8),
-                false),
-            environment,
-            args);
-    Ran ran =
-        new Ran(exit, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
-    assertThat(ran.err + ran.out)
-        .doesNotContain("\tat dev.perseid")
-        .doesNotContain("this is a bug");
-    return ran;
-  }
 
   private static long fibonacci(Flow flow, int n) throws RunFailure {
     if (n < 2) {
@@ -107,15 +70,15 @@ class AnalyzeTest {
   @Test
   void anEnginesFileFromForksToRetries() throws Exception {
     Path file = records(here);
-    JsonNode all = perseid("analyze", file.toString(), "--json").json();
-    JsonNode second = perseid("analyze", file.toString(), "--run", "2", "--json").json();
+    JsonNode all = Ran.of("analyze", file.toString(), "--json").json();
+    JsonNode second = Ran.of("analyze", file.toString(), "--run", "2", "--json").json();
     assertThat(all.get("attempts").asInt()).isGreaterThan(second.get("attempts").asInt());
     assertThat(all.get("vain_attempts").asInt()).isEqualTo(1);
     assertThat(second.get("vain_attempts").asInt()).isZero();
     // The file does not say how many there were. Whoever waits for its forks runs others' work
     // meanwhile and looks busy with both, so more can be seen at once than there are workers.
     assertThat(all.get("cores").asInt()).isPositive();
-    JsonNode told = perseid("analyze", file.toString(), "--cores", "3", "--json").json();
+    JsonNode told = Ran.of("analyze", file.toString(), "--cores", "3", "--json").json();
     assertThat(told.get("cores").asInt()).isEqualTo(3);
     for (JsonNode f : List.of(all, second)) {
       long span = f.get("span_ns").asLong();
@@ -131,11 +94,11 @@ class AnalyzeTest {
       assertThat(f.get("notes")).isEmpty();
     }
     Path page = here.resolve("page.html");
-    Ran text = perseid("analyze", file.toString(), "--html", page.toString());
-    assertThat(text.err).contains("wrote " + page);
+    Ran text = Ran.of("analyze", file.toString(), "--html", page.toString());
+    assertThat(text.err()).contains("wrote " + page);
     assertThat(Files.readString(page)).contains("<h1>numbers and 1 more runs</h1>");
-    assertThat(text.exit).isZero();
-    assertThat(text.out)
+    assertThat(text.exit()).isZero();
+    assertThat(text.out())
         .contains("numbers and 1 more runs")
         .contains("what holds it back:")
         .contains("every fib ran twice as fast")
@@ -147,9 +110,9 @@ class AnalyzeTest {
     Path whole = records(here);
     byte[] bytes = Files.readAllBytes(whole);
     Path cut = Files.write(here.resolve("cut.records"), Arrays.copyOf(bytes, bytes.length - 5));
-    Ran ran = perseid("analyze", cut.toString());
-    assertThat(ran.exit).isZero();
-    assertThat(ran.out).contains("note: the file is damaged after").contains("is missing");
+    Ran ran = Ran.of("analyze", cut.toString());
+    assertThat(ran.exit()).isZero();
+    assertThat(ran.out()).contains("note: the file is damaged after").contains("is missing");
     for (String[] wrong :
         new String[][] {
           {here.resolve("none.records").toString(), "there is no file"},
@@ -165,14 +128,14 @@ class AnalyzeTest {
           },
           {Files.write(here.resolve("head"), Arrays.copyOf(bytes, 32)).toString(), "has no run"},
         }) {
-      Ran failed = perseid("analyze", wrong[0]);
-      assertThat(failed.exit).as(wrong[0]).isIn(Exit.USAGE, Exit.UNREACHABLE);
-      assertThat(failed.err).contains(wrong[1]);
+      Ran failed = Ran.of("analyze", wrong[0]);
+      assertThat(failed.exit()).as(wrong[0]).isIn(Exit.USAGE, Exit.UNREACHABLE);
+      assertThat(failed.err()).contains(wrong[1]);
     }
-    Ran noRun = perseid("analyze", whole.toString(), "--run", "9");
-    assertThat(noRun.exit).isEqualTo(Exit.USAGE);
-    assertThat(noRun.err).contains("has no run 9; it has 1 to 2");
-    assertThat(perseid("analyze", whole.toString(), "--cores", "0").err)
+    Ran noRun = Ran.of("analyze", whole.toString(), "--run", "9");
+    assertThat(noRun.exit()).isEqualTo(Exit.USAGE);
+    assertThat(noRun.err()).contains("has no run 9; it has 1 to 2");
+    assertThat(Ran.of("analyze", whole.toString(), "--cores", "0").err())
         .contains("--cores: write 1 or more");
   }
 

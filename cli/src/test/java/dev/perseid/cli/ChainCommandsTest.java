@@ -3,7 +3,6 @@ package dev.perseid.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.perseid.chain.Anvil;
 import dev.perseid.chain.Due;
 import dev.perseid.chain.LocalChain;
@@ -13,10 +12,7 @@ import dev.perseid.core.Address;
 import dev.perseid.core.Hash;
 import dev.perseid.settle.Digests;
 import dev.perseid.settle.Key;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -30,17 +26,9 @@ import org.junit.jupiter.api.io.TempDir;
 
 /// `perseid chain` against a real node with the real contracts.
 class ChainCommandsTest {
-  private static final ObjectMapper JSON = new ObjectMapper();
-
   @TempDir Path folder;
 
   private LocalChain local;
-
-  private record Ran(int exit, String out, String err) {
-    JsonNode json() throws IOException {
-      return JSON.readTree(out);
-    }
-  }
 
   @BeforeEach
   void start() throws Exception {
@@ -66,34 +54,19 @@ class ChainCommandsTest {
   private Ran run(String... arguments) {
     List<String> all = new ArrayList<>(List.of("chain"));
     all.addAll(List.of(arguments));
-    ByteArrayOutputStream out = new ByteArrayOutputStream();
-    ByteArrayOutputStream err = new ByteArrayOutputStream();
-    int exit =
-        Main.run(
-            new Screen(
-                new PrintStream(out, true, StandardCharsets.UTF_8),
-                new PrintStream(err, true, StandardCharsets.UTF_8),
-                false),
-            environment(),
-            all.toArray(String[]::new));
-    Ran ran =
-        new Ran(exit, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
-    assertThat(ran.err + ran.out)
-        .doesNotContain("\tat dev.perseid")
-        .doesNotContain("this is a bug");
-    return ran;
+    return Ran.of(environment(), all.toArray(String[]::new));
   }
 
   private Ran done(String... arguments) {
     Ran ran = run(arguments);
-    assertThat(ran.exit).as("%s", ran).isZero();
+    assertThat(ran.exit()).as("%s", ran).isZero();
     return ran;
   }
 
   private void refused(int exit, String said, String... arguments) {
     Ran ran = run(arguments);
-    assertThat(ran.exit).as("%s", ran).isEqualTo(exit);
-    assertThat(ran.err).contains(said);
+    assertThat(ran.exit()).as("%s", ran).isEqualTo(exit);
+    assertThat(ran.err()).contains(said);
   }
 
   @Test
@@ -107,20 +80,20 @@ class ChainCommandsTest {
     refused(Exit.USAGE, "cannot be read; 'perseid chain deploy' writes one", "status");
     refused(Exit.REFUSED, "for gas: send it some", "deploy", "--key", "pool");
     for (String key : List.of("pool", "consumer", "provider")) {
-      assertThat(done("faucet", "0", "--key", key).out).contains("for gas");
+      assertThat(done("faucet", "0", "--key", key).out()).contains("for gas");
     }
     JsonNode deployed = done("deploy", "--key", "pool", "--json").json();
     assertThat(deployed.path("sent")).hasSize(5);
     refused(Exit.USAGE, "is there already", "deploy", "--key", "pool");
-    assertThat(done("register", "--key", "pool", "--endpoint", "pool.example:9470").out)
+    assertThat(done("register", "--key", "pool", "--endpoint", "pool.example:9470").out())
         .contains("is registered as pool");
     done("faucet", "100", "--key", "consumer");
 
-    assertThat(done("deposit", "60", "--pool", identity, "--dry-run").err).contains("would send");
+    assertThat(done("deposit", "60", "--pool", identity, "--dry-run").err()).contains("would send");
     assertThat(done("status", "--pool", identity, "--json").json().path("purse_funded").asLong())
         .isZero();
     Ran deposit = done("deposit", "60", "--pool", identity);
-    assertThat(deposit.err).contains("sending: deposit by signature").contains("done in block");
+    assertThat(deposit.err()).contains("sending: deposit by signature").contains("done in block");
     done("deposit", "1.5", "--pool", identity, "--for", provider.address().toString());
     refused(Exit.REFUSED, "has 38.5", "deposit", "60", "--pool", identity);
     refused(
@@ -149,7 +122,7 @@ class ChainCommandsTest {
     assertThat(settled.path("redeemed").asLong()).isEqualTo(20_000_000);
     refused(Exit.REFUSED, "the pool's next epoch is 2", "settle", file.toString(), "--key", "pool");
 
-    assertThat(done("claim", file.toString(), "--pool", identity, "--key", "provider").out)
+    assertThat(done("claim", file.toString(), "--pool", identity, "--key", "provider").out())
         .contains("15 were paid");
     refused(
         Exit.REFUSED,
@@ -165,30 +138,30 @@ class ChainCommandsTest {
     Path vouchers = folder.resolve("vouchers.json");
     Files.writeString(
         vouchers, settlement(pool, deployed, consumer, provider.address(), 25_000_000, 0).toJson());
-    assertThat(done("redeem", vouchers.toString(), "--pool", identity, "--key", "provider").out)
+    assertThat(done("redeem", vouchers.toString(), "--pool", identity, "--key", "provider").out())
         .contains("5 redeemed");
     Files.writeString(vouchers, "{}");
     refused(Exit.USAGE, "has 0 vouchers", "redeem", vouchers.toString(), "--pool", identity);
 
-    assertThat(done("exit", "--pool", identity).out).contains("asked to leave; 35 less what");
+    assertThat(done("exit", "--pool", identity).out()).contains("asked to leave; 35 less what");
     refused(Exit.REFUSED, "too early: wait until", "exit", "--pool", identity);
     done("cancel-exit", "--pool", identity);
     refused(Exit.REFUSED, "no exit is under way", "cancel-exit", "--pool", identity);
     done("exit", "--pool", identity);
     local.pass(4 * 24 * 3_600 + 1);
-    assertThat(done("exit", "--pool", identity).out).contains("35 went to");
+    assertThat(done("exit", "--pool", identity).out()).contains("35 went to");
 
     done("faucet", "10", "--key", "pool");
-    assertThat(done("bond", "7", "--key", "pool").out).contains("7 are bonded");
-    assertThat(done("unbond", "3", "--key", "pool").out).contains("3 are leaving");
+    assertThat(done("bond", "7", "--key", "pool").out()).contains("7 are bonded");
+    assertThat(done("unbond", "3", "--key", "pool").out()).contains("3 are leaving");
     done("stay", "--key", "pool");
     done("unbond", "3", "--key", "pool");
     refused(Exit.REFUSED, "too early", "withdraw", "--key", "pool");
     local.pass(14 * 24 * 3_600 + 1);
-    assertThat(done("withdraw", "--key", "pool").out).contains("4 are bonded");
+    assertThat(done("withdraw", "--key", "pool").out()).contains("4 are bonded");
 
     Ran status = done("status", "--pool", identity, "--key", "provider");
-    assertThat(status.out)
+    assertThat(status.out())
         .containsPattern("got from pool +15\\n")
         .contains("earned 25, paid 15, epoch 1");
   }

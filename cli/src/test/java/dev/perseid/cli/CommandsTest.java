@@ -9,10 +9,7 @@ import dev.perseid.node.PoolNode;
 import dev.perseid.node.ProviderConfig;
 import dev.perseid.node.ProviderNode;
 import dev.perseid.settle.Key;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -62,40 +59,15 @@ class CommandsTest {
     return Map.of("PERSEID_HOME", folder.resolve("home").toString());
   }
 
-  private record Ran(int exit, String out, String err) {
-    JsonNode json() throws IOException {
-      return JSON.readTree(out);
-    }
-  }
-
-  private static Ran bare(Map<String, String> environment, String... args) {
-    ByteArrayOutputStream out = new ByteArrayOutputStream();
-    ByteArrayOutputStream err = new ByteArrayOutputStream();
-    int exit =
-        Main.run(
-            new Screen(
-                new PrintStream(out, true, StandardCharsets.UTF_8),
-                new PrintStream(err, true, StandardCharsets.UTF_8),
-                false),
-            environment,
-            args);
-    Ran ran =
-        new Ran(exit, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
-    assertThat(ran.err + ran.out)
-        .doesNotContain("\tat dev.perseid")
-        .doesNotContain("this is a bug");
-    return ran;
-  }
-
   private static Ran perseid(String... args) {
     List<String> all = new ArrayList<>(List.of(args));
     all.add("--pool=127.0.0.1:" + pool.port() + "@" + pool.address());
-    return bare(environment(), all.toArray(String[]::new));
+    return Ran.of(environment(), all.toArray(String[]::new));
   }
 
   private static Ran good(String... args) {
     Ran ran = perseid(args);
-    assertThat(ran.exit).as("%s: %s%s", List.of(args), ran.out, ran.err).isZero();
+    assertThat(ran.exit()).as("%s: %s%s", List.of(args), ran.out(), ran.err()).isZero();
     return ran;
   }
 
@@ -129,21 +101,23 @@ class CommandsTest {
     assertThat(Files.size(results.resolve("then[0].0"))).isZero();
     String id = end.get("job").asText();
     Path again = here.resolve("again");
-    assertThat(good("results", id, "--out", again.toString()).out).contains("last.0");
+    assertThat(good("results", id, "--out", again.toString()).out()).contains("last.0");
     assertThat(again.resolve("last.0")).hasSameBinaryContentAs(results.resolve("last.0"));
 
-    assertThat(good("jobs").out).contains(id).contains("burning");
+    assertThat(good("jobs").out()).contains(id).contains("burning");
     assertThat(good("jobs", "--json").json().findValuesAsText("job")).contains(id);
     assertThat(good("jobs", "--all", "--json").json().findValuesAsText("job")).contains(id);
-    assertThat(good("watch", id.substring(0, 8)).out).contains("done after").contains("5 attempts");
+    assertThat(good("watch", id.substring(0, 8)).out())
+        .contains("done after")
+        .contains("5 attempts");
     assertThat(good("watch", id, "--json").json().get("state").asText()).isEqualTo("done");
-    assertThat(good("why", id).out).isNotBlank();
+    assertThat(good("why", id).out()).isNotBlank();
     assertThat(good("why", id, "then[1]", "--json").json().get("sentence").asText()).isNotBlank();
 
-    assertThat(good("records", id).out).contains("then[2]").contains("DONE");
+    assertThat(good("records", id).out()).contains("then[2]").contains("DONE");
     assertThat(good("records", id, "--json").json()).hasSize(5);
-    assertThat(good("records", id, "--export", "csv").out.lines()).hasSize(6);
-    assertThat(good("records", id, "--export", "jsonl").out.lines()).hasSize(5);
+    assertThat(good("records", id, "--export", "csv").out().lines()).hasSize(6);
+    assertThat(good("records", id, "--export", "jsonl").out().lines()).hasSize(5);
     Path chrome = here.resolve("trace.json");
     good("records", id, "--export", "chrome", "-o", chrome.toString());
     assertThat(JSON.readTree(chrome.toFile()).findValuesAsText("name")).contains("then[2]");
@@ -152,39 +126,40 @@ class CommandsTest {
     assertThat(findings.get("title").asText()).isEqualTo("burning");
     assertThat(findings.get("tasks").asInt()).isEqualTo(5);
     assertThat(findings.get("path").findValuesAsText("kind")).contains("first", "last");
-    assertThat(good("analyze", id).out)
+    assertThat(good("analyze", id).out())
         .contains("handing over")
         .contains("longest chain: first ->");
-    assertThat(perseid("analyze", "0".repeat(32)).err).contains("you have no job 0000");
+    assertThat(perseid("analyze", "0".repeat(32)).err()).contains("you have no job 0000");
 
-    assertThat(good("records", id, "--export", "otlp").out).contains("resourceSpans");
+    assertThat(good("records", id, "--export", "otlp").out()).contains("resourceSpans");
     assertThat(
             good("query", "SELECT count(*) AS n FROM records WHERE source = '" + id + "'", "--json")
-                .out)
+                .out())
         .isEqualTo("{\"n\":5}\n");
 
-    assertThat(good("watch", id, "--findings").out).contains("what holds it back:");
-    String[] watched = good("watch", id, "--json", "--serve", "0").out.strip().split("\n");
+    assertThat(good("watch", id, "--findings").out()).contains("what holds it back:");
+    String[] watched = good("watch", id, "--json", "--serve", "0").out().strip().split("\n");
     assertThat(JSON.readTree(watched[watched.length - 1]).at("/findings/tasks").asInt())
         .isEqualTo(5);
 
     Path receipts = here.resolve("receipts.jsonl");
-    assertThat(good("receipts", id, "-o", receipts.toString()).out).startsWith("5 receipts in ");
-    assertThat(bare(Map.of(), "verify", receipts.toString()))
+    assertThat(good("receipts", id, "-o", receipts.toString()).out()).startsWith("5 receipts in ");
+    assertThat(Ran.of(Map.of(), "verify", receipts.toString()))
         .isEqualTo(new Ran(0, "5 receipts verified\n", ""));
     assertThat(
-            bare(Map.of(), "verify", receipts.toString(), "--of", pool.address().toString()).exit)
+            Ran.of(Map.of(), "verify", receipts.toString(), "--of", pool.address().toString())
+                .exit())
         .isZero();
-    Ran foreign = bare(Map.of(), "verify", receipts.toString(), "--of", "0x" + "1".repeat(40));
-    assertThat(foreign.exit).isEqualTo(Exit.FAILED);
-    assertThat(foreign.out).contains("is WRONG").endsWith("0 receipts verified, 5 wrong\n");
+    Ran foreign = Ran.of(Map.of(), "verify", receipts.toString(), "--of", "0x" + "1".repeat(40));
+    assertThat(foreign.exit()).isEqualTo(Exit.FAILED);
+    assertThat(foreign.out()).contains("is WRONG").endsWith("0 receipts verified, 5 wrong\n");
     String text = Files.readString(receipts);
     int at = text.indexOf("\"entry\":\"") + 60;
     Path forged = here.resolve("forged.json");
     Files.writeString(
         forged,
         text.substring(0, at) + (text.charAt(at) == '0' ? '1' : '0') + text.substring(at + 1));
-    JsonNode verdict = bare(Map.of(), "verify", forged.toString(), "--json").json();
+    JsonNode verdict = Ran.of(Map.of(), "verify", forged.toString(), "--json").json();
     assertThat(verdict.get("verified").asInt()).isEqualTo(4);
     assertThat(verdict.at("/wrong/0/number").asInt()).isEqualTo(1);
   }
@@ -233,9 +208,9 @@ class CommandsTest {
   void aFailedJobSaysWhy() throws Exception {
     Path bad = job("  - {name: bad, module: burn.wasm, args: \"no number\"}\n", "");
     Ran ran = perseid("run", bad.toString());
-    assertThat(ran.exit).isEqualTo(Exit.FAILED);
-    assertThat(ran.out).startsWith("failed after").contains("bad");
-    assertThat(ran.err).contains("more: perseid why ");
+    assertThat(ran.exit()).isEqualTo(Exit.FAILED);
+    assertThat(ran.out()).startsWith("failed after").contains("bad");
+    assertThat(ran.err()).contains("more: perseid why ");
   }
 
   @Test
@@ -249,11 +224,11 @@ class CommandsTest {
             .json()
             .get("job")
             .asText();
-    assertThat(good("cancel", id).out).isEqualTo("cancelled " + id + "\n");
+    assertThat(good("cancel", id).out()).isEqualTo("cancelled " + id + "\n");
     Ran end = perseid("watch", id);
-    assertThat(end.exit).isEqualTo(Exit.FAILED);
-    assertThat(end.out).startsWith("cancelled");
-    assertThat(perseid("cancel", id).exit).isEqualTo(Exit.REFUSED);
+    assertThat(end.exit()).isEqualTo(Exit.FAILED);
+    assertThat(end.out()).startsWith("cancelled");
+    assertThat(perseid("cancel", id).exit()).isEqualTo(Exit.REFUSED);
   }
 
   @Test
@@ -263,51 +238,51 @@ class CommandsTest {
         .isPositive()
         .isLessThanOrEqualTo(WELCOME);
     String other = "0x" + "2".repeat(40);
-    assertThat(good("account", "grant", other, "1.5", "--memo", "gift").out)
+    assertThat(good("account", "grant", other, "1.5", "--memo", "gift").out())
         .isEqualTo("granted 1.5 credits; " + other + " has 1.5 credits\n");
-    assertThat(good("providers").out).contains("serving");
+    assertThat(good("providers").out()).contains("serving");
     assertThat(good("providers", "--json").json().at("/0/provider").asText())
         .isEqualTo(provider.address().toString());
 
     Ran poor = perseid("run", small().toString(), "--budget", "2000");
-    assertThat(poor.exit).isEqualTo(Exit.REFUSED);
-    assertThat(poor.err.lines()).hasSize(1);
-    assertThat(poor.err).contains("credits");
+    assertThat(poor.exit()).isEqualTo(Exit.REFUSED);
+    assertThat(poor.err().lines()).hasSize(1);
+    assertThat(poor.err()).contains("credits");
   }
 
   @Test
   void aFileIsCheckedWithoutAPool() throws Exception {
-    Ran ran = bare(Map.of(), "run", "--check", small().toString());
-    assertThat(ran.exit).isZero();
-    assertThat(ran.out).contains("5 tasks of 3 kinds");
+    Ran ran = Ran.of(Map.of(), "run", "--check", small().toString());
+    assertThat(ran.exit()).isZero();
+    assertThat(ran.out()).contains("5 tasks of 3 kinds");
     assertThat(
-            bare(Map.of(), "run", "--check", "--json", small().toString())
+            Ran.of(Map.of(), "run", "--check", "--json", small().toString())
                 .json()
                 .get("tasks")
                 .asInt())
         .isEqualTo(5);
     Files.writeString(here.resolve("job.yaml"), "nmae: x");
-    Ran wrong = bare(Map.of(), "run", here.resolve("job.yaml").toString());
-    assertThat(wrong.exit).isEqualTo(Exit.USAGE);
-    assertThat(wrong.err)
+    Ran wrong = Ran.of(Map.of(), "run", here.resolve("job.yaml").toString());
+    assertThat(wrong.exit()).isEqualTo(Exit.USAGE);
+    assertThat(wrong.err())
         .isEqualTo(
             here.resolve("job.yaml") + ":1:1: a job has no key 'nmae'; did you mean 'name'?\n");
   }
 
   @Test
   void whoCannotBeReachedOrIsSomebodyElse() throws Exception {
-    Ran nobody = bare(environment(), "jobs", "--pool", "127.0.0.1:1");
-    assertThat(nobody.exit).isEqualTo(Exit.UNREACHABLE);
-    assertThat(nobody.err).contains("cannot be reached").hasLineCount(1);
+    Ran nobody = Ran.of(environment(), "jobs", "--pool", "127.0.0.1:1");
+    assertThat(nobody.exit()).isEqualTo(Exit.UNREACHABLE);
+    assertThat(nobody.err()).contains("cannot be reached").hasLineCount(1);
     Ran somebody =
-        bare(environment(), "jobs", "--pool=127.0.0.1:" + pool.port() + "@0x" + "3".repeat(40));
-    assertThat(somebody.exit).isEqualTo(Exit.REFUSED);
-    assertThat(somebody.err).contains("is the pool " + pool.address());
-    assertThat(bare(environment(), "jobs", "--pool", "nowhere").exit).isEqualTo(Exit.USAGE);
-    Ran unset = bare(environment(), "jobs");
-    assertThat(unset.exit).isEqualTo(Exit.USAGE);
-    assertThat(unset.err).contains("PERSEID_POOL").contains("perseid up");
-    assertThat(bare(environment(), "jobs", "--pool", "192.0.2.1:7464").err)
+        Ran.of(environment(), "jobs", "--pool=127.0.0.1:" + pool.port() + "@0x" + "3".repeat(40));
+    assertThat(somebody.exit()).isEqualTo(Exit.REFUSED);
+    assertThat(somebody.err()).contains("is the pool " + pool.address());
+    assertThat(Ran.of(environment(), "jobs", "--pool", "nowhere").exit()).isEqualTo(Exit.USAGE);
+    Ran unset = Ran.of(environment(), "jobs");
+    assertThat(unset.exit()).isEqualTo(Exit.USAGE);
+    assertThat(unset.err()).contains("PERSEID_POOL").contains("perseid up");
+    assertThat(Ran.of(environment(), "jobs", "--pool", "192.0.2.1:7464").err())
         .contains("address is missing");
   }
 
@@ -316,13 +291,13 @@ class CommandsTest {
     Map<String, String> mine = Map.of("PERSEID_HOME", here.toString());
     Path config = here.resolve("config");
     Files.writeString(config, "# a remark\npool = 127.0.0.1:" + pool.port() + "@" + pool.address());
-    assertThat(bare(mine, "account").exit).isZero();
+    assertThat(Ran.of(mine, "account").exit()).isZero();
     Files.writeString(config, "poll = x\n");
-    assertThat(bare(mine, "account").err)
+    assertThat(Ran.of(mine, "account").err())
         .isEqualTo(config + ":1:1: there is no setting 'poll'; did you mean 'pool'?\n");
     Files.writeString(config, "pool = nowhere\n");
-    assertThat(bare(mine, "account").err).contains(config.toString());
-    Ran open = bare(mine, "doctor", "--json");
+    assertThat(Ran.of(mine, "account").err()).contains(config.toString());
+    Ran open = Ran.of(mine, "doctor", "--json");
     assertThat(open.json().findValuesAsText("what")).contains("JDK", "bubblewrap", "keys", "disk");
     Path key;
     try (var files = Files.walk(here.resolve("keys"))) {
@@ -330,9 +305,9 @@ class CommandsTest {
     }
     Files.setPosixFilePermissions(
         key, java.nio.file.attribute.PosixFilePermissions.fromString("rw-r--r--"));
-    Ran readable = bare(mine, "doctor");
-    assertThat(readable.exit).isEqualTo(Exit.FAILED);
-    assertThat(readable.out).contains("can be read by others");
+    Ran readable = Ran.of(mine, "doctor");
+    assertThat(readable.exit()).isEqualTo(Exit.FAILED);
+    assertThat(readable.out()).contains("can be read by others");
   }
 
   @ParameterizedTest
@@ -356,19 +331,19 @@ class CommandsTest {
       })
   void wrongUsageIsSaidInAFewLines(String line) {
     Ran ran = perseid(line.split(" "));
-    assertThat(ran.exit).as("%s", ran).isEqualTo(Exit.USAGE);
-    assertThat(ran.err.lines().count()).as(ran.err).isBetween(1L, 4L);
-    assertThat(ran.out).isEmpty();
+    assertThat(ran.exit()).as("%s", ran).isEqualTo(Exit.USAGE);
+    assertThat(ran.err().lines().count()).as(ran.err()).isBetween(1L, 4L);
+    assertThat(ran.out()).isEmpty();
   }
 
   @Test
   void garbageIsNoReceipt() throws Exception {
     for (String text : List.of("", "[]", "{", "nonsense", "{} 5")) {
       Path file = Files.writeString(here.resolve("r.json"), text);
-      assertThat(bare(Map.of(), "verify", file.toString()).exit).as(text).isEqualTo(Exit.USAGE);
+      assertThat(Ran.of(Map.of(), "verify", file.toString()).exit()).as(text).isEqualTo(Exit.USAGE);
     }
     Path file = Files.writeString(here.resolve("r.json"), "{} {\"perseid_receipt\": 1}");
-    assertThat(bare(Map.of(), "verify", file.toString()).out)
+    assertThat(Ran.of(Map.of(), "verify", file.toString()).out())
         .endsWith("0 receipts verified, 2 wrong\n");
   }
 
@@ -397,31 +372,31 @@ class CommandsTest {
   void everyCommandExplainsItself(String command) {
     List<String> args = new ArrayList<>(List.of(command.split(" ")));
     args.add("--help");
-    Ran ran = bare(Map.of(), args.toArray(String[]::new));
-    assertThat(ran.exit).isZero();
-    assertThat(ran.out).contains("--json").contains("Usage: perseid " + command);
-    assertThat(bare(Map.of()).out).contains(command.split(" ")[0]);
+    Ran ran = Ran.of(Map.of(), args.toArray(String[]::new));
+    assertThat(ran.exit()).isZero();
+    assertThat(ran.out()).contains("--json").contains("Usage: perseid " + command);
+    assertThat(Ran.of(Map.of()).out()).contains(command.split(" ")[0]);
   }
 
   @Test
   void aFileThatIsNestedTooDeeplyIsRefused() throws Exception {
     Path file = Files.writeString(here.resolve("deep.yaml"), "tasks:\n  " + "[".repeat(100_000));
-    Ran ran = bare(Map.of(), "run", "--check", file.toString());
-    assertThat(ran.exit).isEqualTo(Exit.USAGE);
-    assertThat(ran.err).contains("deep.yaml:1:1").contains("nested too deeply");
+    Ran ran = Ran.of(Map.of(), "run", "--check", file.toString());
+    assertThat(ran.exit()).isEqualTo(Exit.USAGE);
+    assertThat(ran.err()).contains("deep.yaml:1:1").contains("nested too deeply");
   }
 
   @Test
   void theWholeExplainsItself() {
-    Ran asked = bare(Map.of(), "--help");
-    assertThat(asked.exit).isZero();
-    assertThat(asked.out).contains("Usage: perseid").contains("Exit codes");
-    assertThat(bare(Map.of(), "-h").out).isEqualTo(asked.out);
+    Ran asked = Ran.of(Map.of(), "--help");
+    assertThat(asked.exit()).isZero();
+    assertThat(asked.out()).contains("Usage: perseid").contains("Exit codes");
+    assertThat(Ran.of(Map.of(), "-h").out()).isEqualTo(asked.out());
   }
 
   @Test
   void version() throws Exception {
-    assertThat(bare(Map.of(), "version").out).startsWith("perseid ");
-    assertThat(bare(Map.of(), "version", "--json").json().get("version").asText()).isNotEmpty();
+    assertThat(Ran.of(Map.of(), "version").out()).startsWith("perseid ");
+    assertThat(Ran.of(Map.of(), "version", "--json").json().get("version").asText()).isNotEmpty();
   }
 }

@@ -24,11 +24,8 @@ import dev.perseid.node.ProviderConfig;
 import dev.perseid.node.ProviderNode;
 import dev.perseid.settle.Digests;
 import dev.perseid.settle.Key;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.PrintStream;
 import java.math.BigInteger;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -55,12 +52,6 @@ class CourtCommandsTest {
   private LocalChain local;
   private Home home;
   private Key pool;
-
-  private record Ran(int exit, String out, String err) {
-    JsonNode json() throws IOException {
-      return JSON.readTree(out);
-    }
-  }
 
   /// A chain with the contracts, a registered pool with a bond, and a consumer with gas.
   @BeforeEach
@@ -92,34 +83,19 @@ class CourtCommandsTest {
   }
 
   private Ran run(String... arguments) {
-    ByteArrayOutputStream out = new ByteArrayOutputStream();
-    ByteArrayOutputStream err = new ByteArrayOutputStream();
-    int exit =
-        Main.run(
-            new Screen(
-                new PrintStream(out, true, StandardCharsets.UTF_8),
-                new PrintStream(err, true, StandardCharsets.UTF_8),
-                false),
-            environment(),
-            arguments);
-    Ran ran =
-        new Ran(exit, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
-    assertThat(ran.err + ran.out)
-        .doesNotContain("\tat dev.perseid")
-        .doesNotContain("this is a bug");
-    return ran;
+    return Ran.of(environment(), arguments);
   }
 
   private Ran done(String... arguments) {
     Ran ran = run(arguments);
-    assertThat(ran.exit).as("%s: %s", List.of(arguments), ran).isZero();
+    assertThat(ran.exit()).as("%s: %s", List.of(arguments), ran).isZero();
     return ran;
   }
 
   private Ran refused(int exit, String said, String... arguments) {
     Ran ran = run(arguments);
-    assertThat(ran.exit).as("%s: %s", List.of(arguments), ran).isEqualTo(exit);
-    assertThat(ran.err).contains(said);
+    assertThat(ran.exit()).as("%s: %s", List.of(arguments), ran).isEqualTo(exit);
+    assertThat(ran.err()).contains(said);
     return ran;
   }
 
@@ -177,12 +153,12 @@ class CourtCommandsTest {
       String early = folder.resolve("early.jsonl").toString();
       done("receipts", first, "-o", early, at);
       Ran waiting = done("court", "check", early);
-      assertThat(waiting.out).contains("4 not yet committed").contains("perseid court challenge");
-      assertThat(done("court", "check", early, "--offline").out)
+      assertThat(waiting.out()).contains("4 not yet committed").contains("perseid court challenge");
+      assertThat(done("court", "check", early, "--offline").out())
           .contains("4 not held against a chain");
       done("pool", "settle", at);
       Ran committed = done("court", "check", early);
-      assertThat(committed.out)
+      assertThat(committed.out())
           .contains("4 receipts, 4 records: 4 included")
           .contains("in the root of epoch 1, of 4 records");
       refused(
@@ -214,21 +190,23 @@ class CourtCommandsTest {
       refused(Exit.USAGE, "receipts of 4 records; write --record N", "court", "challenge", late);
       refused(
           Exit.USAGE, "has no receipt of record 77", "court", "challenge", late, "--record", "77");
-      assertThat(done("court", "challenge", late, "--record", "1", "--dry-run").out)
+      assertThat(done("court", "challenge", late, "--record", "1", "--dry-run").out())
           .contains("nothing was sent");
       JsonNode asked = done("court", "challenge", late, "--record", "1", "--json").json();
       String id = asked.path("case").asText();
       assertThat(asked.path("deadline_s").asLong())
           .isGreaterThanOrEqualTo(local.chain().head().timeS() + 4 * DAY_S - 60);
       refused(Exit.USAGE, "was asked for before", "court", "challenge", late, "--record", "1");
-      assertThat(done("court", "check", late).out).contains("1 challenged").contains("3 unproved");
+      assertThat(done("court", "check", late).out())
+          .contains("1 challenged")
+          .contains("3 unproved");
       refused(Exit.REFUSED, "too early: wait until", "court", "convict", id);
       // Of the second job nothing is committed: that can be asked for too.
       String other = folder.resolve("other.jsonl").toString();
       done("receipts", second, "-o", other, at);
       String young =
           done("court", "challenge", other, "--record", "6", "--json").json().path("case").asText();
-      assertThat(done("court", "status").out)
+      assertThat(done("court", "status").out())
           .contains(id)
           .contains(young)
           .contains("the pool has until")
@@ -237,23 +215,25 @@ class CourtCommandsTest {
       refused(Exit.USAGE, "is the key of no pool", "court", "answer", at);
       refused(Exit.REFUSED, "", "court", "answer", id, at);
       Ran half = refused(Exit.FAILED, "perseid pool settle", "court", "answer", "--key=pool", at);
-      assertThat(half.out).contains("1 record shown, 1 left");
+      assertThat(half.out()).contains("1 record shown, 1 left");
       done("pool", "settle", at);
-      assertThat(done("court", "answer", young, "--key", "pool", at).out)
+      assertThat(done("court", "answer", young, "--key", "pool", at).out())
           .contains("1 record shown");
-      assertThat(done("court", "answer", "--key", "pool", at).out)
+      assertThat(done("court", "answer", "--key", "pool", at).out())
           .contains("nobody waits for an answer");
       refused(Exit.USAGE, "does not wait for an answer", "court", "answer", id, "--key=pool", at);
       refused(Exit.USAGE, "nobody is guilty", "court", "convict", id);
-      assertThat(done("court", "check", late).out).contains("of 8 records").contains("4 included");
+      assertThat(done("court", "check", late).out())
+          .contains("of 8 records")
+          .contains("4 included");
       String between = folder.resolve("between.jsonl").toString();
       done("receipts", first, "--at-size", "7", "-o", between, at);
-      assertThat(done("court", "check", between).out)
+      assertThat(done("court", "check", between).out())
           .contains("shown by the pool to the court")
           .contains("1 included, 3 unproved");
-      assertThat(done("court", "status", id).out).contains("shown by the pool");
-      assertThat(done("court", "collect", "--key", "pool").out).contains("collected 0.002 ETH");
-      assertThat(done("court", "collect", "--key", "pool").out).contains("nothing is owed");
+      assertThat(done("court", "status", id).out()).contains("shown by the pool");
+      assertThat(done("court", "collect", "--key", "pool").out()).contains("collected 0.002 ETH");
+      assertThat(done("court", "collect", "--key", "pool").out()).contains("nothing is owed");
       assertThat(bonded()).isEqualTo(1_000_000_000);
     }
   }
@@ -356,7 +336,7 @@ class CourtCommandsTest {
     Path receipt = receipt("mine", log("a", "mine", "c"), 1);
     commit(1, log("a", "another", "c", "d"));
     Ran checked = done("court", "check", receipt.toString());
-    assertThat(checked.out)
+    assertThat(checked.out())
         .contains("1 unproved")
         .contains("--at-size 4")
         .contains("perseid court challenge " + receipt + " --record 1");
@@ -365,10 +345,10 @@ class CourtCommandsTest {
     // It does not answer: its log has nothing to show.
     local.pass(4 * DAY_S + 1);
     Ran overdue = refused(Exit.FAILED, "", "court", "check", receipt.toString());
-    assertThat(overdue.out).contains("1 omitted").contains("perseid court convict " + id);
-    assertThat(done("court", "answer", "--key", "pool", "--pool=127.0.0.1:1").out)
+    assertThat(overdue.out()).contains("1 omitted").contains("perseid court convict " + id);
+    assertThat(done("court", "answer", "--key", "pool", "--pool=127.0.0.1:1").out())
         .contains("nobody waits");
-    assertThat(done("court", "status", id).out).contains("next: perseid court convict");
+    assertThat(done("court", "status", id).out()).contains("next: perseid court convict");
 
     // Anybody may convict it; what it brings goes to who asked.
     done("chain", "faucet", "0", "--key", "passer");
@@ -378,10 +358,10 @@ class CourtCommandsTest {
     assertThat(verdict.path("reporter").asText()).isEqualTo(home().address().toString());
     assertThat(bonded()).isEqualTo(500_000_000);
     Ran again = done("court", "convict", id);
-    assertThat(again.err).contains("enforced before");
+    assertThat(again.err()).contains("enforced before");
     assertThat(bonded()).isEqualTo(500_000_000);
     Ran status = done("court", "status");
-    assertThat(status.out)
+    assertThat(status.out())
         .contains("convicted: 50 % of its bond")
         .contains("owed to " + home().address() + ": 0.001 ETH, 50 ");
     JsonNode collected = done("court", "collect", "--json").json();
@@ -390,7 +370,7 @@ class CourtCommandsTest {
     assertThat(done("chain", "status", "--json").json().path("balance").asLong())
         .isEqualTo(50_000_000);
     Ran after = refused(Exit.FAILED, "", "court", "check", receipt.toString());
-    assertThat(after.out).contains("the pool is convicted");
+    assertThat(after.out()).contains("the pool is convicted");
   }
 
   @Test
@@ -400,20 +380,22 @@ class CourtCommandsTest {
     Path yours = receipt("yours", log("a", "b", "other"), 0);
     Ran offline =
         refused(Exit.FAILED, "", "court", "check", "--offline", mine + "", yours.toString());
-    assertThat(offline.out).contains("two roots for its log of 3 records").contains("equivocated");
-    assertThat(done("court", "check", mine.toString()).out).contains("1 not yet committed");
+    assertThat(offline.out())
+        .contains("two roots for its log of 3 records")
+        .contains("equivocated");
+    assertThat(done("court", "check", mine.toString()).out()).contains("1 not yet committed");
     Ran checked = refused(Exit.FAILED, "", "court", "check", mine.toString(), yours.toString());
-    assertThat(checked.out).contains("perseid court report " + mine + " " + yours);
-    assertThat(done("court", "report", mine.toString(), yours.toString(), "--dry-run").err)
+    assertThat(checked.out()).contains("perseid court report " + mine + " " + yours);
+    assertThat(done("court", "report", mine.toString(), yours.toString(), "--dry-run").err())
         .contains("would send: report an equivocation");
     assertThat(bonded()).isEqualTo(1_000_000_000);
     JsonNode verdict = done("court", "report", mine.toString(), yours.toString(), "--json").json();
     assertThat(verdict.path("permille").asInt()).isEqualTo(1_000);
     assertThat(verdict.path("bonded").asLong()).isZero();
-    assertThat(done("court", "report", yours.toString(), mine.toString()).err)
+    assertThat(done("court", "report", yours.toString(), mine.toString()).err())
         .contains("convicted of this before")
         .contains("enforced before");
-    assertThat(done("court", "collect").out).contains("collected 100 ");
+    assertThat(done("court", "collect").out()).contains("collected 100 ");
 
     // The bond is the same for all: what follows is a new one.
     done("chain", "faucet", "200", "--key", "pool");
@@ -422,7 +404,7 @@ class CourtCommandsTest {
     Path short1 = receipt("short", log("a", "b"), 1);
     Path long1 = receipt("long", log("a", "x", "c", "d"), 1);
     Ran forked = done("court", "report", short1.toString(), long1.toString());
-    assertThat(forked.err).contains("two different records at index 1");
+    assertThat(forked.err()).contains("two different records at index 1");
     assertThat(bonded()).isZero();
     refused(
         Exit.USAGE,
@@ -438,10 +420,10 @@ class CourtCommandsTest {
     commit(1, log("a", "b", "c", "d", "committed"));
     Path signed = receipt("signed", log("a", "b", "c", "d", "signed"), 2);
     Ran against = refused(Exit.FAILED, "", "court", "check", signed.toString());
-    assertThat(against.out).contains("committed in epoch 1").contains("1 equivocated");
+    assertThat(against.out()).contains("committed in epoch 1").contains("1 equivocated");
     done("court", "report", signed.toString());
     assertThat(bonded()).isZero();
-    assertThat(done("court", "status", "--of", pool.address().toString()).out)
+    assertThat(done("court", "status", "--of", pool.address().toString()).out())
         .contains("convicted: 100 % of its bond");
   }
 
@@ -465,21 +447,21 @@ class CourtCommandsTest {
     refused(Exit.USAGE, "knows no case", "court", "convict", NO_CASE);
     refused(Exit.USAGE, "has no case", "court", "status", NO_CASE);
     refused(Exit.USAGE, "was never asked for", "court", "answer", NO_CASE, "--key", "pool");
-    assertThat(done("court", "status").out).contains("no cases in the last 30 days");
+    assertThat(done("court", "status").out()).contains("no cases in the last 30 days");
 
     // A signature that is not the pool's proves nothing, in the pool's name or another.
     Path forged = folder.resolve("forged.json");
     Files.writeString(
         forged, Files.readString(receipt).replaceFirst("\"time_us\":\\d+", "\"time_us\":5"));
     Ran wrong = refused(Exit.FAILED, "", "court", "check", forged.toString());
-    assertThat(wrong.out).contains("receipt 1 is WRONG: the log's head is not signed");
+    assertThat(wrong.out()).contains("receipt 1 is WRONG: the log's head is not signed");
     refused(Exit.USAGE, "proves nothing: the log's head", "court", "challenge", forged.toString());
     refused(Exit.FAILED, "proves nothing", "court", "report", forged.toString());
 
     // A pool that is not registered on this chain answers for nothing here.
     pool = home.key("stranger");
     Path strange = receipt("strange", log("a", "b"), 0);
-    assertThat(done("court", "check", strange.toString()).out).contains("nobody answers for");
+    assertThat(done("court", "check", strange.toString()).out()).contains("nobody answers for");
     refused(Exit.USAGE, "nobody answers for the log key", "court", "challenge", strange.toString());
     Path other = receipt("other", log("a", "c"), 0);
     refused(

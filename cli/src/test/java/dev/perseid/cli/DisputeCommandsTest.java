@@ -24,9 +24,6 @@ import dev.perseid.sandbox.Sandbox;
 import dev.perseid.sandbox.SandboxConfig;
 import dev.perseid.settle.Digests;
 import dev.perseid.settle.Key;
-import java.io.ByteArrayOutputStream;
-import java.io.IOException;
-import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -56,12 +53,6 @@ class DisputeCommandsTest {
 
   private LocalChain local;
 
-  private record Ran(int exit, String out, String err) {
-    JsonNode json() throws IOException {
-      return JSON.readTree(out);
-    }
-  }
-
   @BeforeEach
   void start() throws Exception {
     String path = Optional.ofNullable(System.getenv("PATH")).orElse("");
@@ -84,34 +75,19 @@ class DisputeCommandsTest {
   }
 
   private Ran run(String... arguments) {
-    ByteArrayOutputStream out = new ByteArrayOutputStream();
-    ByteArrayOutputStream err = new ByteArrayOutputStream();
-    int exit =
-        Main.run(
-            new Screen(
-                new PrintStream(out, true, StandardCharsets.UTF_8),
-                new PrintStream(err, true, StandardCharsets.UTF_8),
-                false),
-            environment(),
-            arguments);
-    Ran ran =
-        new Ran(exit, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
-    assertThat(ran.err + ran.out)
-        .doesNotContain("\tat dev.perseid")
-        .doesNotContain("this is a bug");
-    return ran;
+    return Ran.of(environment(), arguments);
   }
 
   private Ran done(String... arguments) {
     Ran ran = run(arguments);
-    assertThat(ran.exit).as("%s", ran).isZero();
+    assertThat(ran.exit()).as("%s", ran).isZero();
     return ran;
   }
 
   private void refused(int exit, String said, String... arguments) {
     Ran ran = run(arguments);
-    assertThat(ran.exit).as("%s", ran).isEqualTo(exit);
-    assertThat(ran.err).contains(said);
+    assertThat(ran.exit()).as("%s", ran).isEqualTo(exit);
+    assertThat(ran.err()).contains(said);
   }
 
   /// A command about the disputed task.
@@ -240,8 +216,8 @@ class DisputeCommandsTest {
         truth.outputs().stream().map(o -> new Blob(Hash.of(o.sha256()), o.size())).toList();
     Path honest = receipt("honest", provider, consumer, right, gas);
     Ran vain = run(about(honest, "open"));
-    assertThat(vain.exit).isEqualTo(Exit.FAILED);
-    assertThat(vain.err).contains("the record is right");
+    assertThat(vain.exit()).isEqualTo(Exit.FAILED);
+    assertThat(vain.err()).contains("the record is right");
     Path liar =
         receipt(
             "liar",
@@ -258,7 +234,7 @@ class DisputeCommandsTest {
     refused(Exit.USAGE, "not signed by the provider", about(forged, "open"));
 
     String id = done(about(liar, "open")).json().path("dispute").asText();
-    assertThat(done("dispute", "status", id).out).contains("how many steps");
+    assertThat(done("dispute", "status", id).out()).contains("how many steps");
     // The liar tells the truth to the last step but one: it has no other states to show.
     String stage = "claim";
     for (int moves = 0; !stage.equals("draw"); moves++) {
@@ -272,7 +248,7 @@ class DisputeCommandsTest {
     assertThat(last.path("high").asLong() - last.path("low").asLong()).isEqualTo(1);
     Path state = folder.resolve("state");
     Ran waits = done(about(liar, "answer", id, "--state-to", state.toString()));
-    assertThat(waits.err).contains("the provider is to move");
+    assertThat(waits.err()).contains("the provider is to move");
     JsonNode drawn = done(about(liar, "answer", id, "--key", "provider")).json();
     assertThat(drawn.path("stage").asText()).isEqualTo("commit");
     assertThat(state).exists();
@@ -294,13 +270,14 @@ class DisputeCommandsTest {
         Ran voted =
             done(about(liar, "arbitrate", id, "--key", arbiter, "--state", state.toString()));
         assertThat(voted.json().path("moved").asBoolean()).isTrue();
-        assertThat(voted.err).contains("steps run: 1");
+        assertThat(voted.err()).contains("steps run: 1");
       }
     }
-    assertThat(done("dispute", "status", id).out).contains("the provider is convicted");
-    assertThat(done("dispute", "collect").out).contains("collected 1.6375 ETH");
-    assertThat(done("dispute", "leave", "--key", arbiters.getFirst()).out).contains("21 days");
+    assertThat(done("dispute", "status", id).out()).contains("the provider is convicted");
+    assertThat(done("dispute", "collect").out()).contains("collected 1.6375 ETH");
+    assertThat(done("dispute", "leave", "--key", arbiters.getFirst()).out()).contains("21 days");
     local.pass(21 * DAY_S + 1);
-    assertThat(done("dispute", "leave", "--key", arbiters.getFirst()).out).contains("yours again");
+    assertThat(done("dispute", "leave", "--key", arbiters.getFirst()).out())
+        .contains("yours again");
   }
 }

@@ -3,7 +3,6 @@ package dev.perseid.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.perseid.inference.ModelSignature;
 import dev.perseid.node.PoolConfig;
 import dev.perseid.node.PoolNode;
@@ -11,10 +10,7 @@ import dev.perseid.node.ProviderConfig;
 import dev.perseid.node.ProviderNode;
 import dev.perseid.node.ServedModel;
 import dev.perseid.settle.Key;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -30,7 +26,6 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /// The commands about models, against a real pool and a provider that serves a real one.
 class ModelCommandsTest {
-  private static final ObjectMapper JSON = new ObjectMapper();
   private static final String CHAT = "../examples/models/tiny-chat/q8_0";
 
   @TempDir static Path folder;
@@ -39,18 +34,12 @@ class ModelCommandsTest {
 
   @TempDir Path here;
 
-  private record Ran(int exit, String out, String err) {
-    JsonNode json() throws IOException {
-      return JSON.readTree(out);
-    }
-  }
-
   @BeforeAll
   static void start() throws Exception {
     Home home = Home.of(environment());
     Key key = home.key("pool");
     pool = PoolNode.start(PoolConfig.usual(folder.resolve("pool"), key).withWelcome(1_000_000_000));
-    assertThat(good("model", "publish", CHAT).out).contains("published perseid/tiny-chat:1.0.0");
+    assertThat(good("model", "publish", CHAT).out()).contains("published perseid/tiny-chat:1.0.0");
     provider =
         ProviderNode.start(
             ProviderConfig.of(
@@ -89,33 +78,18 @@ class ModelCommandsTest {
   }
 
   private static Ran bare(String... args) {
-    ByteArrayOutputStream out = new ByteArrayOutputStream();
-    ByteArrayOutputStream err = new ByteArrayOutputStream();
-    int exit =
-        Main.run(
-            new Screen(
-                new PrintStream(out, true, StandardCharsets.UTF_8),
-                new PrintStream(err, true, StandardCharsets.UTF_8),
-                false),
-            environment(),
-            args);
-    Ran ran =
-        new Ran(exit, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
-    assertThat(ran.err + ran.out)
-        .doesNotContain("\tat dev.perseid")
-        .doesNotContain("this is a bug");
-    return ran;
+    return Ran.of(environment(), args);
   }
 
   private static Ran good(String... args) {
     Ran ran = perseid(args);
-    assertThat(ran.exit).as("%s: %s%s", List.of(args), ran.out, ran.err).isZero();
+    assertThat(ran.exit()).as("%s: %s%s", List.of(args), ran.out(), ran.err()).isZero();
     return ran;
   }
 
   @Test
   void aModelsAuditsAreShownAndWrongRatesRefused() throws Exception {
-    assertThat(good("model", "show", "perseid/tiny-chat").out)
+    assertThat(good("model", "show", "perseid/tiny-chat").out())
         .contains("read again: 20 % of newcomers' answers, 1 % of known providers'")
         .contains("asked again: 0.2 %; canaries: 0.2 %")
         .contains("audits say");
@@ -123,8 +97,8 @@ class ModelCommandsTest {
     assertThat(shown.path("audits").path("newcomer_permille").asInt()).isEqualTo(200);
     assertThat(shown.path("offers").path(0).path("standing").asText()).isIn("undecided", "honest");
     Ran wrong = bare("pool", "--audit", "canaries=3@me/chat");
-    assertThat(wrong.exit).isNotZero();
-    assertThat(wrong.err).contains("--audit: there is no rate 'canaries'");
+    assertThat(wrong.exit()).isNotZero();
+    assertThat(wrong.err()).contains("--audit: there is no rate 'canaries'");
   }
 
   @Test
@@ -132,7 +106,7 @@ class ModelCommandsTest {
     String[] question = {
       "ask", "perseid/tiny-chat", "What is the capital of Norway?", "--temperature", "0"
     };
-    assertThat(good(question).out).contains("Oslo");
+    assertThat(good(question).out()).contains("Oslo");
     List<String> asJson = new ArrayList<>(List.of(question));
     asJson.add("--json");
     JsonNode answer = good(asJson.toArray(String[]::new)).json();
@@ -144,23 +118,25 @@ class ModelCommandsTest {
 
     String id = answer.get("request").asText();
     long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
-    while (!perseid("records", "requests", "--each").out.contains(id)) {
+    while (!perseid("records", "requests", "--each").out().contains(id)) {
       assertThat(System.nanoTime()).as("the deadline").isLessThan(deadline);
     }
     Path receipts = here.resolve("receipts.jsonl");
     good("receipts", "requests", "--out", receipts.toString());
     assertThat(Files.readString(receipts)).contains(id);
     Ran verified = bare("verify", receipts.toString());
-    assertThat(verified.exit).as("%s%s", verified.out, verified.err).isZero();
+    assertThat(verified.exit()).as("%s%s", verified.out(), verified.err()).isZero();
   }
 
   @Test
   void aModelIsFoundFetchedAndPublishedOnce() throws Exception {
-    assertThat(good("model", "list").out).contains("perseid/tiny-chat:1.0.0").contains("gguf q8_0");
-    assertThat(good("model", "list", "tiny", "chat").out).contains("perseid/tiny-chat");
-    assertThat(good("model", "list", "nowhere").out).contains("no model has all of these words");
-    assertThat(good("model", "show", "perseid/tiny-chat").out).contains("ready").contains("5 %");
-    assertThat(good("model", "publish", CHAT).out).contains("is published already");
+    assertThat(good("model", "list").out())
+        .contains("perseid/tiny-chat:1.0.0")
+        .contains("gguf q8_0");
+    assertThat(good("model", "list", "tiny", "chat").out()).contains("perseid/tiny-chat");
+    assertThat(good("model", "list", "nowhere").out()).contains("no model has all of these words");
+    assertThat(good("model", "show", "perseid/tiny-chat").out()).contains("ready").contains("5 %");
+    assertThat(good("model", "publish", CHAT).out()).contains("is published already");
     Path fetched = here.resolve("fetched");
     good("model", "fetch", "perseid/tiny-chat", fetched.toString());
     assertThat(fetched.resolve("tiny-chat-q8_0.gguf"))
@@ -185,12 +161,12 @@ class ModelCommandsTest {
         here.resolve("perseid-model.yaml"),
         "name: me/api\nversion: 1\ntask: chat\nformat: api\nlicence: MIT\ncard: a.txt\n");
     good("model", "publish", here.toString());
-    assertThat(perseid("model", "withdraw", "me/api:1", "--key", "stranger").exit)
+    assertThat(perseid("model", "withdraw", "me/api:1", "--key", "stranger").exit())
         .isEqualTo(Exit.REFUSED);
-    assertThat(perseid("model", "withdraw", "me/api").err).contains("NAME:VERSION");
-    assertThat(good("model", "withdraw", "me/api:1").out).contains("withdrawn");
-    assertThat(good("model", "list", "me/api").out).doesNotContain("me/api:1");
-    assertThat(good("model", "list", "me/api", "--all").out).contains("withdrawn");
+    assertThat(perseid("model", "withdraw", "me/api").err()).contains("NAME:VERSION");
+    assertThat(good("model", "withdraw", "me/api:1").out()).contains("withdrawn");
+    assertThat(good("model", "list", "me/api").out()).doesNotContain("me/api:1");
+    assertThat(good("model", "list", "me/api", "--all").out()).contains("withdrawn");
   }
 
   @ParameterizedTest
@@ -212,33 +188,33 @@ class ModelCommandsTest {
     Files.writeString(here.resolve("bad.onnx"), "no model");
     Files.writeString(here.resolve("perseid-model.yaml"), yaml.replace("\\n", "\n") + "\n");
     Ran ran = perseid("model", "publish", here.toString());
-    assertThat(ran.exit).isEqualTo(Exit.USAGE);
-    assertThat(ran.err).contains("perseid-model.yaml:" + place).contains(why);
+    assertThat(ran.exit()).isEqualTo(Exit.USAGE);
+    assertThat(ran.err()).contains("perseid-model.yaml:" + place).contains(why);
   }
 
   @Test
   void whatCannotBeAskedIsExplained() {
     Ran unknown = perseid("ask", "perseid/tiny-chart", "hello");
-    assertThat(unknown.exit).isEqualTo(Exit.USAGE);
-    assertThat(unknown.err).contains("did you mean 'perseid/tiny-chat'?");
-    assertThat(perseid("ask", "perseid/tiny-chat", "hello", "--max-tokens", "0").err)
+    assertThat(unknown.exit()).isEqualTo(Exit.USAGE);
+    assertThat(unknown.err()).contains("did you mean 'perseid/tiny-chat'?");
+    assertThat(perseid("ask", "perseid/tiny-chat", "hello", "--max-tokens", "0").err())
         .contains("--max-tokens");
-    assertThat(perseid("model", "publish", here.resolve("nowhere").toString()).err)
+    assertThat(perseid("model", "publish", here.resolve("nowhere").toString()).err())
         .contains("nowhere");
-    assertThat(perseid("gateway", "--port", "70000").err).contains("--port");
+    assertThat(perseid("gateway", "--port", "70000").err()).contains("--port");
     Ran odd = perseid("provider", "--serve", "me/x=http://a/v1", "--server-honours", "top_p,top p");
-    assertThat(odd.exit).isEqualTo(Exit.USAGE);
-    assertThat(odd.err).contains("honours is 'top p'");
+    assertThat(odd.exit()).isEqualTo(Exit.USAGE);
+    assertThat(odd.err()).contains("honours is 'top p'");
   }
 
   @Test
   void keysAreMadeListedAndRevoked() throws Exception {
     Ran made = good("key", "make", "laptop");
-    String key = made.out.strip();
+    String key = made.out().strip();
     assertThat(key).matches("sk-perseid-[A-Za-z0-9_-]{43}");
-    assertThat(made.err).contains("shown only now");
-    assertThat(good("key", "list").out).contains("laptop").doesNotContain(key);
-    assertThat(perseid("key", "revoke", "nothing").err).contains("no such key");
+    assertThat(made.err()).contains("shown only now");
+    assertThat(good("key", "list").out()).contains("laptop").doesNotContain(key);
+    assertThat(perseid("key", "revoke", "nothing").err()).contains("no such key");
     good(
         "key",
         "make",
@@ -251,10 +227,10 @@ class ModelCommandsTest {
         "1.5",
         "--days",
         "2");
-    assertThat(good("key", "list").out).contains("read,keys", "a/b", "1.5 credits");
-    assertThat(perseid("key", "make", "--scope", "all").err).contains("is no scope");
+    assertThat(good("key", "list").out()).contains("read,keys", "a/b", "1.5 credits");
+    assertThat(perseid("key", "make", "--scope", "all").err()).contains("is no scope");
     good("key", "revoke", "ci");
-    assertThat(good("key", "revoke", key).out).contains("revoked").contains("laptop");
+    assertThat(good("key", "revoke", key).out()).contains("revoked").contains("laptop");
     assertThat(good("key", "list", "--json").json()).isEmpty();
   }
 }

@@ -3,7 +3,6 @@ package dev.perseid.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.perseid.chain.Anvil;
 import dev.perseid.core.Address;
 import dev.perseid.node.PoolConfig;
@@ -11,10 +10,7 @@ import dev.perseid.node.PoolNode;
 import dev.perseid.node.ProviderConfig;
 import dev.perseid.node.ProviderNode;
 import dev.perseid.settle.Key;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -26,34 +22,13 @@ import org.junit.jupiter.api.io.TempDir;
 
 /// A pool's money from the command line: credits, then an escrow on a real chain of this machine.
 class MoneyCommandsTest {
-  private static final ObjectMapper JSON = new ObjectMapper();
-
   @TempDir Path folder;
   private PoolNode pool;
 
-  private record Ran(int exit, String out, String err) {
-    JsonNode json() throws IOException {
-      return JSON.readTree(out);
-    }
-  }
-
   private Ran perseid(String... args) {
-    ByteArrayOutputStream out = new ByteArrayOutputStream();
-    ByteArrayOutputStream err = new ByteArrayOutputStream();
     List<String> all = new ArrayList<>(List.of(args));
     all.add("--pool=127.0.0.1:" + pool.port() + "@" + pool.address());
-    int exit =
-        Main.run(
-            new Screen(
-                new PrintStream(out, true, StandardCharsets.UTF_8),
-                new PrintStream(err, true, StandardCharsets.UTF_8),
-                false),
-            environment(),
-            all.toArray(String[]::new));
-    Ran ran =
-        new Ran(exit, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
-    assertThat(ran.err + ran.out).doesNotContain("this is a bug");
-    return ran;
+    return Ran.of(environment(), all.toArray(String[]::new));
   }
 
   private Map<String, String> environment() {
@@ -62,7 +37,7 @@ class MoneyCommandsTest {
 
   private Ran good(String... args) {
     Ran ran = perseid(args);
-    assertThat(ran.exit).as("%s: %s%s", List.of(args), ran.out, ran.err).isZero();
+    assertThat(ran.exit()).as("%s: %s%s", List.of(args), ran.out(), ran.err()).isZero();
     return ran;
   }
 
@@ -107,20 +82,20 @@ class MoneyCommandsTest {
         pool = node;
         String job = job().toString();
         good("account", "grant", consumer.toString(), "5");
-        assertThat(good("pool", "money").out).contains("credits");
-        assertThat(good("voucher").out).contains("asks for no vouchers");
-        assertThat(perseid("voucher", "--up-to", "1").exit).isEqualTo(Exit.USAGE);
-        assertThat(perseid("pool", "settle").out).contains("nothing to settle");
+        assertThat(good("pool", "money").out()).contains("credits");
+        assertThat(good("voucher").out()).contains("asks for no vouchers");
+        assertThat(perseid("voucher", "--up-to", "1").exit()).isEqualTo(Exit.USAGE);
+        assertThat(perseid("pool", "settle").out()).contains("nothing to settle");
         long first = good("run", job, "--json").json().get("charged_microcredits").asLong();
         assertThat(first).isPositive();
 
         // Moving: what it would cost, then without the money for it, then with it.
         Ran dry = good("pool", "move");
-        assertThat(dry.err).contains("2 purses lack 5 credits").contains("gas");
-        assertThat(dry.out).contains("write --yes");
-        assertThat(perseid("pool", "move", "--yes").exit).isEqualTo(Exit.REFUSED);
+        assertThat(dry.err()).contains("2 purses lack 5 credits").contains("gas");
+        assertThat(dry.out()).contains("write --yes");
+        assertThat(perseid("pool", "move", "--yes").exit()).isEqualTo(Exit.REFUSED);
         chain.give(poolKey.address(), 5_000_000);
-        assertThat(good("pool", "move", "--yes").out).contains("moved");
+        assertThat(good("pool", "move", "--yes").out()).contains("moved");
         assertThat(good("pool", "money", "--json").json().get("ledger").asText())
             .isEqualTo("escrow");
         assertThat(good("account", "--json").json().get("balance_microcredits").asLong())
@@ -130,16 +105,16 @@ class MoneyCommandsTest {
         long second = good("run", job, "--json").json().get("charged_microcredits").asLong();
         JsonNode purse = good("voucher", "--json").json();
         assertThat(purse.get("spent_microcredits").asLong()).isEqualTo(second);
-        assertThat(good("voucher", "--up-to", "1.5").out).contains("1.5 credits");
+        assertThat(good("voucher", "--up-to", "1.5").out()).contains("1.5 credits");
         Ran tooMuch = perseid("voucher", "--up-to", "100");
-        assertThat(tooMuch.exit).isEqualTo(Exit.REFUSED);
-        assertThat(tooMuch.err).contains("100 credits");
+        assertThat(tooMuch.exit()).isEqualTo(Exit.REFUSED);
+        assertThat(tooMuch.err()).contains("100 credits");
         JsonNode settled = good("pool", "settle", "--json").json();
         assertThat(settled.get("redeemed_microcredits").asLong()).isEqualTo(second);
         assertThat(settled.get("gas").asLong()).isPositive();
         assertThat(chain.has(provider.address())).isEqualTo(second);
-        assertThat(good("pool", "settle").out).contains("nothing to settle");
-        assertThat(good("pool", "money").out).contains("last settled epoch").contains("0x");
+        assertThat(good("pool", "settle").out()).contains("nothing to settle");
+        assertThat(good("pool", "money").out()).contains("last settled epoch").contains("0x");
 
         // Somebody who follows a job pays by the budget that was written down here, not by what the
         // pool says it is.
@@ -147,11 +122,11 @@ class MoneyCommandsTest {
         Path jobs = folder.resolve("home/pools/" + poolKey.address() + ".jobs");
         assertThat(Files.readString(jobs)).contains(detached + " 1000000\n");
         Ran known = good("watch", detached);
-        assertThat(known.err).doesNotContain("the pool's word");
+        assertThat(known.err()).doesNotContain("the pool's word");
         String elsewhere = good("run", job, "--detach", "--json").json().get("job").asText();
         Files.delete(jobs);
         Ran unknown = good("watch", elsewhere);
-        assertThat(unknown.err).contains("only the pool's word").contains("--window");
+        assertThat(unknown.err()).contains("only the pool's word").contains("--window");
         long more = good("voucher", "--json").json().get("spent_microcredits").asLong() - second;
         assertThat(more).isPositive();
         assertThat(good("pool", "settle", "--json").json().get("redeemed_microcredits").asLong())
@@ -163,10 +138,10 @@ class MoneyCommandsTest {
         Ran own =
             good(
                 "account", "--statement", "--check-chain", chain.rpc(), "--deployment", deployment);
-        assertThat(own.err)
+        assertThat(own.err())
             .contains("the sums agree with the pool's books")
             .contains("redeemed: " + Amounts.credits(second) + ", as the chain says");
-        assertThat(own.out).contains("reservation").contains("charge").contains("voucher");
+        assertThat(own.out()).contains("reservation").contains("charge").contains("voucher");
         Ran others =
             good(
                 "account",
@@ -177,7 +152,7 @@ class MoneyCommandsTest {
                 chain.rpc(),
                 "--deployment",
                 deployment);
-        assertThat(others.err)
+        assertThat(others.err())
             .contains("paid out: " + Amounts.credits(second) + ", as the chain says");
         Path csv = folder.resolve("statement.csv");
         JsonNode sums = good("account", "--statement", "--json", "--csv", csv.toString()).json();
@@ -196,18 +171,18 @@ class MoneyCommandsTest {
           }
         }
         assertThat(charges).isEqualTo(first + second);
-        assertThat(good("account", "--statement", "--to", "2020-01-01").out).contains("sums");
-        assertThat(perseid("account", "--statement", "--from", "yesterday").exit)
+        assertThat(good("account", "--statement", "--to", "2020-01-01").out()).contains("sums");
+        assertThat(perseid("account", "--statement", "--from", "yesterday").exit())
             .isEqualTo(Exit.USAGE);
-        assertThat(perseid("account", "--csv", "x").exit).isEqualTo(Exit.USAGE);
+        assertThat(perseid("account", "--csv", "x").exit()).isEqualTo(Exit.USAGE);
 
         // A pool that names another chain gets no signature.
         Path agreed = folder.resolve("home/pools/" + poolKey.address() + ".json");
         Files.writeString(agreed, Files.readString(agreed).replace("31337", "1"));
         Ran refused = perseid("voucher", "--up-to", "2");
-        assertThat(refused.exit).isEqualTo(Exit.REFUSED);
-        assertThat(refused.err).contains("--accept");
-        assertThat(good("voucher", "--accept", "--more", "1").err).contains("accepted");
+        assertThat(refused.exit()).isEqualTo(Exit.REFUSED);
+        assertThat(refused.err()).contains("--accept");
+        assertThat(good("voucher", "--accept", "--more", "1").err()).contains("accepted");
       }
     }
   }

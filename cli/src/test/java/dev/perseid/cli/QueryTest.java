@@ -38,24 +38,21 @@ class QueryTest {
     String sql =
         "SELECT kind, count(*) AS n, sum(ran_ns) AS ran FROM records"
             + " WHERE outcome = 'DONE' GROUP BY kind ORDER BY kind";
-    AnalyzeTest.Ran shown = AnalyzeTest.perseid("query", sql, "--from", file.toString());
+    Ran shown = Ran.of("query", sql, "--from", file.toString());
     assertThat(shown.exit()).as(shown.err()).isZero();
     assertThat(shown.out().lines().findFirst().orElseThrow()).matches("kind +n +ran");
     assertThat(shown.out()).containsPattern("load +40 ");
-    String[] lines =
-        AnalyzeTest.perseid("query", sql, "--from", file.toString(), "--json").out().split("\n");
+    String[] lines = Ran.of("query", sql, "--from", file.toString(), "--json").out().split("\n");
     JsonNode fib = JSON.readTree(lines[0]);
     assertThat(fib.get("kind").asText()).isEqualTo("fib");
     assertThat(fib.get("n").asInt()).isPositive();
     assertThat(fib.get("ran").isNumber()).isTrue();
     String csv =
-        AnalyzeTest.perseid(
-                "query", "SELECT 'a,\"b' AS x, NULL AS y", "--from", file.toString(), "--csv")
-            .out();
+        Ran.of("query", "SELECT 'a,\"b' AS x, NULL AS y", "--from", file.toString(), "--csv").out();
     assertThat(csv).isEqualTo("x,y\r\n\"a,\"\"b\",\r\n");
     // Two files, and what waited for what.
     String joined =
-        AnalyzeTest.perseid(
+        Ran.of(
                 "query",
                 "SELECT count(DISTINCT d.waits_for) AS n FROM dependencies d JOIN records r USING"
                     + " (source, task) WHERE r.kind = 'sum'",
@@ -80,19 +77,19 @@ class QueryTest {
         .startsWith('P', 'A', 'R', '1')
         .endsWith('P', 'A', 'R', '1');
     String sql = "SELECT count(*) AS n, sum(end_ns) AS s FROM records";
-    assertThat(AnalyzeTest.perseid("query", sql, "--from", parquet.toString(), "--json").out())
-        .isEqualTo(AnalyzeTest.perseid("query", sql, "--from", file.toString(), "--json").out());
+    assertThat(Ran.of("query", sql, "--from", parquet.toString(), "--json").out())
+        .isEqualTo(Ran.of("query", sql, "--from", file.toString(), "--json").out());
   }
 
   @Test
   void whatIsWrongIsSaid() throws Exception {
     String file = AnalyzeTest.records(here).toString();
-    AnalyzeTest.Ran typo = AnalyzeTest.perseid("query", "SELECT knd FROM records", "--from", file);
+    Ran typo = Ran.of("query", "SELECT knd FROM records", "--from", file);
     assertThat(typo.exit()).isEqualTo(Exit.USAGE);
     assertThat(typo.err()).startsWith("query: ").contains("knd").contains("kind");
     assertThat(typo.err().lines()).hasSize(1);
-    AnalyzeTest.Ran slow =
-        AnalyzeTest.perseid(
+    Ran slow =
+        Ran.of(
             "query",
             "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range + b.range = 7",
             "--from",
@@ -101,8 +98,8 @@ class QueryTest {
             "1");
     assertThat(slow.exit()).isEqualTo(Exit.USAGE);
     assertThat(slow.err()).contains("it took too long and was stopped: --seconds N allows more");
-    AnalyzeTest.Ran large =
-        AnalyzeTest.perseid(
+    Ran large =
+        Ran.of(
             "query",
             "SELECT * FROM range(1000000000) ORDER BY range % 7, range",
             "--from",
@@ -111,7 +108,7 @@ class QueryTest {
             "64");
     assertThat(large.exit()).isEqualTo(Exit.USAGE);
     assertThat(large.err()).contains("needs more memory than it may use: --memory MIB allows more");
-    assertThat(AnalyzeTest.perseid("query", "SELECT 1", "--from", "none.records").err())
+    assertThat(Ran.of("query", "SELECT 1", "--from", "none.records").err())
         .contains("there is no file");
   }
 

@@ -41,7 +41,7 @@ class TraceExportsTest {
   }
 
   private String export(String format) {
-    AnalyzeTest.Ran ran = AnalyzeTest.perseid("records", file.toString(), "--export", format);
+    Ran ran = Ran.of("records", file.toString(), "--export", format);
     assertThat(ran.exit()).as(ran.err()).isZero();
     return ran.out();
   }
@@ -78,7 +78,7 @@ class TraceExportsTest {
       try (Engine engine = Engine.open(EngineConfig.usual().workers(2).records(records))) {
         engine.start(graph, one.getKey()).join();
       }
-      AnalyzeTest.Ran ran = AnalyzeTest.perseid("records", records.toString(), "--export", "otlp");
+      Ran ran = Ran.of("records", records.toString(), "--export", "otlp");
       assertThat(ran.exit()).as(ran.err()).isZero();
       int roots = 0;
       for (JsonNode each : spans(JSON.readTree(ran.out()), new HashMap<>()).values()) {
@@ -167,8 +167,8 @@ class TraceExportsTest {
     collector.start();
     try {
       String url = "http://127.0.0.1:" + collector.getAddress().getPort();
-      AnalyzeTest.Ran ran =
-          AnalyzeTest.perseid(
+      Ran ran =
+          Ran.of(
               Map.of(OtlpSender.HEADERS, "x-key=open%20sesame"),
               "records",
               file.toString(),
@@ -183,22 +183,21 @@ class TraceExportsTest {
       }
       assertThat(got.keySet())
           .isEqualTo(spans(JSON.readTree(export("otlp")), new HashMap<>()).keySet());
-      AnalyzeTest.Ran broken =
-          AnalyzeTest.perseid("records", file.toString(), "--otlp", url + "/broken");
+      Ran broken = Ran.of("records", file.toString(), "--otlp", url + "/broken");
       assertThat(broken.exit()).isEqualTo(Exit.UNREACHABLE);
       assertThat(broken.err()).contains("answered 400");
     } finally {
       collector.stop(0);
     }
-    AnalyzeTest.Ran open =
-        AnalyzeTest.perseid(
+    Ran open =
+        Ran.of(
             Map.of(OtlpSender.HEADERS, "a=b"),
             "records",
             file.toString(),
             "--otlp",
             "http://example.org");
     assertThat(open.err()).contains("without encryption");
-    assertThat(AnalyzeTest.perseid("records", file.toString(), "--otlp", "collector").err())
+    assertThat(Ran.of("records", file.toString(), "--otlp", "collector").err())
         .contains("is no address of a collector");
   }
 
@@ -232,9 +231,7 @@ class TraceExportsTest {
   @Test
   void aCrateTellsOfTheRunAndEveryAttempt() throws Exception {
     Path zip = here.resolve("run.crate.zip");
-    AnalyzeTest.Ran ran =
-        AnalyzeTest.perseid(
-            "records", file.toString(), "--export", "rocrate", "-o", zip.toString());
+    Ran ran = Ran.of("records", file.toString(), "--export", "rocrate", "-o", zip.toString());
     assertThat(ran.exit()).as(ran.err()).isZero();
     Map<String, String> files = new HashMap<>();
     try (ZipInputStream in = new ZipInputStream(Files.newInputStream(zip))) {
@@ -280,12 +277,12 @@ class TraceExportsTest {
     assertThat(files.get("records.csv").lines()).hasSize(attempts + 1);
     assertThat(entities.get("#run").get("actionStatus").asText()).contains("Completed");
     Path again = here.resolve("again.crate.zip");
-    AnalyzeTest.perseid("records", file.toString(), "--export", "rocrate", "-o", again.toString());
+    Ran.of("records", file.toString(), "--export", "rocrate", "-o", again.toString());
     assertThat(again).hasSameBinaryContentAs(zip);
-    assertThat(AnalyzeTest.perseid("records", file.toString(), "--export", "rocrate").err())
+    assertThat(Ran.of("records", file.toString(), "--export", "rocrate").err())
         .contains("write -o NAME.crate.zip");
     assertThat(
-            AnalyzeTest.perseid(
+            Ran.of(
                     "records",
                     file.toString(),
                     "--export",
@@ -300,15 +297,12 @@ class TraceExportsTest {
 
   @Test
   void parquetNeedsAFile() throws IOException {
-    assertThat(AnalyzeTest.perseid("records", file.toString(), "--export", "parquet").err())
+    assertThat(Ran.of("records", file.toString(), "--export", "parquet").err())
         .contains("write -o FILE");
     Path out = here.resolve("r.parquet");
-    AnalyzeTest.Ran ran =
-        AnalyzeTest.perseid(
-            "records", file.toString(), "--export", "parquet", "-o", out.toString());
+    Ran ran = Ran.of("records", file.toString(), "--export", "parquet", "-o", out.toString());
     assertThat(ran.exit()).as(ran.err()).isZero();
     assertThat(Files.size(out)).isGreaterThan(1_000);
-    assertThat(AnalyzeTest.perseid("records", file.toString()).err())
-        .contains("perseid analyze " + file);
+    assertThat(Ran.of("records", file.toString()).err()).contains("perseid analyze " + file);
   }
 }

@@ -101,6 +101,19 @@ final class CheckedResultsTest {
     return all;
   }
 
+  /// Says of everything that it gives nothing.
+  private static Thread lie(PuppetProvider puppet) {
+    return Thread.ofVirtual()
+        .start(() -> {
+          try {
+            puppet.work(
+                lease -> puppet.report(lease, Outcome.DONE, List.of(Blob.EMPTY)), _ -> false);
+          } catch (Exception | AssertionError e) {
+            // the stream was closed
+          }
+        });
+  }
+
   @Test
   void aLiarIsOutvotedUnpaidAndGetsNoMoreWork() throws Exception {
     honest(3);
@@ -113,16 +126,7 @@ final class CheckedResultsTest {
     try (PuppetProvider puppet = new PuppetProvider(pool.port(), liarKey, 64, 64L << 30)) {
       puppet.joined();
       JobId job = burn(args, Verification.usual());
-      Thread lying =
-          Thread.ofVirtual()
-              .start(() -> {
-                try {
-                  puppet.work(
-                      lease -> puppet.report(lease, Outcome.DONE, List.of(Blob.EMPTY)), _ -> false);
-                } catch (Exception | AssertionError e) {
-                  // the stream was closed
-                }
-              });
+      Thread lying = lie(puppet);
       assertThat(shopper.end(job).getState()).isEqualTo("done");
       List<byte[]> got = results(job);
       for (int i = 0; i < TASKS; i++) {
@@ -168,16 +172,7 @@ final class CheckedResultsTest {
     Address liar = liarKey.address();
     try (PuppetProvider puppet = new PuppetProvider(pool.port(), liarKey, 64, 64L << 30)) {
       puppet.joined();
-      Thread lying =
-          Thread.ofVirtual()
-              .start(() -> {
-                try {
-                  puppet.work(
-                      lease -> puppet.report(lease, Outcome.DONE, List.of(Blob.EMPTY)), _ -> false);
-                } catch (Exception | AssertionError e) {
-                  // the stream was closed
-                }
-              });
+      Thread lying = lie(puppet);
       JobId believed = burn(args, new Verification.SpotCheck(1));
       Proto.JobProgress end = shopper.end(believed);
       assertThat(end.getState()).isEqualTo("done");

@@ -23,7 +23,8 @@ public final class Main {
       perseid bench restart [--records 1000000] [--repetitions 3]
       perseid bench micro
       perseid bench schedule [--tasks 1000000] [--providers 10000] [--rounds 3]
-      perseid bench engine [--workers N] [--rounds 31]
+      perseid bench engine [--workers 4] [--rounds 31] [--taskflow FOLDER]
+      perseid bench jmh [--workers 4] [--only REGEX] [--seconds 1]
       perseid bench query [--records 1000000] [--rounds 5]
       perseid bench gateway [--rounds 3] [--only direct,nginx,portkey,perseid,relayed] [--streams yes|no]
       perseid bench tokens [--threads 1,2] [--streams 1,8,16] [--rounds 5]
@@ -103,8 +104,15 @@ public final class Main {
           new Shapes(
                   report,
                   new Shapes.Setting(
-                      number(options, "workers", processors), number(options, "rounds", 31)))
+                      number(options, "workers", 4),
+                      number(options, "rounds", 31),
+                      Optional.ofNullable(options.get("taskflow")).map(Path::of)))
               .run(folder, home);
+      case "jmh" ->
+          EngineShapes.run(
+              number(options, "workers", 4),
+              options.getOrDefault("only", ".*"),
+              number(options, "seconds", 1));
       case "schedule" ->
           new Assignments(
                   report,
@@ -183,6 +191,7 @@ public final class Main {
                 "micro",
                 "schedule",
                 "engine",
+                "jmh",
                 "query",
                 "gateway",
                 "tokens",

@@ -1,5 +1,7 @@
 package dev.perseid.bench;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import dev.perseid.engine.Engine;
 import dev.perseid.engine.EngineConfig;
 import dev.perseid.engine.Flow;
@@ -8,8 +10,11 @@ import dev.perseid.engine.Graph;
 import dev.perseid.engine.RunFailure;
 import dev.perseid.engine.Tasks;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ForkJoinPool;
 import java.util.concurrent.RecursiveAction;
@@ -22,19 +27,21 @@ import org.jspecify.annotations.Nullable;
 /// What an empty task costs in the embedded engine, with its record in a file that is synced at the
 /// end, beside `ForkJoinPool` without any record, in turns in one JVM: 100,000 independent tasks, a
 /// chain of 10,000, a wavefront over a grid of 316 x 316, a binary tree of 2^17 - 1 (once as a
-/// graph, once forked).
+/// graph, once forked). On a machine that others use too, the processor time is worth more than the
+/// time that passed. Beside them Taskflow, where its headers are named: a process of its own.
 final class Shapes {
-  private static final int INDEPENDENT = 100_000;
-  private static final int CHAIN = 10_000;
-  private static final int SIDE = 316;
-  private static final int DEPTH = 16;
-  private static final int TREE = (1 << (DEPTH + 1)) - 1;
+  static final int INDEPENDENT = 100_000;
+  static final int CHAIN = 10_000;
+  static final int SIDE = 316;
+  static final int DEPTH = 16;
+  static final int TREE = (1 << (DEPTH + 1)) - 1;
   private static final int SMALL = 20_000;
   private static final int WARM = 20;
 
   /// @param workers threads of each engine
   /// @param rounds of each row, in turns
-  record Setting(int workers, int rounds) {}
+  /// @param taskflow the folder that has Taskflow's `taskflow/taskflow.hpp`
+  record Setting(int workers, int rounds, Optional<Path> taskflow) {}
 
   /// One run of a shape.
   private interface Shot {
@@ -53,7 +60,13 @@ final class Shapes {
           ">built",
           ">synced",
           ">built / FJP",
-          ">silent");
+          ">silent",
+          ">CPU: FJP",
+          ">synced",
+          ">silent",
+          ">bytes");
+  private final com.sun.management.OperatingSystemMXBean system =
+      (com.sun.management.OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
 
   Shapes(Printout report, Setting setting) {
     this.report = report;
@@ -74,8 +87,12 @@ final class Shapes {
             + " rounds, "
             + setting.workers
             + " workers. run: a graph again, with records; built: built and run; synced: built, run,"
-            + " and the file synced; silent: built and run without records");
+            + " and the file synced; silent: built and run without records; CPU: processor time of"
+            + " all threads; bytes: of the file");
     report.table(table);
+    if (setting.taskflow.isPresent()) {
+      taskflow(setting.taskflow.get(), folder, home);
+    }
     report.say(host.state(home));
     smallest(folder);
     pool.shutdown();
@@ -87,6 +104,7 @@ final class Shapes {
     Path file = folder.resolve("records");
     EngineConfig config = EngineConfig.usual().workers(setting.workers);
     double[][] ns = new double[5][setting.rounds];
+    double[][] cpu = new double[5][setting.rounds];
     long records = 0;
     try (Engine engine = Engine.open(config.records(file));
         Engine silent = Engine.open(config)) {
@@ -103,10 +121,12 @@ final class Shapes {
       };
       for (int round = -WARM; round < setting.rounds; round++) {
         for (int i = 0; i < shots.length; i++) {
+          long used = system.getProcessCpuTime();
           long begun = System.nanoTime();
           shots[i].run();
           if (round >= 0) {
             ns[i][round] = (double) (System.nanoTime() - begun) / tasks;
+            cpu[i][round] = (double) (system.getProcessCpuTime() - used) / tasks;
           }
         }
         engine.sync();
@@ -122,10 +142,49 @@ final class Shapes {
         Figures.of(Figures.median(ns[2])),
         Figures.of(Figures.median(ns[3])),
         Figures.ratio(Figures.median(ns[2]), base),
-        Figures.of(Figures.median(ns[4])));
-    report.progress(
-        name + ": " + Figures.of((double) Files.size(file) / records) + " bytes a task");
+        Figures.of(Figures.median(ns[4])),
+        Figures.of(Figures.median(cpu[0])),
+        Figures.of(Figures.median(cpu[3])),
+        Figures.of(Figures.median(cpu[4])),
+        Figures.of((double) Files.size(file) / records));
+    report.progress(name);
     Files.delete(file);
+  }
+
+  /// Compiles and runs `bench/peers/taskflow_shapes.cpp`.
+  private void taskflow(Path headers, Path folder, Path home)
+      throws IOException, InterruptedException {
+    Path binary = folder.resolve("taskflow_shapes");
+    said(
+        List.of(
+            "g++",
+            "-O3",
+            "-std=c++20",
+            "-I",
+            headers.toString(),
+            home.resolve("bench/peers/taskflow_shapes.cpp").toString(),
+            "-o",
+            binary.toString(),
+            "-pthread"));
+    Table peer = new Table("Taskflow, without records", ">run", ">built");
+    for (String line :
+        said(List.of(binary.toString(), setting.workers + "", setting.rounds + "")).split("\n")) {
+      String[] cells = line.split(" ", -1);
+      peer.row(
+          cells[0],
+          Figures.of(Double.parseDouble(cells[1])),
+          Figures.of(Double.parseDouble(cells[2])));
+    }
+    report.table(peer);
+  }
+
+  private static String said(List<String> command) throws IOException, InterruptedException {
+    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+    String said = new String(process.getInputStream().readAllBytes(), UTF_8);
+    if (process.waitFor() != 0) {
+      throw new IOException(command.getFirst() + " says: " + said);
+    }
+    return said.strip();
   }
 
   /// The smallest task at which half of the workers' time is work (METG of 50 %; Slaughter and
@@ -230,13 +289,13 @@ final class Shapes {
 
   private static void nothing(int index) {}
 
-  private static Graph independent() {
+  static Graph independent() {
     Graph graph = new Graph("independent");
     graph.tasks("task", INDEPENDENT, Shapes::nothing);
     return graph;
   }
 
-  private static Graph chain() {
+  static Graph chain() {
     Graph graph = new Graph("chain");
     Tasks tasks = graph.tasks("task", CHAIN, Shapes::nothing);
     for (int i = 1; i < CHAIN; i++) {
@@ -245,7 +304,7 @@ final class Shapes {
     return graph;
   }
 
-  private static Graph grid() {
+  static Graph grid() {
     return grid(SIDE);
   }
 
@@ -263,7 +322,7 @@ final class Shapes {
     return graph;
   }
 
-  private static Graph tree() {
+  static Graph tree() {
     Graph graph = new Graph("tree");
     Tasks tasks = graph.tasks("node", TREE, Shapes::nothing);
     for (int k = 0; 2 * k + 2 < TREE; k++) {
@@ -273,7 +332,7 @@ final class Shapes {
     return graph;
   }
 
-  private static Graph forkedTree() {
+  static Graph forkedTree() {
     Graph graph = new Graph("forked tree");
     graph.flow("node", flow -> node(flow, DEPTH));
     return graph;
@@ -290,7 +349,7 @@ final class Shapes {
 
   // ---- ForkJoinPool's
 
-  private void poolIndependent() throws InterruptedException {
+  void poolIndependent() throws InterruptedException {
     poolIndependent(INDEPENDENT, Shapes::nothing);
   }
 
@@ -312,7 +371,7 @@ final class Shapes {
     end.await();
   }
 
-  private void poolChain() throws InterruptedException {
+  void poolChain() throws InterruptedException {
     CountDownLatch end = new CountDownLatch(1);
     pool.execute(() -> link(0, end));
     end.await();
@@ -326,7 +385,7 @@ final class Shapes {
     }
   }
 
-  private void poolGrid() throws InterruptedException {
+  void poolGrid() throws InterruptedException {
     CountDownLatch end = new CountDownLatch(1);
     AtomicIntegerArray left = new AtomicIntegerArray(SIDE * SIDE);
     for (int k = 0; k < SIDE * SIDE; k++) {
@@ -349,7 +408,7 @@ final class Shapes {
     }
   }
 
-  private void poolTree() {
+  void poolTree() {
     pool.invoke(new Node(DEPTH));
   }
 

@@ -86,10 +86,10 @@ class ContextTest {
       for (int i = 0; i < 300; i++) {
         String user = random.nextInt(4) == 0 ? null : "user " + i;
         Graph graph = new Graph("of " + user);
+        graph.flow("flow", flow -> fork(flow, 5, user, wrong)); // the others run on top of it
         graph.tasks("plain", 20, _ -> look(user, wrong));
         graph.action("terms", () -> look(user, wrong)).with(t -> t.priority(1));
         graph.action("wide", () -> look(user, wrong)).with(t -> t.cores(2));
-        graph.flow("flow", flow -> fork(flow, 5, user, wrong));
         runs.add(
             user == null
                 ? engine.start(graph)

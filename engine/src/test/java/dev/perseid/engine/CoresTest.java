@@ -139,7 +139,7 @@ class CoresTest {
           Fork<Integer> big =
               flow.fork(
                   "big",
-                  t -> t.onVirtualThread().needs("gpu", 3),
+                  t -> t.onVirtualThread().needs("gpu", 4),
                   () -> {
                     before.set(passed.get());
                     return 0;
@@ -147,7 +147,7 @@ class CoresTest {
           for (int i = 0; i < 500; i++) {
             flow.fork(
                 "small",
-                t -> t.onVirtualThread().needs("gpu", 2),
+                t -> t.onVirtualThread().needs("gpu", 1), // three at a time, so never all is free
                 () -> {
                   if (passed.incrementAndGet() == 50) {
                     waits.countDown(); // from here on nothing but the limit holds the big one up
@@ -157,7 +157,7 @@ class CoresTest {
           }
           return first.join() + big.join();
         });
-    try (Engine engine = Engine.open(EngineConfig.usual().workers(2).resource("gpu", 3))) {
+    try (Engine engine = Engine.open(EngineConfig.usual().workers(2).resource("gpu", 4))) {
       engine.run(graph);
     }
     assertThat(passed.get()).isEqualTo(500);
@@ -193,6 +193,9 @@ class CoresTest {
       Run other = engine.start(busy);
       running.await();
       Run run = engine.start(graph);
+      while (engine.pressing.get() == 0) {
+        Thread.onSpinWait(); // until it calls for workers
+      }
       run.cancel();
       assertThatThrownBy(run::join).hasMessageContaining("was cancelled");
       assertThat(other.isDone()).isFalse();

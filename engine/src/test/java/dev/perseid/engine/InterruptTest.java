@@ -177,14 +177,17 @@ class InterruptTest {
           });
     }
     Graph doomed = new Graph("doomed");
-    doomed.tasks("plain", 50, _ -> look(new AtomicInteger()));
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 10; i++) {
       doomed.action("waits", never::await).with(t -> t.priority(1));
+      // These leave their interrupt behind.
+      doomed.action("spins", InterruptTest::spin);
+      doomed.action("spins", InterruptTest::spin).with(t -> t.priority(-1));
       doomed.flow(
           "flow",
           flow -> {
             flow.fork("waits", t -> t.timeout(Duration.ofHours(1)), () -> waits(new Semaphore(0)));
-            return look(new AtomicInteger()) + flow.fork("fork", _ -> 1).join();
+            Fork<Integer> spins = flow.fork("spins", _ -> spin());
+            return spin() + spins.join();
           });
     }
     try (Engine engine = Engine.open(EngineConfig.usual().workers(3))) {
@@ -204,6 +207,13 @@ class InterruptTest {
       }
     }
     assertThat(astray.get()).as("seed %d", seed).isZero();
+  }
+
+  private static int spin() {
+    while (!Thread.currentThread().isInterrupted()) {
+      Thread.onSpinWait();
+    }
+    return 1;
   }
 
   private static int look(AtomicInteger astray) {

@@ -190,6 +190,50 @@ class EngineGuideTest {
   }
 
   @Test
+  void coresAndMemory() throws Exception {
+    int[] numbers = {3, 1, 2};
+    Graph graph = new Graph("sorting");
+    graph.action("sort", () -> Arrays.parallelSort(numbers)).with(t -> t.cores(2).memory(8_000));
+    EngineConfig config = EngineConfig.usual().workers(2).memory(10_000);
+    try (Engine engine = Engine.open(config)) {
+      engine.run(graph);
+    }
+    assertThat(numbers).containsExactly(1, 2, 3);
+  }
+
+  @Test
+  void forksOnTerms() throws Exception {
+    Graph graph = new Graph("forks");
+    Task<Integer> train =
+        graph.flow(
+            "train",
+            flow -> {
+              Fork<Integer> left = flow.fork("left", t -> t.needs("gpu", 1), () -> words("a b"));
+              Fork<Integer> right =
+                  flow.fork(
+                      "right", t -> t.priority(1).timeout(Duration.ofMinutes(1)), f -> words("c"));
+              return left.join() + right.join();
+            });
+    try (Engine engine = Engine.open(EngineConfig.usual().resource("gpu", 1))) {
+      assertThat(engine.run(graph).value(train)).isEqualTo(3);
+    }
+  }
+
+  private static final ScopedValue<String> USER = ScopedValue.newInstance();
+
+  @Test
+  void context() throws Exception {
+    String traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    Graph graph = new Graph("request");
+    Task<String> task = graph.flow("task", flow -> USER.get() + " " + flow.trace());
+    EngineConfig config = EngineConfig.usual().carrying(USER);
+    try (Engine engine = Engine.open(config)) {
+      Run run = ScopedValue.where(USER, "ann").call(() -> engine.start(graph, traceparent));
+      assertThat(run.join().value(task)).isEqualTo("ann " + traceparent);
+    }
+  }
+
+  @Test
   void failures() throws Exception {
     Graph graph = new Graph("nightly");
     Task<Void> load = graph.action("load", () -> {});
@@ -297,7 +341,7 @@ class EngineGuideTest {
         assertThat(here).contains(bare(parts[i].substring(5)));
       }
     }
-    assertThat(blocks).isGreaterThanOrEqualTo(9);
+    assertThat(blocks).isGreaterThanOrEqualTo(13);
   }
 
   /// Without white space: where lines end is a matter of the page.

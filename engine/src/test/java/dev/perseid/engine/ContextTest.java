@@ -90,9 +90,9 @@ class ContextTest {
             "flow",
             flow -> {
               // The others of this run wait in this worker's queue, and run on top of this.
-              ScopedValue.where(USER, "waiting")
-                  .call(() ->
-                      flow.fork("virtual", Terms::onVirtualThread, () -> look(user, wrong)).join());
+              Fork<Integer> virtual =
+                  flow.fork("virtual", Terms::onVirtualThread, () -> look(user, wrong));
+              ScopedValue.where(USER, "waiting").call(virtual::join);
               return fork(flow, 5, user, wrong);
             });
         graph.tasks("plain", 20, _ -> look(user, wrong));

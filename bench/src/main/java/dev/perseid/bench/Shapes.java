@@ -88,7 +88,7 @@ final class Shapes {
             + setting.workers
             + " workers. run: a graph again, with records; built: built and run; synced: built, run,"
             + " and the file synced; silent: built and run without records; CPU: processor time of"
-            + " all threads; bytes: of the file");
+            + " all threads, mean; bytes: of the file");
     report.table(table);
     if (setting.taskflow.isPresent()) {
       taskflow(setting.taskflow.get(), folder, home);
@@ -104,7 +104,7 @@ final class Shapes {
     Path file = folder.resolve("records");
     EngineConfig config = EngineConfig.usual().workers(setting.workers);
     double[][] ns = new double[5][setting.rounds];
-    double[][] cpu = new double[5][setting.rounds];
+    double[] cpu = new double[5]; // a sum: the system counts in steps of 10 ms
     long records = 0;
     try (Engine engine = Engine.open(config.records(file));
         Engine silent = Engine.open(config)) {
@@ -126,7 +126,7 @@ final class Shapes {
           shots[i].run();
           if (round >= 0) {
             ns[i][round] = (double) (System.nanoTime() - begun) / tasks;
-            cpu[i][round] = (double) (system.getProcessCpuTime() - used) / tasks;
+            cpu[i] += (double) (system.getProcessCpuTime() - used) / tasks / setting.rounds;
           }
         }
         engine.sync();
@@ -143,9 +143,9 @@ final class Shapes {
         Figures.of(Figures.median(ns[3])),
         Figures.ratio(Figures.median(ns[2]), base),
         Figures.of(Figures.median(ns[4])),
-        Figures.of(Figures.median(cpu[0])),
-        Figures.of(Figures.median(cpu[3])),
-        Figures.of(Figures.median(cpu[4])),
+        Figures.of(cpu[0]),
+        Figures.of(cpu[3]),
+        Figures.of(cpu[4]),
         Figures.of((double) Files.size(file) / records));
     report.progress(name);
     Files.delete(file);
@@ -167,8 +167,8 @@ final class Shapes {
             binary.toString(),
             "-pthread"));
     Table peer = new Table("Taskflow, without records", ">run", ">built");
-    for (String line :
-        said(List.of(binary.toString(), setting.workers + "", setting.rounds + "")).split("\n")) {
+    String said = said(List.of(binary.toString(), setting.workers + "", setting.rounds + ""));
+    for (String line : said.lines().toList()) {
       String[] cells = line.split(" ", -1);
       peer.row(
           cells[0],
@@ -189,14 +189,17 @@ final class Shapes {
 
   /// The smallest task at which half of the workers' time is work (METG of 50 %; Slaughter and
   /// others, "Task Bench", 2020): independent tasks of more and more steps, with records, beside
-  /// the same steps in a plain loop.
+  /// the same steps in a plain loop. With as many workers as there are cores, at most: more could
+  /// not be busy.
   private void smallest(Path folder) throws IOException, RunFailure, InterruptedException {
     Path file = folder.resolve("records");
     double[] last = {Double.NaN, Double.NaN};
     double[] found = {Double.NaN, Double.NaN};
     double[] before = {0, 0};
     long[] sums = new long[1];
-    try (Engine engine = Engine.open(EngineConfig.usual().workers(setting.workers).records(file))) {
+    int workers = Math.min(setting.workers, Runtime.getRuntime().availableProcessors());
+    try (ForkJoinPool small = new ForkJoinPool(workers);
+        Engine engine = Engine.open(EngineConfig.usual().workers(workers).records(file))) {
       for (int steps = 4; steps <= 1 << 14 && Double.isNaN(found[0] + found[1]); steps *= 2) {
         int each = steps;
         Graph graph = new Graph("smallest");
@@ -208,7 +211,7 @@ final class Shapes {
             sums[0] += steps(i, each);
           }
           long plain = System.nanoTime();
-          poolIndependent(SMALL, i -> keep(steps(i, each)));
+          poolIndependent(small, SMALL, i -> keep(steps(i, each)));
           long pooled = System.nanoTime();
           engine.run(graph);
           long ended = System.nanoTime();
@@ -221,7 +224,7 @@ final class Shapes {
         }
         double work = Figures.median(ns[0]);
         for (int k = 0; k < 2; k++) {
-          double share = work / (setting.workers * Figures.median(ns[k + 1]));
+          double share = work / (workers * Figures.median(ns[k + 1]));
           if (share >= 0.5 && Double.isNaN(found[k])) {
             // Between two sizes the share is taken to grow evenly; the first size may be too great.
             found[k] =
@@ -238,7 +241,7 @@ final class Shapes {
     keep(sums[0] | 1);
     report.say(
         "smallest task at which "
-            + setting.workers
+            + workers
             + " workers are 50 % efficient (METG): "
             + Figures.of(found[1])
             + " ns, ForkJoinPool "
@@ -350,10 +353,11 @@ final class Shapes {
   // ---- ForkJoinPool's
 
   void poolIndependent() throws InterruptedException {
-    poolIndependent(INDEPENDENT, Shapes::nothing);
+    poolIndependent(pool, INDEPENDENT, Shapes::nothing);
   }
 
-  private void poolIndependent(int count, IntConsumer body) throws InterruptedException {
+  private static void poolIndependent(ForkJoinPool pool, int count, IntConsumer body)
+      throws InterruptedException {
     CountDownLatch end = new CountDownLatch(1);
     AtomicInteger left = new AtomicInteger(count);
     // From inside: what comes from outside goes through one queue, at some 200 ns each.

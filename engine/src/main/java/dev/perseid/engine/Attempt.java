@@ -74,6 +74,9 @@ abstract sealed class Attempt implements Work permits TaskAttempt, ForkAttempt {
 
   abstract Scope newScope();
 
+  /// Whether it may fork or run something.
+  abstract boolean startsOthers();
+
   abstract @Nullable Context context();
 
   abstract @Nullable Object perform(@Nullable Worker worker, Scope within) throws Exception;
@@ -280,7 +283,9 @@ abstract sealed class Attempt implements Work permits TaskAttempt, ForkAttempt {
       scope.giveUp();
       thread.interrupt();
     }
-    run.engine.interruptDead(); // what it forked
+    if (startsOthers()) {
+      run.engine.interruptDead(); // these too
+    }
   }
 
   /// Interrupts it if it runs; does not let it wait any more for its next attempt.

@@ -250,7 +250,7 @@ final class Branch<T extends @Nullable Object> implements Flow, Fork<T>, Work, A
     }
     Branch<U> fork = new Branch<>(this, forkName, code, Stock.sum(held, needs), here());
     add(fork);
-    new ForkAttempt(run, fork, Objects.requireNonNull(scope), terms).admit(worker);
+    new ForkAttempt(run, fork, Objects.requireNonNull(scope), terms, waits).admit(worker);
     return fork;
   }
 

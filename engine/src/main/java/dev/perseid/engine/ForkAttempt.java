@@ -6,12 +6,14 @@ import org.jspecify.annotations.Nullable;
 final class ForkAttempt extends Attempt {
   private final Branch<?> branch;
   private final Scope above;
+  private final boolean startsOthers;
 
   /// @param above the forker's
-  ForkAttempt(Run run, Branch<?> branch, Scope above, Terms terms) {
+  ForkAttempt(Run run, Branch<?> branch, Scope above, Terms terms, boolean startsOthers) {
     super(run, branch.id, terms, branch.readyNs);
     this.branch = branch;
     this.above = above;
+    this.startsOthers = startsOthers;
   }
 
   @Override
@@ -42,6 +44,11 @@ final class ForkAttempt extends Attempt {
   @Override
   Scope newScope() {
     return Scope.forked(run, above);
+  }
+
+  @Override
+  boolean startsOthers() {
+    return startsOthers;
   }
 
   @Override

@@ -381,7 +381,7 @@ final class Recorder implements AutoCloseable {
   /// Puts a record into a ring; waits for room, or counts it as lost, if the ring is full. The
   /// ring's thread's.
   ///
-  /// @return whether the drain should be called
+  /// @return whether the drain should be called, or it had to wait
   boolean put(
       RecordRing ring,
       long run,
@@ -394,11 +394,13 @@ final class Recorder implements AutoCloseable {
       long cpuNs,
       long bytes) {
     int at;
+    boolean waited = false;
     while ((at = ring.claim()) < 0) {
       if (!makeRoom()) {
         ring.lose();
         return false;
       }
+      waited = true;
     }
     long[] w = ring.words;
     w[at + RecordRing.ID] = id;
@@ -409,7 +411,7 @@ final class Recorder implements AutoCloseable {
     w[at + RecordRing.MARKS] = (run << 32) | marks;
     w[at + RecordRing.CPU] = cpuNs;
     w[at + RecordRing.BYTES] = bytes;
-    return ring.publish();
+    return ring.publish() || waited;
   }
 
   /// Waits for room in a full ring, draining if nobody does.

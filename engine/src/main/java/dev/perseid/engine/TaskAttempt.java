@@ -44,6 +44,11 @@ final class TaskAttempt extends Attempt {
   }
 
   @Override
+  boolean startsOthers() {
+    return body instanceof Code.Flowing;
+  }
+
+  @Override
   @Nullable Context context() {
     return run.context;
   }

@@ -311,7 +311,8 @@ final class Worker extends Thread {
     }
     int id = first;
     long readyNs = firstReadyNs;
-    // What follows at once starts when the one before ended: the clock is half of a record's price.
+    // What follows at once, with nothing between that may take long, starts when the one before
+    // ended: the clock is half of a record's price.
     long startNs = run.clock();
     while (true) {
       int bits = state[2 * id] & Run.BITS;
@@ -346,16 +347,17 @@ final class Worker extends Thread {
         endNs = run.clock();
         measureNext = endNs - startNs >= Limits.MEASURED_FROM_NS;
       }
-      record(
-          run.number,
-          id,
-          state[2 * id + 1],
-          readyNs,
-          startNs,
-          endNs,
-          Marks.of(outcome, 1) | flags,
-          cpuNs,
-          bytes);
+      boolean between =
+          record(
+              run.number,
+              id,
+              state[2 * id + 1],
+              readyNs,
+              startNs,
+              endNs,
+              Marks.of(outcome, 1) | flags,
+              cpuNs,
+              bytes);
       int next = -1;
       if (edges) {
         boolean pushed = false;
@@ -380,6 +382,7 @@ final class Worker extends Thread {
         }
         if (pushed) {
           tellOthers();
+          between = true;
         }
       }
       if (counted != run) { // it ran something of another run meanwhile
@@ -396,7 +399,8 @@ final class Worker extends Thread {
       }
       id = next;
       readyNs = endNs;
-      startNs = endNs;
+      // Of several that it waited for another may have ended later, and told so earlier.
+      startNs = between || graph.needed[id] > 1 ? run.clock() : endNs;
     }
   }
 
@@ -423,7 +427,8 @@ final class Worker extends Thread {
 
   // ---- records
 
-  void record(
+  /// @return whether it may have taken long
+  boolean record(
       long run,
       long id,
       long cause,
@@ -436,11 +441,13 @@ final class Worker extends Thread {
     RecordRing r = ring;
     Recorder to = recorder;
     if (r == null || to == null) {
-      return;
+      return false;
     }
-    if (to.put(r, run, id, cause, readyNs, startNs, endNs, marks, cpuNs, bytes)) {
+    boolean slow = to.put(r, run, id, cause, readyNs, startNs, endNs, marks, cpuNs, bytes);
+    if (slow) {
       to.wake();
     }
+    return slow;
   }
 
   long nextId(Run run) {

@@ -86,7 +86,15 @@ class ContextTest {
       for (int i = 0; i < 300; i++) {
         String user = random.nextInt(4) == 0 ? null : "user " + i;
         Graph graph = new Graph("of " + user);
-        graph.flow("flow", flow -> fork(flow, 5, user, wrong)); // the others run on top of it
+        graph.flow(
+            "flow",
+            flow -> {
+              // The others of this run wait in this worker's queue, and run on top of this.
+              Fork<Integer> virtual =
+                  flow.fork("virtual", Terms::onVirtualThread, () -> look(user, wrong));
+              ScopedValue.where(USER, "waiting").call(virtual::join);
+              return fork(flow, 5, user, wrong);
+            });
         graph.tasks("plain", 20, _ -> look(user, wrong));
         graph.action("terms", () -> look(user, wrong)).with(t -> t.priority(1));
         graph.action("wide", () -> look(user, wrong)).with(t -> t.cores(2));
@@ -119,10 +127,11 @@ class ContextTest {
     return sum;
   }
 
-  private static void look(@Nullable String user, AtomicInteger wrong) {
+  private static int look(@Nullable String user, AtomicInteger wrong) {
     if (!USER.isBound() || !Objects.equals(USER.get(), user)) {
       wrong.getAndIncrement();
     }
+    return 1;
   }
 
   @Test

@@ -122,7 +122,7 @@ class InterleavingTest {
 
   private static void explore(Class<?> what, Class<?> oracle, int threads) {
     new ModelCheckingOptions()
-        .iterations(12)
+        .iterations(8)
         .invocationsPerIteration(300)
         .threads(threads)
         .actorsPerThread(4)
@@ -132,7 +132,7 @@ class InterleavingTest {
 
   private static void stress(Class<?> what, Class<?> oracle, int threads) {
     new StressOptions()
-        .iterations(12)
+        .iterations(8)
         .invocationsPerIteration(500)
         .threads(threads)
         .actorsPerThread(4)

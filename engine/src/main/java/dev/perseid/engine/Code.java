@@ -118,6 +118,9 @@ abstract class Code {
         return run(run, id, null, within, run.held);
       }
       worker.enter(within);
+      if (within.dead()) {
+        worker.interrupt(); // who made it so may have looked a moment before
+      }
       try {
         return run(run, id, worker, within, run.held);
       } finally {

@@ -7,9 +7,13 @@ import dev.perseid.node.PoolClient;
 import dev.perseid.node.PoolFailure;
 import dev.perseid.node.ReceiptCounter;
 import dev.perseid.node.Wallet;
+import dev.perseid.wire.Malformed;
+import dev.perseid.wire.Translation;
 import dev.perseid.wire.v1.MoneyProto;
+import dev.perseid.wire.v1.Proto;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -124,19 +128,43 @@ final class DemoMoney implements AutoCloseable {
     String verified = on.verified(operator, payee, receipts.getFirst());
     say.accept(verified);
     boolean paid = settled.getGas() > 0 && client.purse(Optional.empty()).redeemed() > 0;
-    return paid && !verified.startsWith("NOT") && allPaid(names);
+    return paid && !verified.startsWith("NOT") && allPaid(names, say);
   }
 
-  /// Whether every provider has on the chain what the books say it was paid, and is owed nothing.
-  private boolean allPaid(Map<Address, String> names) throws PoolFailure, IOException {
+  /// Whether every provider has on the chain what the books say it was paid, and is owed nothing
+  /// but what is withheld while results count on its word alone.
+  private boolean allPaid(Map<Address, String> names, Consumer<String> say)
+      throws PoolFailure, IOException {
+    Map<Address, Long> retained = retained();
+    long withheld = 0;
     for (Address provider : names.keySet()) {
       PoolClient.Account account = operator.account(Optional.of(provider));
-      if (account.due() != 0 || chain.orElseThrow().has(provider) != account.paid()) {
+      boolean owed = account.due() > retained.getOrDefault(provider, 0L);
+      if (owed || chain.orElseThrow().has(provider) != account.paid()) {
         notices.accept("NOT paid: " + provider + " is due " + account.due());
         return false;
       }
+      withheld += account.due();
+    }
+    if (withheld > 0) {
+      say.accept(
+          Amounts.credits(withheld)
+              + " of what providers earned are withheld for seven days, as results count on their"
+              + " word alone (docs/trust.md)");
     }
     return true;
+  }
+
+  private Map<Address, Long> retained() throws PoolFailure {
+    Map<Address, Long> retained = new HashMap<>();
+    for (Proto.ProviderView view : operator.providers()) {
+      try {
+        retained.put(Translation.read(view.getOffer()).provider(), view.getRetained());
+      } catch (Malformed e) {
+        throw new IllegalStateException("the pool named a provider badly: " + e.getMessage(), e);
+      }
+    }
+    return retained;
   }
 
   private static String plain(long microcredits) {

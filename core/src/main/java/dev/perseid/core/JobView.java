@@ -69,8 +69,5 @@ public record JobView(
       int doubtful,
       int redone,
       int reopened,
-      long reversed) {
-    /// Of a job of which nothing is known yet.
-    public static final Results NONE = new Results(0, 0, 0, 0, 0, 0, 0, 0, 0);
-  }
+      long reversed) {}
 }

@@ -22,17 +22,11 @@ final class Levels {
   /// @param weights one for each kind, more than 0
   static long[] order(List<TaskSpec> tasks, Edges edges, long[] weights) {
     long[] levels = of(tasks, edges, weights);
-    long most = 1;
-    for (long level : levels) {
-      most = Math.max(most, level);
-    }
+    long most = Arrays.stream(levels).max().orElse(1);
     int shift = Math.max(0, 64 - Long.numberOfLeadingZeros(most) - LEVEL_BITS);
-    long[] order = levels;
-    for (int t = 0; t < order.length; t++) {
-      order[t] = (((most - levels[t]) >> shift) << TASK_BITS) | t;
-    }
-    Arrays.sort(order);
-    return order;
+    Arrays.setAll(levels, t -> (((most - levels[t]) >> shift) << TASK_BITS) | t);
+    Arrays.sort(levels);
+    return levels;
   }
 
   /// The task of an entry of the order.

@@ -172,11 +172,7 @@ public final class Pool {
     if (graph.state[task] != Graph.DONE) {
       return List.of();
     }
-    List<Blob> outputs = new ArrayList<>();
-    for (int o = 0; o < graph.spec.tasks().get(task).outputs(); o++) {
-      outputs.add(graph.output(task, o));
-    }
-    return outputs;
+    return graph.outputs(task);
   }
 
   /// The outputs that the job's consumer wants and that exist by now, in the order in which it

@@ -278,13 +278,18 @@ final class Round {
     /// @param idle the best of those that take it now
     @Nullable Provider best(Group group, int task, Provider idle) {
       Provider best = soonest(group, task, idle);
-      if (best == idle || (best.isOpen() && best.hasRoom())) {
+      if (isFree(best, idle)) {
         return best;
       }
       left--;
       long ns = best.wallNs(group.job.graph().expectedWallNs(task));
       promisedNs.merge(best.index, ns * group.shape.cores() / best.cores(), Long::sum);
       return null;
+    }
+
+    /// Whether a task that would end first there can go there now.
+    private static boolean isFree(Provider best, Provider idle) {
+      return best == idle || (best.isOpen() && best.hasRoom());
     }
 
     /// Where the task would end first.
@@ -321,7 +326,7 @@ final class Round {
       return null;
     }
     Provider best = new Waits(state, nowUs).soonest(group, task, idle);
-    return best == idle || (best.isOpen() && best.hasRoom()) ? null : best;
+    return Waits.isFree(best, idle) ? null : best;
   }
 
   /// What the next step of a job that waits may cost: of the first ready tasks of its kinds the

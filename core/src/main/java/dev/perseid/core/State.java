@@ -606,8 +606,9 @@ final class State {
     if (counts != null && counts.outcome() == Outcome.DONE) {
       if (e.agreed()) {
         job.agreed++;
-        boolean other = !graph.outputs(e.task()).equals(counts.outputs());
-        job.replaced += check.isReview() && other ? 1 : 0;
+        if (check.isReview() && !graph.outputs(e.task()).equals(counts.outputs())) {
+          job.replaced++;
+        }
       } else {
         Provider by = providersByAddress.get(counts.provider());
         int index = by == null ? NO_PROVIDER : by.index;

@@ -7,6 +7,7 @@ import dev.perseid.core.Lease;
 import dev.perseid.core.Offer;
 import dev.perseid.core.Outcome;
 import dev.perseid.core.Price;
+import dev.perseid.core.Probe;
 import dev.perseid.core.ToProvider;
 import dev.perseid.core.Usage;
 import dev.perseid.node.Attempt;
@@ -96,6 +97,11 @@ final class HollowProvider implements AutoCloseable {
 
               @Override
               public void stop(long lease) {}
+
+              @Override
+              public void probe(Probe probe) {
+                throw new IllegalStateException("this pool believes what is declared");
+              }
             });
     this.thread = Thread.ofPlatform().name("hollow").daemon().unstarted(this::run);
     connect();
@@ -151,7 +157,7 @@ final class HollowProvider implements AutoCloseable {
         case ToProvider.Welcome _ -> welcomedNs.complete(System.nanoTime());
         case ToProvider.Leases _ -> leasedNs.complete(System.nanoTime());
         case ToProvider.Refusal r -> ended.complete(r.rejection().message());
-        case ToProvider.Stop _, ToProvider.Durable _ -> {}
+        case ToProvider.Stop _, ToProvider.Durable _, ToProvider.Show _ -> {}
       }
       inbox.add(() -> loop.receive(message, nowUs()));
     }

@@ -30,7 +30,7 @@ public final class Main {
       perseid bench tokens [--threads 1,2] [--streams 1,8,16] [--rounds 5]
       perseid bench gas [--tasks 1,10,100,1000,100000] [--rounds 5] [--block-time 2]
       perseid bench dispute [--steps 1000000] [--seeds 5]
-      perseid bench trust [--hosts 200] [--jobs 10,50,100,1000] [--seeds 20]
+      perseid bench trust [--hosts 200] [--jobs 10,50,100,1000] [--seeds 20] [--canaries PERCENT]
       perseid bench audit [--model published.gguf] [--finer unquantised.gguf] [--runs 40] [--tokens 1000]
 
       --pool-flags and --provider-flags hand JVM options, separated by spaces, to those processes.
@@ -167,7 +167,8 @@ public final class Main {
                   new Trusting.Setting(
                       number(options, "hosts", 200),
                       numbers(options.getOrDefault("jobs", "10,50,100,1000")),
-                      number(options, "seeds", 20)))
+                      number(options, "seeds", 20),
+                      10_000 * number(options, "canaries", 0)))
               .run(home);
       case "audit" ->
           new Detection(

@@ -218,7 +218,10 @@ final class Strangers {
 
   // ---- the rule -----------------------------------------------------------------------------
 
-  Tally underRule(TrustRule rule, int jobsOfOne) {
+  /// @param canaryPpm of the checks of hosts that are not new, so many millionths are made with a
+  ///   task whose result is known in place of the host's own: nobody else runs anything, and the
+  ///   host's own result is accepted
+  Tally underRule(TrustRule rule, int jobsOfOne, int canaryPpm) {
     int count = hosts.size();
     int jobs = count * jobsOfOne;
     List<Host> badOnes = hosts.stream().filter(h -> h.bad).toList();
@@ -232,6 +235,11 @@ final class Strangers {
       all.add(accepted);
       if (dice.nextInt(1_000_000) >= rule.checkPpm(first.belief, newcomers, 0)) {
         first.alone.add(accepted);
+      } else if (canaryPpm > 0
+          && !rule.isNew(first.belief, newcomers)
+          && dice.nextInt(1_000_000) < canaryPpm) {
+        first.alone.add(accepted);
+        canary(rule, first, jobs + job);
       } else {
         List<Vote> votes = new ArrayList<>();
         votes.add(new Vote(first, value));
@@ -254,6 +262,18 @@ final class Strangers {
         catches,
         badOnes.isEmpty() ? 0 : (double) caught / badOnes.size(),
         innocent);
+  }
+
+  /// Has a host run what looks like any other job and whose result is known.
+  private void canary(TrustRule rule, Host host, int job) {
+    if (result(host, job) == RIGHT) {
+      host.belief = host.belief.right(rule, 1);
+      return;
+    }
+    host.belief = host.belief.wrong(rule, 1);
+    if (rule.excludes(host.belief)) {
+      exclude(host);
+    }
   }
 
   /// Whoever gets the next job: new hosts as often as those before them turned out well.

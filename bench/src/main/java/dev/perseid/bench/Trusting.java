@@ -12,7 +12,8 @@ final class Trusting {
   /// @param hosts in each world
   /// @param jobs of a host, on average
   /// @param seeds worlds of each kind
-  record Setting(int hosts, List<Integer> jobs, int seeds) {}
+  /// @param canaryPpm so many of the checks are canaries, millionths; pools have none
+  record Setting(int hosts, List<Integer> jobs, int seeds, int canaryPpm) {}
 
   private static final int[] STAKES = {0, 10, 100};
 
@@ -61,7 +62,8 @@ final class Trusting {
         Sample[] gains = {new Sample(), new Sample(), new Sample()};
         for (int seed = 1; seed <= setting.seeds(); seed++) {
           Strangers.Tally t =
-              new Strangers(kind, setting.hosts(), seed).underRule(TrustRule.USUAL, jobs);
+              new Strangers(kind, setting.hosts(), seed)
+                  .underRule(TrustRule.USUAL, jobs, setting.canaryPpm());
           Strangers.Tally b = new Strangers(kind, setting.hosts(), seed).underBoinc(jobs);
           ours.add(t.executions());
           before.add(1e6 * t.wrongBefore());

@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.OptionalLong;
 import java.util.concurrent.Callable;
+import java.util.function.LongFunction;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.ParentCommand;
@@ -67,8 +68,8 @@ final class ProvidersCommand implements Callable<Integer> {
           offer.provider(),
           offer.name(),
           view.getState(),
-          offer.cores(),
-          Amounts.bytes(offer.memoryBytes()),
+          ofDeclared(shownCores(view), offer.cores(), Long::toString),
+          ofDeclared(shownBytes(view), offer.memoryBytes(), Amounts::bytes),
           Amounts.count(offer.capability().gasPerS()),
           Amounts.credits(offer.price().perBillionGas()),
           view.getLeases(),
@@ -82,10 +83,33 @@ final class ProvidersCommand implements Callable<Integer> {
     return Exit.OK;
   }
 
+  /// What it declares, and before it what it showed if that is less.
+  private static String ofDeclared(OptionalLong shown, long declared, LongFunction<String> text) {
+    boolean less = shown.isPresent() && shown.getAsLong() < declared;
+    return (less ? text.apply(shown.getAsLong()) + " of " : "") + text.apply(declared);
+  }
+
+  private static OptionalLong shownCores(Proto.ProviderView view) {
+    Proto.Capacity c = view.getCapacity();
+    return isShown(view) ? OptionalLong.of(c.getCores()) : OptionalLong.empty();
+  }
+
+  private static OptionalLong shownBytes(Proto.ProviderView view) {
+    Proto.Capacity c = view.getCapacity();
+    return isShown(view) ? OptionalLong.of(c.getMemoryBytes()) : OptionalLong.empty();
+  }
+
+  private static boolean isShown(Proto.ProviderView view) {
+    return view.hasCapacity() && view.getCapacity().getProblem().isEmpty();
+  }
+
   /// What is believed of its results, in a few words.
   private static String trust(Proto.ProviderView view) {
     if (view.getDistrusted()) {
       return "gets no work: " + view.getRefuted() + " results refuted";
+    }
+    if (!view.getCapacity().getProblem().isEmpty()) {
+      return "gets no work: its hardware could not be measured";
     }
     return view.getConfirmed()
         + " confirmed"
@@ -128,6 +152,17 @@ final class ProvidersCommand implements Callable<Integer> {
     json.writeNumberField("check_ppm", view.getCheckPpm());
     json.writeBooleanField("distrusted", view.getDistrusted());
     json.writeNumberField("retained_microcredits", view.getRetained());
+    json.writeBooleanField("measuring", view.getMeasuring());
+    if (view.hasCapacity()) {
+      Proto.Capacity c = view.getCapacity();
+      json.writeObjectFieldStart("shown");
+      json.writeNumberField("at_us", c.getAtUs());
+      json.writeNumberField("cores", c.getCores());
+      json.writeNumberField("memory_bytes", c.getMemoryBytes());
+      json.writeNumberField("steps_per_s", c.getStepsPerS());
+      json.writeStringField("problem", c.getProblem());
+      json.writeEndObject();
+    }
     json.writeEndObject();
   }
 

@@ -16,6 +16,7 @@ import dev.perseid.node.ProviderNode;
 import dev.perseid.sandbox.Isolation;
 import dev.perseid.settle.Key;
 import dev.perseid.settle.Tls;
+import dev.perseid.wire.Channels;
 import java.io.IOException;
 import java.math.BigDecimal;
 import java.net.URI;
@@ -115,6 +116,27 @@ final class Serving {
             "Where people sign in with their wallets, e.g. pool.example.org, beside the pool's own"
                 + " address. Can be given several times.")
     List<String> domains = List.of();
+
+    @Option(
+        names = "--measure",
+        paramLabel = "on|off",
+        description =
+            "Whether providers must show the cores and the memory that they declare, when they come"
+                + " and at random times after; default: on, unless only this machine can reach the"
+                + " pool.")
+    @Nullable String measure;
+
+    /// Whether providers are measured.
+    boolean measures() throws BadInput {
+      if (measure == null) {
+        return !Channels.isLoopback(host);
+      }
+      return switch (measure) {
+        case "on" -> true;
+        case "off" -> false;
+        default -> throw new BadInput("--measure: '" + measure + "'; write on or off");
+      };
+    }
 
     AccessTerms access() throws BadInput {
       return new AccessTerms(
@@ -467,6 +489,7 @@ final class Serving {
                   options.welcome == null
                       ? welcome
                       : Amounts.microcredits(options.welcome, "--welcome"))
+              .withMeasures(options.measures())
               .withAccess(options.access())
               .withTerms(options.terms())
               .withMoney(options.money());

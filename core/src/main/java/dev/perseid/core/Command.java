@@ -31,8 +31,17 @@ public sealed interface Command {
   /// @param session number of this connection; what comes from an older session is refused
   /// @param held leases that it still runs or has results of; all others of its leases were lost by
   ///   it or never reached it
-  record JoinProvider(Offer offer, Hash offerHash, String signature, long session, List<Long> held)
-      implements Command {}
+  /// @param network from which network it came, so that no two providers of one network check each
+  ///   other; empty if that is not known
+  record JoinProvider(
+      Offer offer, Hash offerHash, String signature, long session, List<Long> held, String network)
+      implements Command {
+    /// From nobody knows where.
+    public JoinProvider(
+        Offer offer, Hash offerHash, String signature, long session, List<Long> held) {
+      this(offer, offerHash, signature, session, held, "");
+    }
+  }
 
   /// A provider wants no new leases: it ends what it runs and leaves.
   record DrainProvider(Address provider, long session) implements Command {}
@@ -60,6 +69,26 @@ public sealed interface Command {
   /// A report was found wrong before it reached the core (digest, missing or wrong blob): the
   /// attempt is refused, recorded and not paid.
   record RefuseReport(Address provider, long session, long lease, String reason)
+      implements Command {}
+
+  /// A provider was measured.
+  ///
+  /// @param id number of the measurement
+  /// @param cores how many cores it showed
+  /// @param memoryBytes how much memory it showed
+  /// @param stepsPerS steps that all of its cores together did in a second
+  /// @param problem what was wrong with what it showed, or that it showed nothing; empty if it did
+  ///   what it was asked
+  /// @param luck drawn at random and known to nobody: it decides when it is measured again
+  record RecordCapacity(
+      Address provider,
+      long session,
+      long id,
+      int cores,
+      long memoryBytes,
+      long stepsPerS,
+      String problem,
+      long luck)
       implements Command {}
 
   /// An author publishes a version of a model. The signature was verified against the digest.
@@ -242,10 +271,17 @@ public sealed interface Command {
   /// @param expire whether leases may expire. A host that was down says no until its providers have
   ///   had the time to come back: they may have the results
   /// @param luck drawn at random and known to nobody: it decides who checks whom
-  record Schedule(int max, boolean expire, long luck) implements Command {
-    /// Assigns and expires; who checks whom can be foreseen.
+  /// @param measure whether providers are to be measured whose turn it is: they get no new lease
+  ///   until that is done
+  record Schedule(int max, boolean expire, long luck, boolean measure) implements Command {
+    /// Assigns and expires; who checks whom can be foreseen, and nobody is measured.
     public Schedule(int max) {
       this(max, true, 0);
+    }
+
+    /// Measures nobody.
+    public Schedule(int max, boolean expire, long luck) {
+      this(max, expire, luck, false);
     }
   }
 }

@@ -48,6 +48,7 @@ final class Decision {
       case Command.DrainProvider c -> drain(c);
       case Command.ReturnLeases c -> returnLeases(c);
       case Command.LoseProvider c -> lose(c);
+      case Command.RecordCapacity c -> recordCapacity(c);
       case Command.ReportAttempts c -> report(c);
       case Command.RefuseReport c -> refuseReport(c);
       case Command.Schedule c -> schedule(c);
@@ -262,6 +263,9 @@ final class Decision {
     if (problem == null && c.signature().length() > Limits.SIGNATURE_CHARS) {
       problem = "the signature has more than " + Limits.SIGNATURE_CHARS + " characters";
     }
+    if (problem == null && c.network().length() > Limits.NETWORK_CHARS) {
+      problem = "its network has more than " + Limits.NETWORK_CHARS + " characters";
+    }
     if (problem != null) {
       refuse(what, address, Rejection.Code.INVALID, problem);
       return;
@@ -291,6 +295,9 @@ final class Decision {
       return;
     }
     emit(new Event.ProviderJoined(c.offer(), c.offerHash(), c.signature(), c.session(), nowUs));
+    if (!c.network().isEmpty() && !c.network().equals(state.provider(address).network)) {
+      emit(new Event.NetworkSeen(address, c.network(), nowUs));
+    }
     Set<Long> held = new HashSet<>(c.held());
     Provider joined = state.provider(address);
     OpenLease next = joined.firstLease;
@@ -799,6 +806,9 @@ final class Decision {
     if (c.expire()) {
       expire();
     }
+    if (c.measure()) {
+      measure();
+    }
     Round round = new Round(state, nowUs, c.luck());
     int made = 0;
     while (made < c.max()) {
@@ -823,6 +833,62 @@ final class Decision {
         }
       }
     }
+  }
+
+  /// Asks providers whose turn it is. As many are measured at once as it takes to get on; the
+  /// others work meanwhile.
+  private void measure() {
+    while (state.measuring < Limits.MEASURED_AT_ONCE && !state.toMeasure.isEmpty()) {
+      Provider first = state.toMeasure.first();
+      if (first.nextMeasureUs > nowUs) {
+        return;
+      }
+      emit(new Event.CapacityAsked(state.measurements + 1, first.address, nowUs));
+    }
+  }
+
+  private void recordCapacity(Command.RecordCapacity c) {
+    String what = "RecordCapacity";
+    Provider provider = speaking(what, c.provider(), c.session());
+    if (provider == null) {
+      return;
+    }
+    if (provider.askedId != c.id()) {
+      refuse(
+          what,
+          c.provider(),
+          Rejection.Code.STALE,
+          "measurement " + c.id() + " is not the one that the provider is asked for now");
+      return;
+    }
+    Offer offer = provider.offer.offer;
+    boolean fine = c.problem().isEmpty();
+    int cores = Math.clamp(c.cores(), fine ? 1 : 0, offer.cores());
+    long memoryBytes = Math.clamp(c.memoryBytes(), 0, offer.memoryBytes());
+    Capacity capacity =
+        new Capacity(
+            nowUs,
+            cores,
+            memoryBytes,
+            Math.max(0, c.stepsPerS()),
+            Text.cut(c.problem(), Limits.REASON_CHARS));
+    emit(
+        new Event.CapacityMeasured(
+            c.id(),
+            c.provider(),
+            capacity,
+            nowUs + untilNextMs(offer, capacity, c.luck()) * 1_000));
+  }
+
+  /// After how long a provider is measured again: nobody can know when, and who showed less than it
+  /// declares gets a chance soon.
+  private static long untilNextMs(Offer offer, Capacity shown, long luck) {
+    boolean whole =
+        shown.isShown()
+            && shown.cores() == offer.cores()
+            && shown.memoryBytes() == offer.memoryBytes();
+    long usualMs = whole ? Limits.MEASURED_AFTER_MS : Limits.MEASURED_AGAIN_AFTER_MS;
+    return usualMs / 2 + Math.floorMod(luck, usualMs);
   }
 
   private void expire() {

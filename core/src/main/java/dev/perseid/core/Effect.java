@@ -12,6 +12,13 @@ public sealed interface Effect {
   /// forgotten.
   record ReportDurable(Address provider, long lease) implements Effect {}
 
+  /// Measure a provider, which has no lease now and gets none before that is done.
+  ///
+  /// @param id number of the measurement
+  /// @param cores how many it declares
+  /// @param memoryBytes how much it declares
+  record Measure(Address provider, long id, int cores, long memoryBytes) implements Effect {}
+
   /// Append the batch to the record store.
   record StoreBatch(SignedBatch batch) implements Effect {}
 

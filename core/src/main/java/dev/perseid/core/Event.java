@@ -78,6 +78,22 @@ public sealed interface Event {
   record ProviderJoined(Offer offer, Hash offerHash, String signature, long session, long atUs)
       implements Event {}
 
+  /// A provider came from another network than before.
+  record NetworkSeen(Address provider, String network, long atUs) implements Event {}
+
+  /// A provider is to be measured: it gets no new lease until it was.
+  ///
+  /// @param id number of the measurement in the pool, from 1
+  record CapacityAsked(long id, Address provider, long atUs) implements Event {}
+
+  /// A provider was measured. It gets work for what it showed, at most for what it declares; if
+  /// there was a problem, none.
+  ///
+  /// @param id number of the measurement
+  /// @param nextUs when it is to be measured again, unless it comes with another offer before
+  record CapacityMeasured(long id, Address provider, Capacity capacity, long nextUs)
+      implements Event {}
+
   /// A provider takes no new leases.
   record ProviderDraining(Address provider, long atUs) implements Event {}
 

@@ -52,6 +52,9 @@ public final class EventCodec {
   private static final int TASK_JUDGED = 41;
   private static final int RESULTS_DOUBTED = 42;
   private static final int JOB_REOPENED = 43;
+  private static final int CAPACITY_ASKED = 50;
+  private static final int CAPACITY_MEASURED = 51;
+  private static final int NETWORK_SEEN = 52;
 
   private static final int CREDITS = 0;
   private static final int VOUCHED_CREDITS = 1;
@@ -189,6 +192,25 @@ public final class EventCodec {
         out.number(e.job());
         out.number(e.reserved());
         out.number(e.atUs());
+      }
+      case Event.NetworkSeen e -> {
+        out.octet(NETWORK_SEEN);
+        out.sharedAddress(e.provider());
+        out.sharedText(e.network());
+        out.number(e.atUs());
+      }
+      case Event.CapacityAsked e -> {
+        out.octet(CAPACITY_ASKED);
+        out.number(e.id());
+        out.sharedAddress(e.provider());
+        out.number(e.atUs());
+      }
+      case Event.CapacityMeasured e -> {
+        out.octet(CAPACITY_MEASURED);
+        out.number(e.id());
+        out.sharedAddress(e.provider());
+        writeCapacity(out, e.capacity());
+        out.number(e.nextUs());
       }
       case Event.LeaseReturned e -> {
         out.octet(LEASE_RETURNED);
@@ -442,6 +464,11 @@ public final class EventCodec {
       case RESULTS_DOUBTED ->
           new Event.ResultsDoubted(in.integer(), in.address(), in.number(), in.number());
       case JOB_REOPENED -> new Event.JobReopened(in.integer(), in.number(), in.number());
+      case NETWORK_SEEN -> new Event.NetworkSeen(in.sharedAddress(), in.sharedText(), in.number());
+      case CAPACITY_ASKED -> new Event.CapacityAsked(in.number(), in.sharedAddress(), in.number());
+      case CAPACITY_MEASURED ->
+          new Event.CapacityMeasured(
+              in.number(), in.sharedAddress(), readCapacity(in), in.number());
       case LEASE_RETURNED -> new Event.LeaseReturned(in.number(), in.number());
       case JOB_ENDED ->
           new Event.JobEnded(
@@ -754,6 +781,18 @@ public final class EventCodec {
       offers.add(readModelOffer(in));
     }
     return List.copyOf(offers);
+  }
+
+  static void writeCapacity(Out out, Capacity c) {
+    out.number(c.atUs());
+    out.number(c.cores());
+    out.number(c.memoryBytes());
+    out.number(c.stepsPerS());
+    out.text(c.problem());
+  }
+
+  static Capacity readCapacity(In in) {
+    return new Capacity(in.number(), in.integer(), in.number(), in.number(), in.text());
   }
 
   static void writeOffer(Out out, Offer o) {

@@ -21,6 +21,9 @@ public sealed interface FromProvider {
   /// Leases that I have not started and will not start.
   record ReturnLeases(List<Long> leases) implements FromProvider {}
 
+  /// What I did of a probe.
+  record Probed(ProbeAnswer answer) implements FromProvider {}
+
   /// Give me nothing new; I end what I run and leave.
   record Drain() implements FromProvider {}
 

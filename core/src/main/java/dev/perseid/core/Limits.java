@@ -116,6 +116,19 @@ public final class Limits {
   /// Characters of an offer's region.
   public static final int REGION_CHARS = 32;
 
+  /// Providers that are measured at once; the others wait, and work meanwhile.
+  public static final int MEASURED_AT_ONCE = 64;
+
+  /// About how long after a measurement a provider is measured again: half of it to one and a half
+  /// times as long, drawn at random.
+  public static final long MEASURED_AFTER_MS = 24L * 3_600_000;
+
+  /// The same for who did not show all that it declares.
+  public static final long MEASURED_AGAIN_AFTER_MS = 20L * 60_000;
+
+  /// Characters of the network from which a provider comes.
+  public static final int NETWORK_CHARS = 64;
+
   /// Cores of one provider.
   public static final int PROVIDER_CORES = 65_536;
 

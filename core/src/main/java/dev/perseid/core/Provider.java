@@ -5,6 +5,7 @@ import org.jspecify.annotations.Nullable;
 /// What the pool knows of one provider.
 final class Provider {
   static final int USUAL_SPEED = 1_000;
+  static final int ALL_PPM = 1_000_000;
   private static final int SLOWEST = 20;
   private static final int FASTEST = 50_000;
 
@@ -60,6 +61,24 @@ final class Provider {
   /// Whether it was found wrong so often that it gets no work.
   boolean distrusted;
 
+  /// From which network it came last; empty if that is not known.
+  String network = "";
+
+  /// How much of what it has it gets work for, millionths; see [TrustRule#admittedPpm].
+  int admittedPpm = ALL_PPM;
+
+  /// The measurement for which it is asked; 0 if it is asked for none. It gets no new lease then.
+  long askedId;
+
+  /// What it showed of its hardware.
+  Capacity shown = Capacity.UNKNOWN;
+
+  /// When it is to be measured next.
+  long nextMeasureUs;
+
+  /// Under which time it stands among those to be measured, or -1.
+  long listedMeasureUs = -1;
+
   /// Learned speed, 1000 = usual.
   int speed = USUAL_SPEED;
 
@@ -98,12 +117,16 @@ final class Provider {
     this.offer = offer;
   }
 
+  /// How many cores count: those that it declares, and once it was measured no more than it showed.
   int cores() {
-    return offer.offer.cores();
+    int declared = offer.offer.cores();
+    return shown.isShown() ? Math.min(declared, shown.cores()) : declared;
   }
 
+  /// How much memory counts, likewise.
   long memoryBytes() {
-    return offer.offer.memoryBytes();
+    long declared = offer.offer.memoryBytes();
+    return shown.isShown() ? Math.min(declared, shown.memoryBytes()) : declared;
   }
 
   String name() {
@@ -130,26 +153,34 @@ final class Provider {
 
   /// Whether it gets work at all.
   boolean takesWork() {
-    return state == ProviderView.State.SERVING && !distrusted;
+    return state == ProviderView.State.SERVING && !distrusted && shown.problem().isEmpty();
   }
 
   /// Whether it takes another lease now: a core and memory are idle, or all that it has will not
   /// last for long. Of what it cannot begin soon it is not known yet where it would end first.
   boolean isOpen() {
-    return takesWork() && leases < Limits.PROVIDER_LEASES && (hasRoom() || loadNs() < AHEAD_NS);
+    return takesWork()
+        && askedId == 0
+        && leases < Limits.PROVIDER_LEASES
+        && (hasRoom() || loadNs() < AHEAD_NS);
   }
 
   /// How long all that it has will take, as far as that is known: by cores or by memory, whatever
   /// is scarcer. All leases count as equally long.
   private long loadNs() {
-    long byCores = expectedNs / Math.max(1, cores());
+    long byCores = expectedNs / Math.max(1, admittedCores());
     long one = expectedNs / Math.max(1, usedCores);
     long byMemory = one / 1_000 * (usedMemory * 1_000 / Math.max(1, memoryBytes()));
     return Math.max(byCores, byMemory);
   }
 
   boolean hasRoom() {
-    return usedCores < cores() && usedMemory < memoryBytes();
+    return usedCores < admittedCores() && usedMemory < memoryBytes();
+  }
+
+  /// On how many of its cores it gets work at once: at least on one.
+  private long admittedCores() {
+    return admittedPpm == ALL_PPM ? cores() : Math.max(1, (long) cores() * admittedPpm / ALL_PPM);
   }
 
   /// Lower is better: providers with room by free share times speed, then the others by how long

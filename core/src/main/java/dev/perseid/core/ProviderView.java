@@ -15,6 +15,9 @@ package dev.perseid.core;
 /// @param busyNs wall time of its recorded attempts, nanoseconds
 /// @param speedPermille its learned speed against the other providers; 1000 is average
 /// @param trust what is believed of its results
+/// @param capacity what it showed of its hardware: it gets work for no more
+/// @param measuring whether it is being measured, or will be when its leases have ended, and gets
+///   no new lease until then
 public record ProviderView(
     Offer offer,
     Hash offerHash,
@@ -28,7 +31,9 @@ public record ProviderView(
     long joinedUs,
     long busyNs,
     int speedPermille,
-    Trust trust) {
+    Trust trust,
+    Capacity capacity,
+    boolean measuring) {
   /// What is believed of a provider's results, from records that others confirmed or refuted.
   ///
   /// @param confirmed how many were confirmed, ever

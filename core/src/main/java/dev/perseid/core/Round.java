@@ -162,12 +162,14 @@ final class Round {
   }
 
   /// Another provider for a task whose result is checked: drawn at random, so that nobody can
-  /// arrange to check itself; of the few from there on one in a region where none has run it, if
-  /// there is one. Null if none is free.
+  /// arrange to check itself; of the few from there on the first that is in another network than
+  /// all that have run it, and in another region, or at least in one of the two. Null if none is
+  /// free.
   private static @Nullable Provider checker(
       State state, Group group, int task, int[] excluded, long luck) {
     int from = state.nextProvider == 0 ? 0 : Decision.lot(luck, task) % state.nextProvider;
-    Provider any = null;
+    Provider best = null;
+    int farthest = -1;
     int lookedAt = 0;
     Map.Entry<Integer, Provider> row = state.providers.ceilingEntry(from);
     while (lookedAt++ < Math.min(Limits.CHECKERS_LOOKED_AT, state.providers.size())) {
@@ -176,26 +178,45 @@ final class Round {
           p.isOpen()
               && p.fits(group.shape.cores(), group.shape.memoryBytes())
               && !OpenProviders.contains(excluded, p.index);
-      if (may && isElsewhere(state, p, excluded)) {
+      int distance = may ? distance(state, p, excluded) : -1;
+      if (distance == FAR) {
         return p;
       }
-      any = may && any == null ? p : any;
+      if (distance > farthest) {
+        farthest = distance;
+        best = p;
+      }
       row = state.providers.higherEntry(p.index);
     }
-    return any != null
-        ? any
+    return best != null
+        ? best
         : state.open.best(group.shape.cores(), group.shape.memoryBytes(), excluded);
   }
 
-  private static boolean isElsewhere(State state, Provider provider, int[] others) {
+  private static final int OTHER_REGION = 1;
+
+  /// Who declares a region can declare any; where it comes from is seen.
+  private static final int OTHER_NETWORK = 2;
+
+  private static final int FAR = OTHER_REGION + OTHER_NETWORK;
+
+  /// How far a provider is from all others of some.
+  private static int distance(State state, Provider provider, int[] others) {
+    int distance = FAR;
     String region = provider.offer.offer.region();
     for (int index : others) {
       Provider other = state.providers.get(index);
-      if (other != null && other.offer.offer.region().equals(region)) {
-        return false;
+      if (other == null) {
+        continue;
+      }
+      if (other.offer.offer.region().equals(region)) {
+        distance &= ~OTHER_REGION;
+      }
+      if (other.network.equals(provider.network)) {
+        distance &= ~OTHER_NETWORK;
       }
     }
-    return true;
+    return distance;
   }
 
   /// A ready task of the group and its provider, or one that need not wait for another provider;
@@ -305,7 +326,7 @@ final class Round {
         if (p.speed <= idle.speed || lookedAt++ == Limits.FAST_LOOKED_AT) {
           break;
         }
-        if (!p.fits(group.shape.cores(), group.shape.memoryBytes())) {
+        if (p.askedId != 0 || !p.fits(group.shape.cores(), group.shape.memoryBytes())) {
           continue;
         }
         long free = p.freeInNs(nowUs) + promisedNs.getOrDefault(p.index, 0L);

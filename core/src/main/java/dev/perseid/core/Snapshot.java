@@ -13,7 +13,10 @@ import java.util.Map;
 /// lines of ready tasks, order of providers) is not written but made again. docs/formats.md has the
 /// layout.
 final class Snapshot {
-  private static final int VERSION = 8;
+  private static final int VERSION = 9;
+
+  /// Had nothing about what providers showed of their hardware.
+  private static final int WITHOUT_CAPACITY = 8;
 
   /// Had nothing about results that are doubted.
   private static final int WITHOUT_DOUBTS = 7;
@@ -130,6 +133,7 @@ final class Snapshot {
     state.treasury.write(out);
     out.number(state.newcomers.passed());
     out.number(state.newcomers.caught());
+    out.number(state.measurements);
     out.end();
   }
 
@@ -157,6 +161,10 @@ final class Snapshot {
     out.number(p.usuallyNs);
     out.number(p.usualCharge);
     out.number(p.believedUs);
+    out.number(p.askedId);
+    EventCodec.writeCapacity(out, p.shown);
+    out.number(p.nextMeasureUs);
+    out.text(p.network);
   }
 
   /// What is written of every job, with a graph or without.
@@ -310,7 +318,7 @@ final class Snapshot {
     int version = in.octet();
     if (version < WITHOUT_MODELS || version > VERSION) {
       throw in.malformed(
-          "a snapshot of version " + version + " is not known here (these are versions 1 to 8)");
+          "a snapshot of version " + version + " is not known here (these are versions 1 to 9)");
     }
     State state = new State(in.address());
     state.lastUs = in.number();
@@ -369,12 +377,15 @@ final class Snapshot {
     if (version > WITHOUT_CHECKS) {
       state.newcomers = new TrustRule.Newcomers(in.integer(), in.integer());
     }
+    if (version > WITHOUT_CAPACITY) {
+      state.measurements = in.number();
+    }
     in.end();
     state.treasury.count(state);
     int i = 0;
     for (Provider provider : state.providers.values()) {
       provider.longestWallMs = longestWallMs[i++];
-      state.open.refresh(provider);
+      state.refresh(provider);
     }
     return state;
   }
@@ -416,6 +427,12 @@ final class Snapshot {
       p.usuallyNs = in.number();
       p.usualCharge = in.number();
       p.believedUs = in.number();
+    }
+    if (version > WITHOUT_CAPACITY) {
+      p.askedId = in.number();
+      p.shown = EventCodec.readCapacity(in);
+      p.nextMeasureUs = in.number();
+      p.network = in.text();
     }
     return longestWallMs;
   }

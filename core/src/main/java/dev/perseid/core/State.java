@@ -61,6 +61,15 @@ final class State {
   final TreeSet<OpenLease> byDeadline = new TreeSet<>(SOONEST_FIRST);
   final OpenProviders open = new OpenProviders();
 
+  /// Those whose turn it is to be measured, or will be; the soonest first.
+  final TreeSet<Provider> toMeasure =
+      new TreeSet<>(
+          Comparator.<Provider>comparingLong(p -> p.listedMeasureUs)
+              .thenComparingInt(p -> p.index));
+
+  /// Providers that are being measured.
+  int measuring;
+
   /// The groups that have ready tasks, by shape.
   final TreeMap<Group.Shape, NavigableSet<Group>> ready = new TreeMap<>();
 
@@ -77,6 +86,10 @@ final class State {
   long batches;
   long refused;
   long endedResults;
+
+  /// How often a provider was asked to be measured.
+  long measurements;
+
   long liveTasks;
   long liveSpecBytes;
   int liveJobs;
@@ -127,7 +140,8 @@ final class State {
         Provider provider = provider(e.provider());
         provider.state = ProviderView.State.DRAINING;
         market.inForce.remove(e.provider());
-        open.refresh(provider);
+        asked(provider, 0);
+        refresh(provider);
         seen(e.atUs());
       }
       case Event.ProviderGone e -> {
@@ -135,8 +149,29 @@ final class State {
         provider.state = ProviderView.State.GONE;
         provider.goneUs = e.atUs();
         market.inForce.remove(e.provider());
-        open.refresh(provider);
+        asked(provider, 0);
+        refresh(provider);
         seen(e.atUs());
+      }
+      case Event.NetworkSeen e -> {
+        provider(e.provider()).network = e.network();
+        seen(e.atUs());
+      }
+      case Event.CapacityAsked e -> {
+        Provider provider = provider(e.provider());
+        measurements = e.id();
+        asked(provider, e.id());
+        refresh(provider);
+        measureIfIdle(provider, effects);
+        seen(e.atUs());
+      }
+      case Event.CapacityMeasured e -> {
+        Provider provider = provider(e.provider());
+        asked(provider, 0);
+        provider.shown = e.capacity();
+        provider.nextMeasureUs = e.nextUs();
+        refresh(provider);
+        seen(e.capacity().atUs());
       }
       case Event.Refused e -> {
         refused++;
@@ -452,10 +487,10 @@ final class State {
     lease.provider.add(lease, lease.job.graph().kind(lease.task).wallLimitMs());
     lease.offer.uses++;
     inFlight(lease.job.payer, lease.maxCharge);
-    open.refresh(lease.provider);
+    refresh(lease.provider);
   }
 
-  private OpenLease take(long id) {
+  private OpenLease take(long id, List<Effect> effects) {
     OpenLease lease = leases.remove(id);
     if (lease == null) {
       throw new IllegalStateException("lease " + id + " is not open");
@@ -465,13 +500,54 @@ final class State {
     lease.provider.remove(lease);
     lease.offer.uses--;
     inFlight(lease.job.payer, -lease.maxCharge);
+    measureIfIdle(lease.provider, effects);
     return lease;
+  }
+
+  /// Other hosts turned out well or badly: those on probation get more or less work.
+  private void turnedOut(TrustRule.Newcomers now) {
+    newcomers = now;
+    providers.values().forEach(this::refresh);
+  }
+
+  /// Puts a provider where it belongs after something about it changed.
+  void refresh(Provider provider) {
+    provider.admittedPpm =
+        trust.isNew(provider.belief, newcomers) ? trust.admittedPpm(newcomers) : Provider.ALL_PPM;
+    open.refresh(provider);
+    boolean waits = provider.state == ProviderView.State.SERVING && provider.askedId == 0;
+    long wanted = waits ? provider.nextMeasureUs : -1;
+    if (wanted == provider.listedMeasureUs) {
+      return;
+    }
+    if (provider.listedMeasureUs >= 0) {
+      toMeasure.remove(provider);
+    }
+    provider.listedMeasureUs = wanted;
+    if (wanted >= 0) {
+      toMeasure.add(provider);
+    }
+  }
+
+  /// A provider is asked for a measurement, or for none any more.
+  private void asked(Provider provider, long id) {
+    measuring += (id == 0 ? 0 : 1) - (provider.askedId == 0 ? 0 : 1);
+    provider.askedId = id;
+  }
+
+  private static void measureIfIdle(Provider provider, List<Effect> effects) {
+    if (provider.askedId != 0 && provider.leases == 0) {
+      Offer offer = provider.offer.offer;
+      effects.add(
+          new Effect.Measure(
+              provider.address, provider.askedId, offer.cores(), offer.memoryBytes()));
+    }
   }
 
   private void attemptEnded(Event.AttemptEnded e, List<Effect> effects) {
     Entry entry = e.entry();
     ExecutionRecord record = entry.record();
-    OpenLease lease = take(record.lease());
+    OpenLease lease = take(record.lease(), effects);
     Job job = lease.job;
     Graph graph = job.graph();
     Provider provider = lease.provider;
@@ -532,7 +608,7 @@ final class State {
       }
       case OVER -> over(job, lease.maxCharge - record.charge(), entry.recordedUs(), effects);
     }
-    open.refresh(provider);
+    refresh(provider);
     seen(entry.recordedUs());
     effects.add(new Effect.StoreEntry(entry));
     if (record.outcome() != Outcome.LOST) {
@@ -757,9 +833,9 @@ final class State {
     provider.belief = provider.belief.right(trust, atUs);
     provider.confirmed++;
     if (wasNew && !trust.isNew(provider.belief, newcomers)) {
-      newcomers = new TrustRule.Newcomers(newcomers.passed() + 1, newcomers.caught());
+      turnedOut(new TrustRule.Newcomers(newcomers.passed() + 1, newcomers.caught()));
     }
-    open.refresh(provider);
+    refresh(provider);
   }
 
   private void refuted(Address address, long atUs) {
@@ -773,10 +849,10 @@ final class State {
     if (!provider.distrusted && trust.excludes(provider.belief)) {
       provider.distrusted = true;
       if (wasNew) {
-        newcomers = new TrustRule.Newcomers(newcomers.passed(), newcomers.caught() + 1);
+        turnedOut(new TrustRule.Newcomers(newcomers.passed(), newcomers.caught() + 1));
       }
     }
-    open.refresh(provider);
+    refresh(provider);
   }
 
   /// Whether an attempt that must be made again counts against the task's attempts.
@@ -901,7 +977,7 @@ final class State {
   }
 
   private void leaseReturned(Event.LeaseReturned e, List<Effect> effects) {
-    OpenLease lease = take(e.lease());
+    OpenLease lease = take(e.lease(), effects);
     Job job = lease.job;
     if (job.isRunning()) {
       // No attempt was made, but whoever gave it back would only give it back again.
@@ -909,7 +985,7 @@ final class State {
     } else {
       over(job, lease.maxCharge, e.atUs(), effects);
     }
-    open.refresh(lease.provider);
+    refresh(lease.provider);
     seen(e.atUs());
     effects.add(new Effect.JobChanged(job.id));
   }
@@ -1000,11 +1076,17 @@ final class State {
       OfferRow offer = remembered(e);
       offer.uses++;
       provider = new Provider(nextProvider++, address, ledger.of(address), offer);
+      provider.nextMeasureUs = e.atUs();
       list(provider);
     } else {
       OfferRow offer = remembered(e);
       offer.uses++;
       provider.offer.uses--;
+      if (offer != provider.offer || provider.askedId != 0) {
+        // What it declares may have changed, and so may the machine; what it was asked is void.
+        provider.nextMeasureUs = e.atUs();
+        asked(provider, 0);
+      }
       provider.offer = offer;
     }
     forgetOldOffers();
@@ -1015,7 +1097,7 @@ final class State {
     provider.state = ProviderView.State.SERVING;
     provider.belief = provider.belief.aged(trust, e.atUs());
     provider.distrusted = provider.distrusted && trust.excludes(provider.belief);
-    open.refresh(provider);
+    refresh(provider);
     seen(e.atUs());
   }
 
@@ -1187,6 +1269,8 @@ final class State {
             trust.checkPpm(p.belief, newcomers, 0),
             trust.isNew(p.belief, newcomers),
             p.distrusted,
-            p.retained(lastUs)));
+            p.retained(lastUs)),
+        p.shown,
+        p.askedId != 0);
   }
 }

@@ -21,6 +21,9 @@ public sealed interface ToProvider {
   /// The reports of these leases are durable, or will never be wanted: forget them.
   record Durable(List<Long> leases) implements ToProvider {}
 
+  /// Show what you can do: you have no lease, and get none before you have answered.
+  record Show(Probe probe) implements ToProvider {}
+
   /// The last message: the stream ends after it.
   record Refusal(Rejection rejection) implements ToProvider {}
 }

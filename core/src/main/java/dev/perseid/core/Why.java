@@ -75,6 +75,16 @@ final class Why {
                   + " days: it may connect again then",
               "look at its records for which results were refuted"));
     }
+    if (!p.shown.problem().isEmpty()) {
+      return new Answer(
+          name
+              + " gets no work: its hardware was measured, and "
+              + p.shown.problem()
+              + ". It will be measured again in "
+              + minutesUntil(p.nextMeasureUs)
+              + ".",
+          List.of("connect again: a provider that comes with a new offer is measured at once"));
+    }
     if (rule.isNew(belief, state.newcomers)) {
       return new Answer(
           name
@@ -86,8 +96,18 @@ final class Why {
               + "; "
               + doubt
               + retained(p)
+              + hardware(p)
               + ".",
-          List.of("nothing but time and right results: it gets as much work as others"));
+          List.of(
+              p.admittedPpm == Provider.ALL_PPM
+                  ? "nothing but time and right results: it gets as much work as others"
+                  : "nothing but time and right results: until then it gets work for "
+                      + percent(p.admittedPpm)
+                      + " of its cores at once, at least for one: "
+                      + state.newcomers.caught()
+                      + " of the "
+                      + (state.newcomers.passed() + state.newcomers.caught())
+                      + " that were new before it were found wrong"));
     }
     return new Answer(
         name
@@ -99,6 +119,7 @@ final class Why {
             + percent(rule.checkPpm(belief, state.newcomers, 0))
             + " of its results are checked where a job leaves that to the pool"
             + retained(p)
+            + hardware(p)
             + ".",
         List.of("a job that asks for more (verification: replicate or spot_check)"));
   }
@@ -110,6 +131,36 @@ final class Why {
         : "; "
             + Text.credits(retained)
             + " of its earnings are withheld, which it loses if it is found out";
+  }
+
+  /// What it showed of its hardware.
+  private String hardware(Provider p) {
+    if (p.askedId != 0) {
+      return "; its hardware is being measured, and it gets nothing new until that is done";
+    }
+    if (!p.shown.isShown()) {
+      return "; what it declares of its hardware was not measured";
+    }
+    Offer offer = p.offer.offer;
+    boolean less = p.shown.cores() < offer.cores() || p.shown.memoryBytes() < offer.memoryBytes();
+    return "; it showed "
+        + p.shown.cores()
+        + " of the "
+        + offer.cores()
+        + (offer.cores() == 1 ? " core" : " cores")
+        + " that it declares and "
+        + (p.shown.memoryBytes() >> 20)
+        + " of "
+        + (offer.memoryBytes() >> 20)
+        + " MiB of memory"
+        + (less
+            ? ", gets work for no more, and is measured again in " + minutesUntil(p.nextMeasureUs)
+            : "");
+  }
+
+  private String minutesUntil(long us) {
+    long minutes = Math.max(0, us - nowUs) / 60_000_000 + 1;
+    return minutes == 1 ? "a minute" : minutes + " minutes";
   }
 
   private static String percent(int ppm) {
@@ -328,6 +379,7 @@ final class Why {
     Check check = graph.checks.get(task);
     int allowed = 0;
     int open = 0;
+    int measured = 0;
     int cores = 0;
     long memoryBytes = 0;
     for (Provider p : state.providers.values()) {
@@ -342,6 +394,7 @@ final class Why {
         boolean may = !OpenProviders.contains(excluded, p.index);
         allowed += may ? 1 : 0;
         open += may && p.isOpen() ? 1 : 0;
+        measured += may && p.askedId != 0 ? 1 : 0;
       }
     }
     String needs = kind.cores() + " cores and " + kind.memoryBytes() + " bytes of memory";
@@ -407,7 +460,14 @@ final class Why {
     if (open == 0) {
       String again = excluded.length == 0 ? "" : " that has not failed it before";
       return new Answer(
-          name + " is ready, but every provider large enough" + again + " is busy.",
+          name
+              + " is ready, but every provider large enough"
+              + again
+              + (measured == 0
+                  ? " is busy."
+                  : measured == allowed
+                      ? " is being measured, which takes a few seconds."
+                      : " is busy or being measured."),
           List.of("wait", "start another provider", "give the job a higher priority"));
     }
     Provider awaited = Round.awaited(state, graph.group(task), task, nowUs);

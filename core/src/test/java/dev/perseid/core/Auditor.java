@@ -40,6 +40,11 @@ final class Auditor {
 
   private final Map<Long, Entry> all = new HashMap<>();
 
+  /// Who is asked to be measured, and under which number.
+  private final Map<Address, Long> measured = new HashMap<>();
+
+  private long measurements;
+
   private Event.@Nullable CheckDrawn drawn;
   private final Map<Address, Long> earned = new HashMap<>();
   private final Map<String, Model> versions = new HashMap<>();
@@ -57,7 +62,21 @@ final class Auditor {
     switch (event) {
       case Event.Granted e -> granted += e.amount();
       case Event.JobAccepted e -> specs.put(specs.size(), e.spec());
+      case Event.NetworkSeen e -> assertThat(pool.provider(e.provider())).isPresent();
+      case Event.CapacityAsked e -> {
+        assertThat(e.id()).as("measurements without gaps").isEqualTo(++measurements);
+        assertThat(measured.put(e.provider(), e.id())).as("is not measured yet").isNull();
+      }
+      case Event.CapacityMeasured e -> {
+        assertThat(measured.remove(e.provider())).isEqualTo(e.id());
+        assertThat(open.values()).noneMatch(l -> l.provider().equals(e.provider()));
+        Offer offer = pool.provider(e.provider()).orElseThrow().offer();
+        assertThat(e.capacity().cores()).isLessThanOrEqualTo(offer.cores());
+        assertThat(e.capacity().memoryBytes()).isLessThanOrEqualTo(offer.memoryBytes());
+        assertThat(e.nextUs()).isGreaterThan(e.capacity().atUs());
+      }
       case Event.TaskAssigned e -> {
+        assertThat(measured).as("who is measured gets nothing").doesNotContainKey(e.provider());
         assertThat(open.put(e.lease(), e)).as("lease %d is new", e.lease()).isNull();
         assertThat(ended).doesNotContain(e.lease());
         assertThat(jobEnds).as("job of lease %d runs", e.lease()).doesNotContainKey(e.job());
@@ -147,12 +166,14 @@ final class Auditor {
           }
         }
       }
-      case Event.ProviderJoined e -> {}
-      case Event.ProviderDraining e -> {}
-      case Event.ProviderGone e ->
-          assertThat(open.values())
-              .as("leases of the provider that is gone")
-              .noneMatch(l -> l.provider().equals(e.provider()));
+      case Event.ProviderJoined e -> measured.remove(e.offer().provider());
+      case Event.ProviderDraining e -> measured.remove(e.provider());
+      case Event.ProviderGone e -> {
+        measured.remove(e.provider());
+        assertThat(open.values())
+            .as("leases of the provider that is gone")
+            .noneMatch(l -> l.provider().equals(e.provider()));
+      }
       case Event.Refused e -> {
         assertThat(e.rejection().message()).isNotBlank();
         assertThat(e.rejection().message().length()).isLessThanOrEqualTo(Limits.REASON_CHARS);

@@ -27,8 +27,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /// A released event keeps its meaning for ever: the bytes in the `.hex` files must never change.
 class CodecTest {
-  /// Bytes at the end of a snapshot that tell how many providers passed their probation.
-  private static final int NEWCOMERS = 2;
+  /// Bytes at the end of a snapshot that tell how many providers passed their probation and were
+  /// measured.
+  private static final int NEWCOMERS = 3;
 
   private static byte[] golden(String name) {
     try (InputStream in = CodecTest.class.getResourceAsStream(name)) {
@@ -416,7 +417,7 @@ class CodecTest {
     ByteBuffer now = ByteBuffer.wrap(out.toByteArray());
     byte[] whole = new byte[now.getInt()];
     now.position(8).get(whole);
-    assertThat(whole[0]).isEqualTo((byte) 8);
+    assertThat(whole[0]).isEqualTo((byte) 9);
     // Money, movements (one grant), epoch, none closed, 7 sums, no payments, no rows.
     byte[] treasury = {0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
     int end = whole.length - NEWCOMERS;
@@ -511,6 +512,39 @@ class CodecTest {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     pool.snapshot(new DataOutputStream(out));
     assertThat(restored(out.toByteArray()).digest()).isEqualTo(pool.digest());
+  }
+
+  /// Bytes of the last release that measured no provider: as the one before, with a provider.
+  @Test
+  void aSnapshotWithoutCapacityIsRead() throws IOException {
+    Pool pool = restored(golden("snapshot-v8.hex"));
+    assertThat(pool.job(JobId.of(Sample.ALICE, 2)).orElseThrow().leased()).isEqualTo(1);
+    assertThat(pool.providers())
+        .isNotEmpty()
+        .allMatch(p -> p.capacity().equals(Capacity.UNKNOWN) && !p.measuring());
+    assertThat(pool.sumOfAccounts()).isZero();
+    List<Event> asked =
+        pool.execute(new Command.Schedule(1, false, 0, true), 2_000_000, new ArrayList<>());
+    assertThat(asked)
+        .as("all of them are due")
+        .hasAtLeastOneElementOfType(Event.CapacityAsked.class);
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    pool.snapshot(new DataOutputStream(out));
+    assertThat(restored(out.toByteArray()).digest()).isEqualTo(pool.digest());
+  }
+
+  @Test
+  void eventsAboutCapacityKeepTheirBytes() {
+    List<Event> events =
+        List.of(
+            new Event.NetworkSeen(Sample.provider(2), "c00002/24", 4),
+            new Event.CapacityAsked(1, Sample.provider(2), 5),
+            new Event.CapacityMeasured(
+                1, Sample.provider(2), new Capacity(7, 3, 1 << 20, 99, ""), 1_000),
+            new Event.CapacityMeasured(
+                2, Sample.provider(2), new Capacity(8, 0, 0, 0, "no answer"), 2_000));
+    assertThat(hex(EventCodec.encode(events))).isEqualTo(hex(golden("events-v1-capacity.hex")));
+    assertThat(EventCodec.decode(golden("events-v1-capacity.hex"))).isEqualTo(events);
   }
 
   @Test

@@ -118,7 +118,8 @@ class VerificationTest {
         .contains("1 refuted");
 
     f.submit(job(2, 8, new Verification.None()));
-    assertThat(f.schedule(100)).hasSize(8).noneMatch(l -> l.provider().equals(liar.provider()));
+    // Those that are left are new too, and one that was new lied: each gets 2 tasks on its 4 cores.
+    assertThat(f.schedule(100)).hasSize(6).noneMatch(l -> l.provider().equals(liar.provider()));
     assertThat(f.sum()).isZero();
   }
 
@@ -309,6 +310,60 @@ class VerificationTest {
       checkers.add(g.sent().getFirst().provider());
     }
     assertThat(checkers.stream().distinct().count()).isGreaterThanOrEqualTo(4);
+  }
+
+  /// The same region is declared by all; five of six are in one network.
+  @Test
+  void whoChecksIsInAnotherNetworkWhereThereIsOne() {
+    for (long luck = 0; luck < 20; luck++) {
+      Fixture g = new Fixture();
+      for (int p = 1; p <= 6; p++) {
+        Command.JoinProvider join = Sample.join(p, 4, 1);
+        g.run(
+            new Command.JoinProvider(
+                join.offer(),
+                join.offerHash(),
+                join.signature(),
+                1,
+                List.of(),
+                p == 6 ? "c63364/24" : "c00002/24"));
+      }
+      g.submit(job(1, 1, new Verification.Replicate(2)));
+      Lease first = g.schedule(1).getFirst();
+      assertThat(first.provider()).isNotEqualTo(Sample.provider(6));
+      g.report(Sample.right(first));
+      g.run(new Command.Schedule(1, true, luck));
+      assertThat(g.sent().getFirst().provider()).as("luck %d", luck).isEqualTo(Sample.provider(6));
+    }
+  }
+
+  /// Where many that are new turn out to lie, those that are new get less to do.
+  @Test
+  void newcomersGetLessWorkWhereNewcomersLie() {
+    for (int p = 1; p <= 4; p++) {
+      f.join(p, 8);
+    }
+    f.submit(job(1, 1, new Verification.Replicate(2)));
+    Lease lie = next();
+    f.report(Sample.wrong(lie));
+    for (int i = 0; i < 3; i++) {
+      f.report(Sample.right(next()));
+    }
+    assertThat(f.pool.provider(lie.provider()).orElseThrow().trust().distrusted()).isTrue();
+    // Two of three are taken to be good: of 8 cores each of the three left gets 5.
+    f.submit(job(2, 100, Verification.usual()));
+    assertThat(f.schedule(100))
+        .as("tasks of which nobody knows how long they take")
+        .extracting(Lease::provider)
+        .hasSizeGreaterThan(14);
+    Address other =
+        f.pool.providers().stream()
+            .map(v -> v.offer().provider())
+            .filter(a -> !a.equals(lie.provider()))
+            .findFirst()
+            .orElseThrow();
+    assertThat(f.pool.why(other, f.nowUs).wouldHelp().getFirst())
+        .contains("66.67 % of its cores", "1 of the 1 that were new before it were found wrong");
   }
 
   @Test

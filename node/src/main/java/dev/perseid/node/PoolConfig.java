@@ -17,6 +17,7 @@ import java.util.Optional;
 /// @param blobBytes disk space for blobs
 /// @param heartbeatMs how often providers say that they are alive
 /// @param silenceMs after how much silence a provider is lost
+/// @param measures whether providers have to show the hardware that they declare
 /// @param version what About says
 /// @param terms how it is a market for inference
 /// @param money how it settles
@@ -31,11 +32,12 @@ public record PoolConfig(
     long blobBytes,
     long heartbeatMs,
     long silenceMs,
+    boolean measures,
     String version,
     MarketTerms terms,
     MoneyTerms money) {
   /// The usual: loopback, no welcome credits, 64 GiB of blobs, a heartbeat every 2 s, lost after 10
-  /// s.
+  /// s; what providers declare is believed.
   public static PoolConfig usual(Path dir, Key key) {
     return new PoolConfig(
         dir,
@@ -48,6 +50,7 @@ public record PoolConfig(
         64L << 30,
         2_000,
         10_000,
+        false,
         "0.1.0",
         MarketTerms.NONE,
         MoneyTerms.NONE);
@@ -88,6 +91,7 @@ public record PoolConfig(
         blobBytes,
         heartbeatMs,
         silenceMs,
+        measures,
         version,
         terms,
         money);
@@ -106,6 +110,7 @@ public record PoolConfig(
         blobBytes,
         heartbeatMs,
         silenceMs,
+        measures,
         version,
         terms,
         money);
@@ -124,6 +129,7 @@ public record PoolConfig(
         blobBytes,
         newHeartbeatMs,
         newSilenceMs,
+        measures,
         version,
         terms,
         money);
@@ -142,6 +148,26 @@ public record PoolConfig(
         bytes,
         heartbeatMs,
         silenceMs,
+        measures,
+        version,
+        terms,
+        money);
+  }
+
+  /// The same, believing what providers declare of their hardware or not.
+  public PoolConfig withMeasures(boolean newMeasures) {
+    return new PoolConfig(
+        dir,
+        host,
+        port,
+        key,
+        access,
+        tls,
+        welcomeMicrocredits,
+        blobBytes,
+        heartbeatMs,
+        silenceMs,
+        newMeasures,
         version,
         terms,
         money);
@@ -160,6 +186,7 @@ public record PoolConfig(
         blobBytes,
         heartbeatMs,
         silenceMs,
+        measures,
         version,
         terms,
         money);
@@ -178,6 +205,7 @@ public record PoolConfig(
         blobBytes,
         heartbeatMs,
         silenceMs,
+        measures,
         version,
         newTerms,
         money);
@@ -196,6 +224,7 @@ public record PoolConfig(
         blobBytes,
         heartbeatMs,
         silenceMs,
+        measures,
         version,
         terms,
         newMoney);
@@ -214,6 +243,7 @@ public record PoolConfig(
         blobBytes,
         heartbeatMs,
         silenceMs,
+        measures,
         version,
         terms,
         money);

@@ -26,6 +26,23 @@ public final class PoolLimits {
   /// Refused messages after which a provider's stream is ended.
   public static final int REFUSALS_OF_ONE_STREAM = 256;
 
+  // ---- measuring providers ----
+
+  /// Cores that are measured at once; who declares more is measured by these.
+  public static final int MEASURED_LANES = 1_024;
+
+  /// Memory that is asked for; who declares more and shows this is believed the rest.
+  public static final long MEASURED_MEMORY_BYTES = 64L << 30;
+
+  /// Memory below which nothing less is asked for when it is too slow.
+  public static final long MEASURED_LEAST_BYTES = 16L << 20;
+
+  /// How long a part of a measurement may take, beside what follows from its size.
+  public static final long MEASURED_PART_US = 120_000_000;
+
+  /// Links and chunks that are done again to check an answer.
+  public static final int MEASURED_SAMPLES = 8;
+
   // ---- the log ----
 
   /// Bytes of one log entry; a larger batch of events is written as several.

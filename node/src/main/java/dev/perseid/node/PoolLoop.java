@@ -15,6 +15,8 @@ import dev.perseid.core.Lease;
 import dev.perseid.core.Movement;
 import dev.perseid.core.Offer;
 import dev.perseid.core.Pool;
+import dev.perseid.core.Probe;
+import dev.perseid.core.ProbeAnswer;
 import dev.perseid.core.ProviderView;
 import dev.perseid.core.Rejection;
 import dev.perseid.core.Report;
@@ -93,7 +95,20 @@ public final class PoolLoop {
   ///
   /// @param heartbeatMs how often providers say that they are alive
   /// @param silenceMs after how much silence a provider is lost
-  public record Settings(long heartbeatMs, long silenceMs) {}
+  /// @param measures whether providers are measured: when they come, and now and then
+  public record Settings(long heartbeatMs, long silenceMs, boolean measures) {
+    /// Measures nobody.
+    public Settings(long heartbeatMs, long silenceMs) {
+      this(heartbeatMs, silenceMs, false);
+    }
+  }
+
+  /// Checks what providers show when they are measured.
+  public interface Judge {
+    /// Checks some of an answer, which takes a processor for some tens of milliseconds; `done`
+    /// hears on the loop's thread, at once or later, what is wrong with it, or an empty text.
+    void judge(Probe probe, ProbeAnswer answer, Consumer<String> done);
+  }
 
   /// What waits for the loop.
   private sealed interface Item {
@@ -123,6 +138,7 @@ public final class PoolLoop {
   private final RecordDigests digests;
   private final Settings settings;
   private final LongSupplier luck;
+  private final Measurements measurements;
 
   private final ArrayDeque<Item> items = new ArrayDeque<>();
   private final ArrayDeque<Consumer<Pool>> questions = new ArrayDeque<>();
@@ -142,6 +158,7 @@ public final class PoolLoop {
   /// @param stored which blobs are here; a report of outputs that are not is refused
   /// @param luck numbers that nobody can foresee: they decide which results are checked, and by
   ///   whom
+  /// @param judge checks what providers show when they are measured
   public PoolLoop(
       Pool pool,
       Log log,
@@ -150,7 +167,8 @@ public final class PoolLoop {
       Stored stored,
       RecordDigests digests,
       Settings settings,
-      LongSupplier luck) {
+      LongSupplier luck,
+      Judge judge) {
     this.pool = pool;
     this.log = log;
     this.outbox = outbox;
@@ -159,6 +177,7 @@ public final class PoolLoop {
     this.digests = digests;
     this.settings = settings;
     this.luck = luck;
+    measurements = new Measurements(outbox, judge, luck, s -> submit(s.command(), s.done()));
   }
 
   /// Hands in a command. `done` runs on the loop's thread when the command is durable or refused;
@@ -190,13 +209,18 @@ public final class PoolLoop {
   ///
   /// @param session number of the stream; a newer stream has a greater one, over restarts too
   public void receive(Address provider, long session, FromProvider message) {
+    receive(provider, session, "", message);
+  }
+
+  /// The same of a provider that comes from a known network.
+  public void receive(Address provider, long session, String network, FromProvider message) {
     if (failure != null) {
       refuse(provider, session, Rejection.Code.OVERLOADED, "the pool has stopped: " + failure);
       return;
     }
     Stream stream = streams.get(provider);
     if (message instanceof FromProvider.Hello hello) {
-      hello(provider, session, stream, hello);
+      hello(provider, session, network, stream, hello);
       return;
     }
     if (stream == null || stream.session < session) {
@@ -217,6 +241,7 @@ public final class PoolLoop {
       case FromProvider.Reports r -> reports(provider, session, r);
       case FromProvider.ReturnLeases r ->
           command(provider, session, new Command.ReturnLeases(provider, session, r.leases()));
+      case FromProvider.Probed p -> measurements.answered(provider, session, p.answer());
       case FromProvider.Drain _ ->
           command(provider, session, new Command.DrainProvider(provider, session));
       case FromProvider.Goodbye g ->
@@ -229,7 +254,11 @@ public final class PoolLoop {
   }
 
   private void hello(
-      Address provider, long session, @Nullable Stream stream, FromProvider.Hello hello) {
+      Address provider,
+      long session,
+      String network,
+      @Nullable Stream stream,
+      FromProvider.Hello hello) {
     if (stream != null && stream.session >= session) {
       refuse(
           provider,
@@ -263,7 +292,7 @@ public final class PoolLoop {
     streams.put(provider, fresh);
     spoke.add(provider);
     submit(
-        new Command.JoinProvider(offer, hash, hello.signature(), session, hello.held()),
+        new Command.JoinProvider(offer, hash, hello.signature(), session, hello.held(), network),
         reply -> {
           switch (reply) {
             case Reply.Done _ -> {
@@ -378,7 +407,12 @@ public final class PoolLoop {
       heardUs.put(provider, nowUs);
     }
     spoke.clear();
-    if (outstanding || failure != null) {
+    if (failure != null) {
+      return false;
+    }
+    // Also while a batch is on its way: the time that a provider takes is taken here.
+    measurements.turn(nowUs);
+    if (outstanding) {
       return false;
     }
     if (!started) {
@@ -410,7 +444,8 @@ public final class PoolLoop {
     boolean expire = nowUs - startedUs > settings.silenceMs() * 1_000;
     events.addAll(
         pool.execute(
-            new Command.Schedule(PoolLimits.TURN_ASSIGNMENTS, expire, luck.getAsLong()),
+            new Command.Schedule(
+                PoolLimits.TURN_ASSIGNMENTS, expire, luck.getAsLong(), settings.measures()),
             nowUs,
             effects));
     scheduledUs = nowUs;
@@ -586,6 +621,7 @@ public final class PoolLoop {
       streams.remove(provider);
       heardUs.remove(provider);
       spoke.remove(provider);
+      measurements.forget(provider);
     }
   }
 
@@ -599,6 +635,7 @@ public final class PoolLoop {
     }
     for (Address provider : silent) {
       heardUs.remove(provider);
+      measurements.forget(provider);
       Stream stream = streams.remove(provider);
       Optional<ProviderView> view = pool.provider(provider);
       if (view.isEmpty() || view.get().state() == ProviderView.State.GONE) {
@@ -634,6 +671,12 @@ public final class PoolLoop {
         case Effect.JobChanged c -> changed.put(c.job(), true);
         case Effect.StoreMovement m -> archive.movement(m.movement());
         case Effect.PurseChanged p -> purses.add(p.consumer());
+        case Effect.Measure m -> {
+          Stream stream = streams.get(m.provider());
+          if (stream != null) {
+            measurements.start(stream.session, m);
+          }
+        }
       }
     }
     // Replies come before parcels: a provider is welcomed before it gets its first lease.

@@ -8,6 +8,8 @@ import dev.perseid.core.Event;
 import dev.perseid.core.EventCodec;
 import dev.perseid.core.Movement;
 import dev.perseid.core.Pool;
+import dev.perseid.core.Probe;
+import dev.perseid.core.ProbeAnswer;
 import dev.perseid.core.SignedBatch;
 import dev.perseid.journal.MoneyBook;
 import dev.perseid.journal.RecordStore;
@@ -30,10 +32,13 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
@@ -57,6 +62,11 @@ final class PoolMill implements Closeable {
   private final RecordStore records;
   private final MoneyBook book;
   private final LinkedBlockingQueue<Runnable> inbox = new LinkedBlockingQueue<>();
+
+  // At most one answer of each provider that is measured waits here.
+  private final ExecutorService judges =
+      Executors.newSingleThreadExecutor(
+          Thread.ofPlatform().name("pool-measures").daemon().factory());
   private final AtomicReference<String> failure = new AtomicReference<>("");
   private final PoolLoop loop;
   private final RatisLog log;
@@ -93,8 +103,9 @@ final class PoolMill implements Closeable {
               new Archive(),
               stored,
               new SettleDigests(),
-              new PoolLoop.Settings(config.heartbeatMs(), config.silenceMs()),
-              new SecureRandom()::nextLong);
+              new PoolLoop.Settings(config.heartbeatMs(), config.silenceMs(), config.measures()),
+              new SecureRandom()::nextLong,
+              this::judge);
       whole = true;
     } finally {
       if (!whole) {
@@ -167,6 +178,13 @@ final class PoolMill implements Closeable {
     thread.start();
   }
 
+  private void judge(Probe probe, ProbeAnswer answer, Consumer<String> done) {
+    judges.execute(() -> {
+      String wrong = Exertion.wrong(probe, answer, PoolLimits.MEASURED_SAMPLES, new SecureRandom());
+      inbox.add(() -> done.accept(wrong));
+    });
+  }
+
   /// What the replay feeds.
   private final class Owner implements RatisLog.Owner {
     private final Archive archive = new Archive();
@@ -217,7 +235,8 @@ final class PoolMill implements Closeable {
               Effect.StopLease _,
               Effect.ReportDurable _,
               Effect.PurseChanged _,
-              Effect.JobChanged _ -> {}
+              Effect.JobChanged _,
+              Effect.Measure _ -> {}
         }
       }
     }
@@ -339,7 +358,7 @@ final class PoolMill implements Closeable {
   }
 
   /// Runs something with the loop on its thread, soon.
-  void post(java.util.function.Consumer<PoolLoop> work) {
+  void post(Consumer<PoolLoop> work) {
     inbox.add(() -> work.accept(loop));
   }
 
@@ -437,6 +456,7 @@ final class PoolMill implements Closeable {
   public void close() throws IOException {
     closing = true;
     thread.interrupt();
+    judges.shutdownNow();
     try {
       thread.join();
     } catch (InterruptedException e) {

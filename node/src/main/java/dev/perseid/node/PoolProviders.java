@@ -57,7 +57,7 @@ final class PoolProviders extends ProvidersGrpc.ProvidersImplBase {
               .asRuntimeException());
       return new Deaf();
     }
-    return new Ear(stream.get(), caller);
+    return new Ear(stream.get(), caller, Network.of(PoolServer.FROM.get()));
   }
 
   /// Listens to nothing.
@@ -76,11 +76,13 @@ final class PoolProviders extends ProvidersGrpc.ProvidersImplBase {
   private final class Ear implements StreamObserver<Proto.FromProvider> {
     private final PoolStream stream;
     private final Sessions.Session caller;
+    private final String network;
     private boolean over;
 
-    Ear(PoolStream stream, Sessions.Session caller) {
+    Ear(PoolStream stream, Sessions.Session caller, String network) {
       this.stream = stream;
       this.caller = caller;
+      this.network = network;
     }
 
     @Override
@@ -122,7 +124,7 @@ final class PoolProviders extends ProvidersGrpc.ProvidersImplBase {
       mill.post(loop -> {
         room.release(bytes);
         stream.room.release(bytes);
-        loop.receive(provider, stream.session, message);
+        loop.receive(provider, stream.session, network, message);
       });
     }
 

@@ -315,7 +315,10 @@ final class PoolServer implements Closeable {
           }
           ServerCall.Listener<Q> inside =
               Contexts.interceptCall(
-                  Context.current().withValue(CALLER, session), call, headers, next);
+                  Context.current().withValues(CALLER, session, FROM, from(call)),
+                  call,
+                  headers,
+                  next);
           yield body.isPresent() ? new Sealed<>(inside, call, body.get()) : inside;
         }
       };

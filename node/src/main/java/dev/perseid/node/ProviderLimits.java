@@ -108,6 +108,22 @@ public final class ProviderLimits {
   /// The benchmark at the start, altogether.
   public static final long BENCHMARK_MS = 1_500;
 
+  /// Probes of a pool that are answered in an hour; a measurement has three, or some more where
+  /// less is shown than was declared.
+  public static final int PROBES_AN_HOUR = 240;
+
+  /// Links of one lane that are made for one probe.
+  public static final int PROBE_LINKS = 1_024;
+
+  /// Chunks that are filled for one probe.
+  public static final int PROBE_CHUNKS = 4_096;
+
+  /// Words of a chunk: half a gibibyte.
+  public static final int PROBE_CHUNK_WORDS = 1 << 26;
+
+  /// Memory that a probe leaves to the machine's other work, besides a sixteenth of all.
+  public static final long PROBE_RESERVE_BYTES = 256L << 20;
+
   /// Characters of the description of the machine.
   public static final int MACHINE_CHARS = 256;
 

@@ -8,6 +8,8 @@ import dev.perseid.core.Lease;
 import dev.perseid.core.Limits;
 import dev.perseid.core.Offer;
 import dev.perseid.core.Outcome;
+import dev.perseid.core.Probe;
+import dev.perseid.core.ProbeAnswer;
 import dev.perseid.core.Rejection;
 import dev.perseid.core.Report;
 import dev.perseid.core.ToProvider;
@@ -47,6 +49,10 @@ public final class ProviderLoop {
 
     /// Ends an attempt early; it ends as CANCELLED unless it was quicker.
     void stop(long lease);
+
+    /// Begins what a probe asks for and returns at once; there is at most one later call of
+    /// [#probed].
+    void probe(Probe probe);
   }
 
   /// The provider's key, and the digests that are signed with it.
@@ -104,6 +110,7 @@ public final class ProviderLoop {
   }
 
   private static final long NEVER = Long.MIN_VALUE;
+  private static final long HOUR_US = 3_600_000_000L;
 
   private final Address pool;
   private final Offer offer;
@@ -139,6 +146,11 @@ public final class ProviderLoop {
   private boolean draining;
   private boolean lingering;
   private boolean gone;
+  private boolean probing;
+
+  /// When it was asked for the probes of the last hour.
+  private final ArrayDeque<Long> probesUs = new ArrayDeque<>();
+
   private @Nullable Rejection refusal;
 
   /// A provider that holds nothing and is not connected.
@@ -189,6 +201,7 @@ public final class ProviderLoop {
       case ToProvider.Leases m -> m.leases().forEach(this::take);
       case ToProvider.Stop m -> m.leases().forEach(this::stop);
       case ToProvider.Durable m -> m.leases().forEach(this::forget);
+      case ToProvider.Show m -> show(m.probe(), nowUs);
       case ToProvider.Refusal m -> {
         refusal = m.rejection();
         welcomed = false;
@@ -210,6 +223,43 @@ public final class ProviderLoop {
       return;
     }
     conclude(h, attempt, nowUs);
+  }
+
+  /// What a probe asked for is done.
+  public void probed(ProbeAnswer answer, long nowUs) {
+    probing = false;
+    Link out = link;
+    if (out != null && welcomed) {
+      send(out, new FromProvider.Probed(answer), nowUs);
+    }
+  }
+
+  /// A pool that asks for too much, too often or out of turn gets no answer.
+  private void show(Probe probe, long nowUs) {
+    while (!probesUs.isEmpty() && nowUs - probesUs.getFirst() > HOUR_US) {
+      probesUs.removeFirst();
+    }
+    boolean memory = probe.part() == Probe.Part.MEMORY;
+    long bytes = 8L * probe.chunkWords() * probe.length();
+    boolean fair =
+        !probing
+            && welcomed
+            && probesUs.size() < ProviderLimits.PROBES_AN_HOUR
+            && probe.lanes() >= 1
+            && probe.lanes() <= offer.cores()
+            && probe.length() >= 1
+            && (memory
+                ? probe.length() <= ProviderLimits.PROBE_CHUNKS
+                    && probe.chunkWords() > 0
+                    && Integer.bitCount(probe.chunkWords()) == 1
+                    && probe.chunkWords() <= ProviderLimits.PROBE_CHUNK_WORDS
+                    && bytes <= offer.memoryBytes()
+                : probe.length() <= ProviderLimits.PROBE_LINKS);
+    if (fair) {
+      probing = true;
+      probesUs.addLast(nowUs);
+      runner.probe(probe);
+    }
   }
 
   /// Takes no new leases, gives back what has not started, ends what runs, delivers, says goodbye.

@@ -3,6 +3,7 @@ package dev.perseid.node;
 import dev.perseid.core.Address;
 import dev.perseid.core.Capability;
 import dev.perseid.core.Offer;
+import dev.perseid.core.ProbeAnswer;
 import dev.perseid.core.Rejection;
 import dev.perseid.core.ToProvider;
 import dev.perseid.sandbox.Isolation;
@@ -56,6 +57,8 @@ public final class ProviderNode implements AutoCloseable {
 
     record Ended(long lease, Attempt attempt) implements Said {}
 
+    record Probed(ProbeAnswer answer) implements Said {}
+
     record Drain() implements Said {}
 
     record StopAll() implements Said {}
@@ -81,6 +84,9 @@ public final class ProviderNode implements AutoCloseable {
 
   // On the loop's thread only.
   private @Nullable ProviderStream current;
+
+  /// The measurement of which a probe came last.
+  private long measurement;
 
   private ProviderNode(
       ProviderConfig config,
@@ -128,7 +134,8 @@ public final class ProviderNode implements AutoCloseable {
             sandboxMemoryBytes(config),
             blobs,
             transfer,
-            (lease, attempt) -> tell(new Said.Ended(lease, attempt)));
+            (lease, attempt) -> tell(new Said.Ended(lease, attempt)),
+            answer -> tell(new Said.Probed(answer)));
     serving =
         config.models().isEmpty()
             ? Optional.empty()
@@ -378,6 +385,7 @@ public final class ProviderNode implements AutoCloseable {
         s.stream().handled();
       }
       case Said.Ended s -> loop.ended(s.lease(), s.attempt(), nowUs());
+      case Said.Probed s -> loop.probed(s.answer(), nowUs());
       case Said.Drain s -> {
         serving.ifPresent(ProviderServing::leave);
         loop.drain(nowUs());
@@ -410,6 +418,12 @@ public final class ProviderNode implements AutoCloseable {
       case ToProvider.Leases l -> {}
       case ToProvider.Stop s -> {}
       case ToProvider.Durable d -> {}
+      case ToProvider.Show s -> {
+        if (s.probe().id() != measurement) {
+          measurement = s.probe().id();
+          notices.accept("the pool measures what this machine has; work comes after that");
+        }
+      }
     }
   }
 

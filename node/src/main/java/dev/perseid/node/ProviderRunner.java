@@ -4,6 +4,8 @@ import dev.perseid.core.Blob;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Lease;
 import dev.perseid.core.Outcome;
+import dev.perseid.core.Probe;
+import dev.perseid.core.ProbeAnswer;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.Usage;
 import dev.perseid.sandbox.Execution;
@@ -24,6 +26,7 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /// Runs leases: fetches what the task needs, runs it in the sandbox, stores its outputs in the
@@ -57,21 +60,26 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
   private final ProviderBlobs blobs;
   private final ProviderTransfer transfer;
   private final Ends ends;
+  private final Consumer<ProbeAnswer> probed;
   private final String isolation;
+  private volatile @Nullable Thread prober;
   private final ConcurrentHashMap<Long, Run> runs = new ConcurrentHashMap<>();
 
   /// @param memoryBytes the largest memory limit that the sandbox takes
+  /// @param probed hears what probes asked for, on any thread
   ProviderRunner(
       Sandbox sandbox,
       long memoryBytes,
       ProviderBlobs blobs,
       ProviderTransfer transfer,
-      Ends ends) {
+      Ends ends,
+      Consumer<ProbeAnswer> probed) {
     this.sandbox = sandbox;
     this.memoryBytes = memoryBytes;
     this.blobs = blobs;
     this.transfer = transfer;
     this.ends = ends;
+    this.probed = probed;
     isolation = sandbox.isolation().kind().name().toLowerCase(Locale.ROOT);
   }
 
@@ -104,9 +112,30 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
     }
   }
 
+  @Override
+  public void probe(Probe probe) {
+    Thread thread =
+        Thread.ofPlatform()
+            .name("probe")
+            .daemon()
+            .unstarted(() -> {
+              try {
+                probed.accept(Exertion.exert(probe, new FreeMemory()::has));
+              } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+              }
+            });
+    prober = thread;
+    thread.start();
+  }
+
   /// Stops everything; nobody hears of the ends.
   @Override
   public void close() {
+    Thread thread = prober;
+    if (thread != null) {
+      thread.interrupt();
+    }
     for (long lease : runs.keySet().stream().sorted().toList()) {
       stop(lease);
     }

@@ -65,6 +65,7 @@ final class CheckedResultsTest {
         1L << 30,
         200,
         2_000,
+        false,
         "test",
         MarketTerms.NONE,
         MoneyTerms.NONE);

@@ -93,7 +93,8 @@ class PoolLoopTest {
             this,
             new Cheap(),
             new PoolLoop.Settings(1_000, 5_000),
-            () -> 1);
+            () -> 1,
+            (_, _, _) -> {});
     long nowUs = 1_000_000;
 
     @Override
@@ -318,7 +319,8 @@ class PoolLoopTest {
             other,
             new Cheap(),
             new PoolLoop.Settings(1_000, 5_000),
-            () -> 1);
+            () -> 1,
+            (_, _, _) -> {});
     long later = s.nowUs + 7_000_000;
     restarted.turn(later);
     restarted.turn(later + 4_900_000);

@@ -67,6 +67,7 @@ final class ProviderAndPoolTest {
         1L << 30,
         200,
         2_000,
+        false,
         "test",
         MarketTerms.NONE,
         MoneyTerms.NONE);

@@ -15,6 +15,8 @@ import dev.perseid.core.Limits;
 import dev.perseid.core.Offer;
 import dev.perseid.core.Outcome;
 import dev.perseid.core.Price;
+import dev.perseid.core.Probe;
+import dev.perseid.core.ProbeAnswer;
 import dev.perseid.core.Rejection;
 import dev.perseid.core.Report;
 import dev.perseid.core.TaskKind;
@@ -65,6 +67,7 @@ final class ProviderLoopTest {
   private final List<FromProvider> said = new ArrayList<>();
   private final List<Long> started = new ArrayList<>();
   private final List<Long> stopped = new ArrayList<>();
+  private final List<Probe> probes = new ArrayList<>();
   private long nowUs = 1_000_000;
   private final ProviderLoop loop =
       new ProviderLoop(
@@ -80,6 +83,11 @@ final class ProviderLoopTest {
             @Override
             public void stop(long lease) {
               stopped.add(lease);
+            }
+
+            @Override
+            public void probe(Probe probe) {
+              probes.add(probe);
             }
           });
 
@@ -566,5 +574,51 @@ final class ProviderLoopTest {
     assertThatThrownBy(() -> loop.ended(1, done(), nowUs))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("declares 2 outputs");
+  }
+
+  private void asked(Probe probe) {
+    receive(new ToProvider.Show(probe));
+  }
+
+  @Test
+  void itDoesWhatAProbeAsksForAndSaysSo() {
+    connect();
+    Probe probe = new Probe(1, Probe.Part.ALL_CORES, 5, OFFER.cores(), 3, 0);
+    asked(probe);
+    asked(new Probe(2, Probe.Part.ALL_CORES, 5, 1, 3, 0));
+    assertThat(probes).as("one at a time").containsExactly(probe);
+    ProbeAnswer answer = new ProbeAnswer(1, Probe.Part.ALL_CORES, List.of(1L, 2L, 3L), List.of());
+    loop.probed(answer, nowUs);
+    assertThat(said(FromProvider.Probed.class)).containsExactly(new FromProvider.Probed(answer));
+    asked(probe);
+    assertThat(probes).hasSize(2);
+  }
+
+  @Test
+  void aPoolThatAsksForTooMuchGetsNothing() {
+    connect();
+    long words = OFFER.memoryBytes() / 8;
+    for (Probe much :
+        List.of(
+            new Probe(1, Probe.Part.ALL_CORES, 5, OFFER.cores() + 1, 3, 0),
+            new Probe(1, Probe.Part.ALL_CORES, 5, 0, 3, 0),
+            new Probe(1, Probe.Part.ALL_CORES, 5, 1, ProviderLimits.PROBE_LINKS + 1, 0),
+            new Probe(1, Probe.Part.ALL_CORES, 5, 1, -1, 0),
+            new Probe(1, Probe.Part.MEMORY, 5, 1, 1, 3),
+            new Probe(1, Probe.Part.MEMORY, 5, 1, 1, Integer.MIN_VALUE),
+            new Probe(1, Probe.Part.MEMORY, 5, 1, 2, Integer.highestOneBit((int) words)),
+            new Probe(1, Probe.Part.MEMORY, 5, 1, ProviderLimits.PROBE_CHUNKS + 1, 1))) {
+      asked(much);
+      assertThat(probes).as("%s", much).isEmpty();
+    }
+    Probe fair = new Probe(1, Probe.Part.ONE_CORE, 5, 1, 1, 0);
+    for (int i = 0; i <= ProviderLimits.PROBES_AN_HOUR; i++) {
+      asked(fair);
+      loop.probed(new ProbeAnswer(1, Probe.Part.ONE_CORE, List.of(1L), List.of()), nowUs);
+    }
+    assertThat(probes).as("so many an hour").hasSize(ProviderLimits.PROBES_AN_HOUR);
+    nowUs += 3_600_000_001L;
+    asked(fair);
+    assertThat(probes).hasSize(ProviderLimits.PROBES_AN_HOUR + 1);
   }
 }

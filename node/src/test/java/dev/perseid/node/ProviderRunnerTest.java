@@ -9,6 +9,8 @@ import dev.perseid.core.Hash;
 import dev.perseid.core.JobId;
 import dev.perseid.core.Lease;
 import dev.perseid.core.Outcome;
+import dev.perseid.core.Probe;
+import dev.perseid.core.ProbeAnswer;
 import dev.perseid.core.TaskKind;
 import dev.perseid.sandbox.Sandbox;
 import dev.perseid.sandbox.SandboxConfig;
@@ -73,13 +75,29 @@ final class ProviderRunnerTest {
     blobs = ProviderBlobs.open(cache, 8 * MIB, 1_000, transfer);
     runner =
         new ProviderRunner(
-            sandbox, 32 * MIB, blobs, transfer, (lease, attempt) -> end(lease).complete(attempt));
+            sandbox,
+            32 * MIB,
+            blobs,
+            transfer,
+            (lease, attempt) -> end(lease).complete(attempt),
+            probed::complete);
   }
 
   @AfterEach
   void close() {
     runner.close();
     host.close();
+  }
+
+  private final CompletableFuture<ProbeAnswer> probed = new CompletableFuture<>();
+
+  @Test
+  void aProbeIsDoneOnThisMachine() throws Exception {
+    Probe probe = new Probe(3, Probe.Part.MEMORY, 5, 2, 4, 1 << 10);
+    runner.probe(probe);
+    ProbeAnswer answer = probed.get(20, TimeUnit.SECONDS);
+    assertThat(answer.digests()).hasSize(4);
+    assertThat(Exertion.wrong(probe, answer, 4, new Random(1))).isEmpty();
   }
 
   private CompletableFuture<Attempt> end(long lease) {

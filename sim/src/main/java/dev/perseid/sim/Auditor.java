@@ -2,6 +2,7 @@ package dev.perseid.sim;
 
 import dev.perseid.core.Address;
 import dev.perseid.core.Blob;
+import dev.perseid.core.Capacity;
 import dev.perseid.core.Entry;
 import dev.perseid.core.Event;
 import dev.perseid.core.ExecutionRecord;
@@ -174,6 +175,8 @@ final class Auditor {
     }
   }
 
+  private record Hardware(int cores, long memoryBytes) {}
+
   private static final class ProviderFile {
     Offer offer;
     long session;
@@ -181,6 +184,19 @@ final class Auditor {
     boolean gone;
     long earned;
     int outstanding;
+
+    /// The measurement for which it is asked, or 0.
+    long asked;
+
+    Capacity shown = Capacity.UNKNOWN;
+
+    boolean fits(TaskKind kind) {
+      boolean measured = shown.isShown();
+      return shown.problem().isEmpty()
+          && kind.cores() <= Math.min(offer.cores(), measured ? shown.cores() : kind.cores())
+          && kind.memoryBytes()
+              <= Math.min(offer.memoryBytes(), measured ? shown.memoryBytes() : kind.memoryBytes());
+    }
 
     /// About what it was paid for results that counted on its word, and when one did last.
     long usual;
@@ -205,6 +221,10 @@ final class Auditor {
 
   private final Address self;
   private final Notary notary;
+
+  /// What providers really have, where the pool can see it.
+  private final Map<Address, Hardware> hardware = new TreeMap<>();
+
   private final Set<Address> liars;
   private final Set<Address> cheats;
   private final ModelBooks models;
@@ -222,6 +242,7 @@ final class Auditor {
   private final Set<Integer> changed = new java.util.TreeSet<>();
   private long events;
   private long refusals;
+  private long measurements;
   private long judged;
   private long refuted;
   private long doubted;
@@ -262,6 +283,11 @@ final class Auditor {
   /// What it knows of models.
   ModelBooks models() {
     return models;
+  }
+
+  /// A provider really has this, and the pool has no excuse for not seeing that.
+  void has(Address provider, int cores, long memoryBytes) {
+    hardware.put(provider, new Hardware(cores, memoryBytes));
   }
 
   /// Who is asked whether a lost attempt was really lost.
@@ -343,9 +369,24 @@ final class Auditor {
       }
       case Event.JobEnded e -> jobEnded(e);
       case Event.ProviderJoined e -> joined(e);
+      case Event.NetworkSeen e -> {
+        time(e.atUs());
+        provider(e.provider());
+      }
+      case Event.CapacityAsked e -> {
+        time(e.atUs());
+        ProviderFile p = provider(e.provider());
+        if (p.draining || p.gone || p.asked != 0 || e.id() != ++measurements) {
+          throw new Violation(
+              "measurement " + e.id() + " of provider " + e.provider() + " is out of turn");
+        }
+        p.asked = e.id();
+      }
+      case Event.CapacityMeasured e -> measured(e);
       case Event.ProviderDraining e -> {
         time(e.atUs());
         provider(e.provider()).draining = true;
+        provider(e.provider()).asked = 0;
         models.offersNothing(e.provider());
       }
       case Event.ProviderGone e -> {
@@ -356,6 +397,7 @@ final class Auditor {
               "provider " + e.provider() + " is gone and still has " + p.outstanding + " leases");
         }
         p.gone = true;
+        p.asked = 0;
         models.offersNothing(e.provider());
       }
       case Event.ModelPublished e -> {
@@ -531,7 +573,10 @@ final class Auditor {
     }
     purses.begins(j.spec.consumer(), e.maxCharge());
     leases.get(e.lease()).inputs = j.inputs(e.task());
-    if (kind.cores() > p.offer.cores() || kind.memoryBytes() > p.offer.memoryBytes()) {
+    if (p.asked != 0) {
+      throw new Violation(task + " was assigned to " + e.provider() + " while it is measured");
+    }
+    if (!p.fits(kind)) {
       throw new Violation(task + " was assigned to " + e.provider() + ", on which it cannot fit");
     }
     p.outstanding++;
@@ -1009,6 +1054,30 @@ final class Auditor {
     changed.add(j.number);
   }
 
+  private void measured(Event.CapacityMeasured e) {
+    Capacity shown = e.capacity();
+    time(shown.atUs());
+    ProviderFile p = provider(e.provider());
+    if (p.asked != e.id() || p.outstanding != 0) {
+      throw new Violation(
+          "provider " + e.provider() + " was measured though it was not asked or had leases");
+    }
+    p.asked = 0;
+    p.shown = shown;
+    Hardware real = hardware.get(e.provider());
+    boolean tooMuch =
+        shown.cores() > p.offer.cores() || shown.memoryBytes() > p.offer.memoryBytes();
+    // A half more cores may go unnoticed, and so may what a clock does not show.
+    boolean wrong =
+        real != null
+            && shown.isShown()
+            && (shown.cores() > 2 * real.cores() || shown.memoryBytes() > real.memoryBytes());
+    if (tooMuch || wrong) {
+      throw new Violation(
+          "provider " + e.provider() + " is said to have shown more than it has: " + shown);
+    }
+  }
+
   private void joined(Event.ProviderJoined e) {
     time(e.atUs());
     if (!e.offerHash().equals(notary.digest(e.offer()))) {
@@ -1033,6 +1102,7 @@ final class Auditor {
     }
     p.offer = e.offer();
     p.session = e.session();
+    p.asked = 0;
     p.draining = false;
     p.gone = false;
   }

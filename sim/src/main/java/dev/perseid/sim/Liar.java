@@ -65,7 +65,10 @@ final class Liar {
         cable.toPool(new FromProvider.ReturnLeases(List.of(dice.between(-2, 300))));
         cable.toPool(m);
       }
-      case FromProvider.ReturnLeases _, FromProvider.Drain _, FromProvider.Goodbye _ -> {
+      case FromProvider.Probed _,
+          FromProvider.ReturnLeases _,
+          FromProvider.Drain _,
+          FromProvider.Goodbye _ -> {
         cable.toPool(message);
         cable.toPool(message);
       }

@@ -155,7 +155,8 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
             Effect.StopLease _,
             Effect.ReportDurable _,
             Effect.PurseChanged _,
-            Effect.JobChanged _ -> {
+            Effect.JobChanged _,
+            Effect.Measure _ -> {
           // Providers ask again when they join; nobody watches yet.
         }
       }
@@ -190,8 +191,10 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
             disk,
             (_, blob) -> stored.contains(blob),
             seals,
-            new PoolLoop.Settings(HEARTBEAT_MS, SILENCE_MS),
-            luck::next);
+            new PoolLoop.Settings(HEARTBEAT_MS, SILENCE_MS, weather.measures()),
+            luck::next,
+            // Nobody here pretends to have done what it has not: that is for a test of its own.
+            (_, _, done) -> done.accept(""));
     onStart.run();
     turnSoon();
     tick();
@@ -265,6 +268,9 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
             Event.ResultsDoubted _,
             Event.LeaseReturned _,
             Event.ProviderJoined _,
+            Event.NetworkSeen _,
+            Event.CapacityAsked _,
+            Event.CapacityMeasured _,
             Event.ProviderDraining _,
             Event.ProviderGone _,
             Event.ModelPublished _,
@@ -334,6 +340,9 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
       case Event.JobEnded e -> "JobEnded " + e.job() + " " + e.state() + " " + e.reason();
       case Event.ProviderJoined e ->
           "ProviderJoined " + e.offer().provider() + " session " + e.session();
+      case Event.CapacityAsked e -> "CapacityAsked " + e.id() + " of " + e.provider();
+      case Event.CapacityMeasured e -> "CapacityMeasured " + e.id() + ": " + e.capacity();
+      case Event.NetworkSeen e -> "NetworkSeen " + e.network() + " of " + e.provider();
       case Event.ProviderGone e -> "ProviderGone " + e.provider() + ": " + e.reason();
       case Event.Refused e -> "Refused " + e.what() + ": " + e.rejection();
       case Event.ModelPublished e -> "ModelPublished " + e.model().fullName();
@@ -558,7 +567,9 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
   void arrived(Cable cable, long session, FromProvider message) {
     PoolLoop l = loop;
     if (l != null) {
-      l.receive(providers.get(cable.provider()), session, message);
+      // Every third provider is in a network of another.
+      String network = "network " + cable.provider() % 3;
+      l.receive(providers.get(cable.provider()), session, network, message);
       turnSoon();
     }
   }

@@ -10,11 +10,14 @@ import dev.perseid.core.Lease;
 import dev.perseid.core.Offer;
 import dev.perseid.core.Outcome;
 import dev.perseid.core.Price;
+import dev.perseid.core.Probe;
+import dev.perseid.core.ProbeAnswer;
 import dev.perseid.core.ToProvider;
 import dev.perseid.core.Usage;
 import dev.perseid.node.Attempt;
 import dev.perseid.node.ProviderLimits;
 import dev.perseid.node.ProviderLoop;
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -29,6 +32,14 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
   private static final long LONGEST_PROCESSING_US = 2_000;
   private static final long LONGEST_BACKOFF_US = 5_000_000;
   private static final long STOP_US = 20_000;
+
+  /// How much more a boaster declares than it has.
+  private static final int BOAST = 4;
+
+  /// How long a link of a probe takes at usual speed, and a chunk of memory.
+  private static final long LINK_US = 6_000;
+
+  private static final long CHUNK_US = 400;
 
   /// How long it takes at most until a provider hears that a job is over.
   private static final long STOPPING_US = 5_000_000;
@@ -52,6 +63,7 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
   private final @Nullable Cheat cheat;
   private final int cores;
   private final long memoryBytes;
+  private final int boast;
   private final Price price;
   private final int slownessPercent;
   private final long skewUs;
@@ -76,6 +88,7 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
 
   /// @param liar how it lies, or null
   /// @param cheat which wrong results it gives, or null
+  /// @param boasts whether it declares more than it has
   /// @param first whether it is the one that fits every task and always comes back
   ProviderHost(
       int number,
@@ -91,6 +104,7 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
       Sabotage sabotage,
       @Nullable Liar liar,
       @Nullable Cheat cheat,
+      boolean boasts,
       boolean first) {
     this.number = number;
     this.address = address;
@@ -106,6 +120,7 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
     this.liar = liar;
     this.cheat = cheat;
     staysForEver = first;
+    boast = boasts ? BOAST : 1;
     cores = first ? Customer.MOST_CORES + dice.below(3) : 1 + dice.below(6);
     memoryBytes = first ? Customer.MOST_MEMORY_BYTES * 2 : dice.between(1, 8) << 28;
     price = new Price(dice.between(0, 5_000), dice.between(0, 5_000), dice.between(0, 100_000));
@@ -119,6 +134,15 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
 
   Address address() {
     return address;
+  }
+
+  /// What it really has.
+  int cores() {
+    return cores;
+  }
+
+  long memoryBytes() {
+    return memoryBytes;
   }
 
   /// The session under which the pool has welcomed it, if that is so now. A liar has none: what it
@@ -197,8 +221,8 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
             "p" + number,
             "simulated",
             "",
-            cores,
-            memoryBytes,
+            boast * cores,
+            boast * memoryBytes,
             price,
             Capability.UNMEASURED,
             wallUs());
@@ -429,7 +453,7 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
       usedCores += r.lease().kind().cores();
       usedBytes += r.lease().kind().memoryBytes();
     }
-    if (usedCores > cores || usedBytes > memoryBytes) {
+    if (usedCores > boast * cores || usedBytes > boast * memoryBytes) {
       throw new Violation(
           "provider "
               + number
@@ -480,6 +504,34 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
           Run run = running.get(lease);
           if (now == life && run != null) {
             finish(run, Outcome.CANCELLED, "it was stopped");
+          }
+        });
+  }
+
+  @Override
+  public void probe(Probe probe) {
+    boolean memory = probe.part() == Probe.Part.MEMORY;
+    int lanes = Math.min(probe.lanes(), cores);
+    int done = probe.length();
+    long eachUs = LINK_US * probe.lanes() / lanes;
+    if (memory) {
+      done = (int) Math.min(done, memoryBytes / (8L * probe.chunkWords()));
+      eachUs = CHUNK_US * (probe.chunkWords() >> 17) / lanes;
+    }
+    int now = life;
+    int digests = memory ? done : done * probe.lanes();
+    agenda.after(
+        Math.max(1, done * eachUs * slownessPercent / 100),
+        "probe ends",
+        number,
+        () -> {
+          ProviderLoop l = loop;
+          if (now == life && l != null) {
+            l.probed(
+                new ProbeAnswer(
+                    probe.id(), probe.part(), Collections.nCopies(digests, 0L), List.of()),
+                monotonicUs());
+            turnSoon();
           }
         });
   }

@@ -73,6 +73,12 @@ final class Simulation {
         cheats.put(a, new Cheat(rogues.split()));
       }
     }
+    Set<Address> boasters = new TreeSet<>();
+    for (Address a : addresses.subList(1, all)) {
+      if (rogues.chance(weather.boastPerMyriad())) {
+        boasters.add(a);
+      }
+    }
     auditor = new Auditor(self, notary(seals), liars, cheats.keySet());
     disk = new Disk(agenda, diary, dice.split(), weather, sabotage, auditor);
     pool =
@@ -97,7 +103,13 @@ final class Simulation {
               sabotage,
               liar,
               cheats.get(a),
+              boasters.contains(a),
               i == 0));
+    }
+    if (weather.isPunctual()) {
+      providers.stream()
+          .filter(p -> !liars.contains(p.address()))
+          .forEach(p -> auditor.has(p.address(), p.cores(), p.memoryBytes()));
     }
     auditor.ask((who, lease) ->
         providers.stream()

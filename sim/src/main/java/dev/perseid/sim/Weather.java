@@ -31,6 +31,8 @@ package dev.perseid.sim;
 /// @param hangPerMyriad chance that an attempt does not end before it is stopped
 /// @param cheatPerMyriad chance that a provider other than the first gives wrong results
 /// @param verifyPerMyriad chance that a job asks for its results to be checked
+/// @param boastPerMyriad chance that a provider other than the first declares more than it has; 0:
+///   providers are not measured either
 /// @param skewUs the most that a provider's wall clock is off
 /// @param stepUs the most that the pool's wall clock is off after a restart
 /// @param taskUs the longest run time of a task
@@ -63,7 +65,8 @@ record Weather(
     long stepUs,
     long taskUs,
     int cheatPerMyriad,
-    int verifyPerMyriad) {
+    int verifyPerMyriad,
+    int boastPerMyriad) {
 
   private static final long SECOND_US = 1_000_000;
 
@@ -98,7 +101,18 @@ record Weather(
         dice.chance(5_000) ? dice.between(0, 600) * SECOND_US : 0,
         dice.skewed(1_000, 5 * SECOND_US),
         sometimes(dice, 6_000, 6_000),
-        sometimes(dice, 7_000, 10_000));
+        sometimes(dice, 7_000, 10_000),
+        sometimes(dice, 4_000, 6_000));
+  }
+
+  /// Whether providers are measured.
+  boolean measures() {
+    return boastPerMyriad > 0;
+  }
+
+  /// Whether the times that the pool takes say something about the machines that it measures.
+  boolean isPunctual() {
+    return harshPerMyriad == 0 && breakPerMyriad == 0 && latencyUs < SECOND_US / 50;
   }
 
   private static int sometimes(Dice dice, int perMyriad, int most) {

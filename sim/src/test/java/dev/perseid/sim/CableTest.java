@@ -67,6 +67,7 @@ final class CableTest {
         w.stepUs(),
         w.taskUs(),
         0,
+        0,
         0);
   }
 

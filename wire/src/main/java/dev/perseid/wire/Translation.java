@@ -5,6 +5,7 @@ import com.google.protobuf.UnsafeByteOperations;
 import dev.perseid.core.Address;
 import dev.perseid.core.Blob;
 import dev.perseid.core.Capability;
+import dev.perseid.core.Capacity;
 import dev.perseid.core.FromProvider;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Input;
@@ -16,6 +17,8 @@ import dev.perseid.core.Limits;
 import dev.perseid.core.Offer;
 import dev.perseid.core.Outcome;
 import dev.perseid.core.Price;
+import dev.perseid.core.Probe;
+import dev.perseid.core.ProbeAnswer;
 import dev.perseid.core.ProviderView;
 import dev.perseid.core.Rejection;
 import dev.perseid.core.Report;
@@ -31,6 +34,7 @@ import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -68,6 +72,13 @@ public final class Translation {
       }
       case FromProvider.ReturnLeases r ->
           b.setReturnLeases(Proto.ReturnLeases.newBuilder().addAllLeases(r.leases()));
+      case FromProvider.Probed p ->
+          b.setProbed(
+              Proto.ProbeAnswer.newBuilder()
+                  .setId(p.answer().id())
+                  .setPart(lower(p.answer().part()))
+                  .addAllDigests(p.answer().digests())
+                  .addAllWalk(p.answer().walk()));
       case FromProvider.Drain _ -> b.setDrain(Proto.Drain.getDefaultInstance());
       case FromProvider.Goodbye g -> b.setGoodbye(Proto.Goodbye.newBuilder().setReason(g.reason()));
     }
@@ -103,6 +114,17 @@ public final class Translation {
       case RETURN_LEASES ->
           new FromProvider.ReturnLeases(
               leases(m.getReturnLeases().getLeasesList(), "return_leases.leases"));
+      case PROBED -> {
+        Proto.ProbeAnswer p = m.getProbed();
+        atMost(p.getDigestsCount(), WireLimits.PROBE_DIGESTS, "probed.digests");
+        atMost(p.getWalkCount(), WireLimits.PROBE_WALK, "probed.walk");
+        yield new FromProvider.Probed(
+            new ProbeAnswer(
+                p.getId(),
+                part(p.getPart(), "probed.part"),
+                List.copyOf(p.getDigestsList()),
+                List.copyOf(p.getWalkList())));
+      }
       case DRAIN -> new FromProvider.Drain();
       case GOODBYE ->
           new FromProvider.Goodbye(
@@ -266,8 +288,33 @@ public final class Translation {
           List.of(b.setStop(Proto.StopLeases.newBuilder().addAllLeases(s.leases())).build());
       case ToProvider.Durable d ->
           List.of(b.setDurable(Proto.ReportsDurable.newBuilder().addAllLeases(d.leases())).build());
+      case ToProvider.Show s -> List.of(b.setShow(write(s.probe())).build());
       case ToProvider.Refusal r -> List.of(b.setRefusal(write(r.rejection())).build());
     };
+  }
+
+  private static Proto.Probe write(Probe p) {
+    return Proto.Probe.newBuilder()
+        .setId(p.id())
+        .setPart(lower(p.part()))
+        .setSeed(p.seed())
+        .setLanes(p.lanes())
+        .setLength(p.length())
+        .setChunkWords(p.chunkWords())
+        .build();
+  }
+
+  private static String lower(Probe.Part part) {
+    return part.name().toLowerCase(Locale.ROOT);
+  }
+
+  private static Probe.Part part(String text, String where) throws Malformed {
+    for (Probe.Part part : Probe.Part.values()) {
+      if (lower(part).equals(text)) {
+        return part;
+      }
+    }
+    throw new Malformed(where + " is '" + text + "': write one_core, all_cores or memory");
   }
 
   private static List<Proto.ToProvider> write(List<Lease> leases) {
@@ -347,6 +394,17 @@ public final class Translation {
       case STOP -> new ToProvider.Stop(leases(m.getStop().getLeasesList(), "stop.leases"));
       case DURABLE ->
           new ToProvider.Durable(leases(m.getDurable().getLeasesList(), "durable.leases"));
+      case SHOW -> {
+        Proto.Probe p = m.getShow();
+        yield new ToProvider.Show(
+            new Probe(
+                p.getId(),
+                part(p.getPart(), "show.part"),
+                p.getSeed(),
+                p.getLanes(),
+                p.getLength(),
+                p.getChunkWords()));
+      }
       case REFUSAL -> new ToProvider.Refusal(read(m.getRefusal()));
       case MESSAGE_NOT_SET ->
           throw new Malformed(
@@ -600,8 +658,18 @@ public final class Translation {
 
   /// What can be seen of a provider.
   public static Proto.ProviderView write(ProviderView v) {
-    return Proto.ProviderView.newBuilder()
-        .setOffer(write(v.offer()))
+    Proto.ProviderView.Builder b = Proto.ProviderView.newBuilder();
+    Capacity c = v.capacity();
+    if (c.atUs() > 0) {
+      b.setCapacity(
+          Proto.Capacity.newBuilder()
+              .setAtUs(c.atUs())
+              .setCores(c.cores())
+              .setMemoryBytes(c.memoryBytes())
+              .setStepsPerS(c.stepsPerS())
+              .setProblem(c.problem()));
+    }
+    return b.setOffer(write(v.offer()))
         .setState(
             switch (v.state()) {
               case SERVING -> "serving";
@@ -620,6 +688,7 @@ public final class Translation {
         .setCheckPpm(v.trust().checkPpm())
         .setDistrusted(v.trust().distrusted())
         .setRetained(v.trust().retained())
+        .setMeasuring(v.measuring())
         .build();
   }
 

@@ -13,6 +13,12 @@ public final class WireLimits {
   /// Leases that one message may name.
   public static final int NAMED_LEASES = 4 * Limits.PROVIDER_LEASES;
 
+  /// Digests in the answer to a probe: 64 links of 1,024 lanes.
+  public static final int PROBE_DIGESTS = 64 * 1_024;
+
+  /// Words in the answer to a probe that were read from its memory: 16 for each of 2,048 chunks.
+  public static final int PROBE_WALK = 16 * 2_048;
+
   /// Blobs of one MissingBlobs request.
   public static final int ASKED_BLOBS = 100_000;
 

@@ -18,6 +18,8 @@ import dev.perseid.core.Limits;
 import dev.perseid.core.Offer;
 import dev.perseid.core.Outcome;
 import dev.perseid.core.Price;
+import dev.perseid.core.Probe;
+import dev.perseid.core.ProbeAnswer;
 import dev.perseid.core.Rejection;
 import dev.perseid.core.Report;
 import dev.perseid.core.TaskKind;
@@ -185,7 +187,7 @@ class TranslationTest {
     }
 
     FromProvider fromProvider() {
-      return switch (small(6)) {
+      return switch (small(7)) {
         case 0 -> new FromProvider.Hello(offer(), signature(), several(this::positive));
         case 1 -> new FromProvider.Heartbeat();
         case 2 -> {
@@ -195,15 +197,27 @@ class TranslationTest {
         }
         case 3 -> new FromProvider.ReturnLeases(several(this::positive));
         case 4 -> new FromProvider.Drain();
+        case 5 ->
+            new FromProvider.Probed(
+                new ProbeAnswer(
+                    number(), part(), several(random::nextLong), several(random::nextLong)));
         default -> new FromProvider.Goodbye(text(512));
       };
     }
 
+    Probe.Part part() {
+      return Probe.Part.values()[small(3)];
+    }
+
     ToProvider toProvider(Address provider) {
-      return switch (small(5)) {
+      return switch (small(6)) {
         case 0 -> new ToProvider.Welcome(number(), positive(), positive());
         case 1 -> new ToProvider.Stop(several(this::positive));
         case 2 -> new ToProvider.Durable(several(this::positive));
+        case 4 ->
+            new ToProvider.Show(
+                new Probe(
+                    number(), part(), random.nextLong(), small(9), small(9), random.nextInt()));
         case 3 -> {
           JobId job = new JobId(random.nextLong(), random.nextLong());
           TaskKind kind = kind();

@@ -1,0 +1,19 @@
+package dev.perseid.core;
+
+/// What a provider showed of the hardware that it declares, when its pool last measured it.
+/// docs/capability.md has how.
+///
+/// @param atUs when, microseconds of the pool's clock; 0: never
+/// @param cores how many cores it showed, at most as many as it declared
+/// @param memoryBytes how much memory it showed, at most as much as it declared
+/// @param stepsPerS steps of the measurement that all of its cores together did in a second
+/// @param problem why nothing of it can be believed, one sentence; empty if it can
+public record Capacity(long atUs, int cores, long memoryBytes, long stepsPerS, String problem) {
+  /// Nothing was measured yet.
+  public static final Capacity UNKNOWN = new Capacity(0, 0, 0, 0, "");
+
+  /// Whether it was measured and did what it was asked.
+  public boolean isShown() {
+    return atUs > 0 && problem.isEmpty();
+  }
+}

@@ -1,0 +1,160 @@
+package dev.perseid.core;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/// Providers that have to show the hardware that they declare.
+class CapacityTest {
+  private final Fixture f = new Fixture();
+
+  private static final Address P = Sample.provider(1);
+
+  private List<Effect.Measure> measures() {
+    return f.effects.stream()
+        .filter(Effect.Measure.class::isInstance)
+        .map(Effect.Measure.class::cast)
+        .toList();
+  }
+
+  private void schedule() {
+    f.run(new Command.Schedule(99, true, 7, true));
+  }
+
+  private void shows(long id, int cores, long memoryBytes) {
+    f.run(new Command.RecordCapacity(P, 1, id, cores, memoryBytes, 1_000, "", 5));
+  }
+
+  private ProviderView view() {
+    return f.pool.provider(P).orElseThrow();
+  }
+
+  @Test
+  void nobodyIsMeasuredWhereTheOperatorDoesNotWantIt() {
+    f.join(1, 4);
+    f.submit(Sample.job(1, 3));
+    f.schedule(9);
+    assertThat(f.sent()).hasSize(3);
+    assertThat(measures()).isEmpty();
+    assertThat(view().capacity()).isEqualTo(Capacity.UNKNOWN);
+  }
+
+  @Test
+  void whoComesIsMeasuredBeforeItGetsWork() {
+    f.join(1, 4);
+    f.submit(Sample.job(1, 9));
+    schedule();
+    assertThat(f.sent()).isEmpty();
+    assertThat(measures())
+        .containsExactly(new Effect.Measure(P, 1, 4, view().offer().memoryBytes()));
+    assertThat(view().measuring()).isTrue();
+    assertThat(f.pool.why(f.pool.jobs(null, 1).getFirst().id(), null, f.nowUs).sentence())
+        .contains("is being measured");
+    schedule();
+    assertThat(f.sent()).as("still").isEmpty();
+    assertThat(measures()).as("asked once").isEmpty();
+
+    shows(1, 4, view().offer().memoryBytes());
+    schedule();
+    assertThat(f.sent()).isNotEmpty();
+    assertThat(view().measuring()).isFalse();
+    assertThat(measures()).isEmpty();
+  }
+
+  @Test
+  void whoShowsLessGetsWorkForNoMore() {
+    f.join(1, 64);
+    schedule();
+    shows(1, 2, 1L << 30);
+    assertThat(view().capacity().cores()).isEqualTo(2);
+    f.submit(
+        Sample.job(
+            1, 0, 1_000_000, List.of(Sample.kind("wide", 3, 1 << 20)), List.of(Sample.task(0))));
+    schedule();
+    assertThat(f.sent()).as("three cores at once are not there").isEmpty();
+    assertThat(f.pool.why(f.pool.jobs(null, 1).getFirst().id(), null, f.nowUs).sentence())
+        .contains("the largest offers are 2 cores");
+    assertThat(f.pool.why(P, f.nowUs).sentence())
+        .contains("it showed 2 of the 64 cores that it declares");
+  }
+
+  @Test
+  void nobodyShowsMoreThanItDeclares() {
+    f.join(1, 4);
+    schedule();
+    shows(1, 99, Long.MAX_VALUE);
+    assertThat(view().capacity().cores()).isEqualTo(4);
+    assertThat(view().capacity().memoryBytes()).isEqualTo(view().offer().memoryBytes());
+  }
+
+  @Test
+  void whoPretendsGetsNoWorkUntilItIsMeasuredAgain() {
+    f.join(1, 4);
+    f.submit(Sample.job(1, 3));
+    schedule();
+    f.run(new Command.RecordCapacity(P, 1, 1, 4, 1, 1, "link 3 of lane 0 is wrong", 5));
+    schedule();
+    assertThat(f.sent()).isEmpty();
+    assertThat(f.pool.why(P, f.nowUs).sentence())
+        .contains("gets no work", "link 3 of lane 0 is wrong", "measured again");
+    f.nowUs += 2 * Limits.MEASURED_AGAIN_AFTER_MS * 1_000;
+    schedule();
+    assertThat(measures()).extracting(Effect.Measure::id).containsExactly(2L);
+    shows(2, 4, Long.MAX_VALUE);
+    schedule();
+    assertThat(f.sent()).isNotEmpty();
+  }
+
+  @Test
+  void whoHasLeasesIsMeasuredWhenTheyHaveEnded() {
+    f.join(1, 2);
+    f.submit(Sample.job(1, 9));
+    List<Lease> leases = f.schedule(2);
+    assertThat(leases).hasSize(2);
+    schedule();
+    assertThat(f.sent()).as("nothing new").isEmpty();
+    assertThat(measures()).as("not while it works").isEmpty();
+    f.report(Sample.done(leases.get(0)));
+    assertThat(measures()).isEmpty();
+    f.report(Sample.done(leases.get(1)));
+    assertThat(measures()).hasSize(1);
+  }
+
+  @Test
+  void whatAnEarlierConnectionWasAskedIsVoid() {
+    f.join(1, 4);
+    schedule();
+    f.run(Sample.join(1, 4, 2));
+    assertThat(view().measuring()).isFalse();
+    Rejection old = f.refused(new Command.RecordCapacity(P, 2, 1, 4, 1, 1, "", 5));
+    assertThat(old.code()).isEqualTo(Rejection.Code.STALE);
+    schedule();
+    assertThat(measures()).extracting(Effect.Measure::id).containsExactly(2L);
+  }
+
+  @Test
+  void itIsMeasuredAgainAtATimeThatNobodyKnows() {
+    f.join(1, 4);
+    schedule();
+    shows(1, 4, Long.MAX_VALUE);
+    f.nowUs += Limits.MEASURED_AFTER_MS / 2 * 1_000 - 1;
+    schedule();
+    assertThat(measures()).as("not before half a day").isEmpty();
+    f.nowUs += Limits.MEASURED_AFTER_MS * 1_000;
+    schedule();
+    assertThat(measures()).as("within a day and a half").hasSize(1);
+  }
+
+  @Test
+  void onlySomeAreMeasuredAtOnce() {
+    for (int i = 1; i <= Limits.MEASURED_AT_ONCE + 1; i++) {
+      f.join(i, 1);
+    }
+    schedule();
+    assertThat(measures()).hasSize(Limits.MEASURED_AT_ONCE);
+    f.submit(Sample.job(1, 3));
+    schedule();
+    assertThat(f.sent()).as("the last one works meanwhile").hasSize(1);
+  }
+}

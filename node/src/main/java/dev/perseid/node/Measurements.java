@@ -1,0 +1,280 @@
+package dev.perseid.node;
+
+import dev.perseid.core.Address;
+import dev.perseid.core.Command;
+import dev.perseid.core.Effect;
+import dev.perseid.core.Probe;
+import dev.perseid.core.ProbeAnswer;
+import dev.perseid.core.Rejection;
+import dev.perseid.core.ToProvider;
+import java.util.List;
+import java.util.TreeMap;
+import java.util.function.Consumer;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+
+/// The pool's side of measuring providers: has each do three parts one after the other, takes the
+/// time by the pool's own clock, and has what comes checked.
+///
+/// One core does [#ONE_LINKS] links, then all that are declared do [#ALL_LINKS] each at the same
+/// time: how much faster that goes is how many cores there are. Then the memory that is declared is
+/// filled and walked through; what was not filled, or not in the time that this takes, is asked for
+/// again in halves. Owned by [PoolLoop] and called on its thread.
+final class Measurements {
+  static final int ONE_LINKS = 32;
+  static final int ALL_LINKS = 64;
+
+  private static final long CHUNK_WORDS = 1 << 17;
+  private static final int CHUNKS = 2_048;
+
+  /// Cores that share a clock and a heat budget are slower together than one alone; who shows two
+  /// thirds of what it declares has it.
+  private static final double TOGETHER = 1.5;
+
+  /// How often the cores may be measured.
+  private static final int TRIES = 3;
+
+  /// A machine is not so busy that it shows less than this part of what it has.
+  private static final int MOST_OFF = 4;
+
+  /// How much longer a step in a chunk may take than one of a link, which reads and writes nothing.
+  private static final long MEMORY_FACTOR = 8;
+
+  private static final long MEMORY_EXTRA_US = 2_000_000;
+
+  private final PoolLoop.Outbox outbox;
+  private final PoolLoop.Judge judge;
+  private final LongSupplier luck;
+  private final Consumer<Submission> submit;
+  private final TreeMap<Address, Running> running = new TreeMap<>();
+
+  /// A command and who hears what became of it.
+  record Submission(Command command, Consumer<PoolLoop.Reply> done) {}
+
+  private static final class Running {
+    final Address provider;
+    final long session;
+    final long id;
+    final int cores;
+    final int lanes;
+    final long memoryBytes;
+    Probe.Part part = Probe.Part.ONE_CORE;
+    long askedBytes;
+    @Nullable Probe probe;
+    long sentUs;
+    long limitUs;
+    @Nullable ProbeAnswer answer;
+    long tookUs = -1;
+
+    /// What is wrong with the answer; null before it is known.
+    @Nullable String verdict;
+
+    int rounds;
+    int tries;
+    double oneStepsPerUs;
+    double allStepsPerUs;
+    int shownCores;
+    long shownBytes;
+    String problem = "";
+    boolean over;
+    boolean submitted;
+
+    Running(Address provider, long session, Effect.Measure m) {
+      this.provider = provider;
+      this.session = session;
+      id = m.id();
+      cores = m.cores();
+      lanes = Math.min(m.cores(), PoolLimits.MEASURED_LANES);
+      memoryBytes = m.memoryBytes();
+      askedBytes = Math.min(memoryBytes, PoolLimits.MEASURED_MEMORY_BYTES);
+    }
+  }
+
+  Measurements(
+      PoolLoop.Outbox outbox,
+      PoolLoop.Judge judge,
+      LongSupplier luck,
+      Consumer<Submission> submit) {
+    this.outbox = outbox;
+    this.judge = judge;
+    this.luck = luck;
+    this.submit = submit;
+  }
+
+  /// Begins to measure a provider; what it was measured for before is void.
+  void start(long session, Effect.Measure m) {
+    running.put(m.provider(), new Running(m.provider(), session, m));
+  }
+
+  /// A provider has answered. An answer to what it was not asked says nothing.
+  void answered(Address provider, long session, ProbeAnswer answer) {
+    Running r = running.get(provider);
+    if (r != null
+        && r.session == session
+        && r.probe != null
+        && r.answer == null
+        && r.id == answer.id()
+        && r.part == answer.part()) {
+      r.answer = answer;
+    }
+  }
+
+  /// The provider's stream is gone.
+  void forget(Address provider) {
+    running.remove(provider);
+  }
+
+  /// Goes on with all that are measured: at most [dev.perseid.core.Limits#MEASURED_AT_ONCE].
+  void turn(long nowUs) {
+    for (Running r : List.copyOf(running.values())) {
+      if (!r.over) {
+        goOn(r, nowUs);
+      }
+      if (r.over && !r.submitted) {
+        submit(r);
+      }
+    }
+  }
+
+  private void goOn(Running r, long nowUs) {
+    Probe probe = r.probe;
+    ProbeAnswer answer = r.answer;
+    if (probe == null) {
+      ask(r, nowUs);
+    } else if (answer == null) {
+      if (nowUs - r.sentUs > PoolLimits.MEASURED_PART_US + r.limitUs) {
+        over(r, "it did not answer within " + (nowUs - r.sentUs) / 1_000_000 + " s");
+      }
+    } else {
+      if (r.tookUs < 0) {
+        r.tookUs = Math.max(1, nowUs - r.sentUs);
+        int round = r.rounds;
+        judge.judge(probe, answer, verdict -> heard(r, round, verdict));
+      }
+      String verdict = r.verdict;
+      if (verdict != null) {
+        conclude(r, probe, answer, verdict);
+        if (!r.over) {
+          ask(r, nowUs);
+        }
+      }
+    }
+  }
+
+  private static void heard(Running r, int round, String verdict) {
+    if (r.rounds == round) {
+      r.verdict = verdict;
+    }
+  }
+
+  private void ask(Running r, long nowUs) {
+    Probe probe =
+        switch (r.part) {
+          case ONE_CORE -> new Probe(r.id, r.part, luck.getAsLong(), 1, ONE_LINKS, 0);
+          case ALL_CORES -> new Probe(r.id, r.part, luck.getAsLong(), r.lanes, ALL_LINKS, 0);
+          case MEMORY -> memory(r);
+        };
+    r.probe = probe;
+    r.rounds++;
+    r.answer = null;
+    r.verdict = null;
+    r.tookUs = -1;
+    r.sentUs = nowUs;
+    double steps = (double) probe.length() * probe.chunkWords();
+    r.limitUs =
+        r.part == Probe.Part.MEMORY
+            ? MEMORY_EXTRA_US + (long) (MEMORY_FACTOR * steps / r.allStepsPerUs)
+            : 0;
+    outbox.send(r.provider, r.session, new ToProvider.Show(probe));
+  }
+
+  private Probe memory(Running r) {
+    long words = CHUNK_WORDS;
+    while (r.askedBytes / (8 * words) > CHUNKS) {
+      words *= 2;
+    }
+    int chunks = (int) Math.max(1, r.askedBytes / (8 * words));
+    return new Probe(r.id, r.part, luck.getAsLong(), r.lanes, chunks, (int) words);
+  }
+
+  private static void conclude(Running r, Probe probe, ProbeAnswer answer, String verdict) {
+    if (!verdict.isEmpty()) {
+      over(r, verdict);
+      return;
+    }
+    double steps = (double) probe.lanes() * probe.length() * Exertion.LINK_STEPS;
+    switch (probe.part()) {
+      case ONE_CORE -> {
+        r.oneStepsPerUs = steps / r.tookUs;
+        r.part = Probe.Part.ALL_CORES;
+      }
+      case ALL_CORES -> {
+        double stepsPerUs = steps / r.tookUs;
+        double shown = stepsPerUs / r.oneStepsPerUs * TOGETHER;
+        // Cores beyond the lanes are as real as those of the lanes.
+        long cores = (long) Math.ceil(shown * r.cores / r.lanes);
+        r.shownCores = Math.clamp(cores, Math.max(1, r.shownCores), r.cores);
+        r.allStepsPerUs = Math.max(stepsPerUs, r.allStepsPerUs);
+        // A machine that was busy, or far away, gets another chance; not one that lacks most of it.
+        boolean again =
+            r.shownCores < r.cores
+                && (long) r.shownCores * MOST_OFF >= r.cores
+                && ++r.tries < TRIES;
+        r.part = again ? Probe.Part.ONE_CORE : Probe.Part.MEMORY;
+      }
+      case MEMORY -> {
+        long filled = 8L * probe.chunkWords() * answer.digests().size();
+        if (r.tookUs <= r.limitUs) {
+          boolean all = answer.digests().size() == probe.length();
+          boolean whole = r.askedBytes == Math.min(r.memoryBytes, PoolLimits.MEASURED_MEMORY_BYTES);
+          r.shownBytes = all && whole ? r.memoryBytes : filled;
+          over(r, "");
+        } else if (r.askedBytes > PoolLimits.MEASURED_LEAST_BYTES) {
+          r.askedBytes /= 2;
+        } else {
+          over(
+              r,
+              "to fill "
+                  + filled
+                  + " bytes of memory took it "
+                  + r.tookUs / 1_000
+                  + " ms, where "
+                  + r.limitUs / 1_000
+                  + " ms are enough at the speed of its cores");
+        }
+      }
+    }
+  }
+
+  private static void over(Running r, String problem) {
+    r.problem = problem;
+    r.over = true;
+  }
+
+  private void submit(Running r) {
+    r.submitted = true;
+    Command command =
+        new Command.RecordCapacity(
+            r.provider,
+            r.session,
+            r.id,
+            r.shownCores,
+            r.shownBytes,
+            (long) (r.allStepsPerUs * 1_000_000),
+            r.problem,
+            luck.getAsLong());
+    submit.accept(
+        new Submission(
+            command,
+            reply -> {
+              boolean again =
+                  reply instanceof PoolLoop.Reply.Refused refused
+                      && refused.rejection().code() == Rejection.Code.OVERLOADED;
+              if (again) {
+                r.submitted = false;
+              } else {
+                running.remove(r.provider, r);
+              }
+            }));
+  }
+}

@@ -1,0 +1,207 @@
+package dev.perseid.node;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.perseid.core.Address;
+import dev.perseid.core.Command;
+import dev.perseid.core.Effect;
+import dev.perseid.core.JobId;
+import dev.perseid.core.Probe;
+import dev.perseid.core.ProbeAnswer;
+import dev.perseid.core.Rejection;
+import dev.perseid.core.ToProvider;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.function.Consumer;
+import java.util.function.UnaryOperator;
+import org.junit.jupiter.api.Test;
+
+/// How a pool measures providers, with machines that take the time that they would take.
+class MeasurementsTest {
+  private static final Address P = new Address(1, 0, 5);
+  private static final long GIB = 1L << 30;
+
+  /// A machine, and what it makes of what it is asked.
+  ///
+  /// @param linkUs time of a link on one core
+  /// @param walksUs time of a step through memory that is not there
+  /// @param late waits so long before each answer
+  private record Machine(int cores, long memoryBytes, long linkUs, long walksUs, long late) {
+    private static final long CHUNK_US = 900;
+
+    long takesUs(Probe p) {
+      if (p.part() != Probe.Part.MEMORY) {
+        long rounds = (p.lanes() + cores - 1) / cores;
+        return late + p.length() * linkUs * rounds;
+      }
+      long chunks = filled(p);
+      long absent = Math.max(0, chunks * 8 * p.chunkWords() - memoryBytes);
+      long fill = chunks * CHUNK_US * (p.chunkWords() >> 17) / Math.min(p.lanes(), cores);
+      long steps = chunks * Exertion.WALKS_PER_CHUNK;
+      return late + fill + steps * absent / (chunks * 8 * p.chunkWords()) * walksUs;
+    }
+
+    /// Who has no time for what is not there shows what is there.
+    long filled(Probe p) {
+      return walksUs > 0 ? p.length() : Math.min(p.length(), memoryBytes / 8 / p.chunkWords());
+    }
+
+    ProbeAnswer answer(Probe p) {
+      boolean memory = p.part() == Probe.Part.MEMORY;
+      int digests = memory ? (int) filled(p) : p.lanes() * p.length();
+      return new ProbeAnswer(p.id(), p.part(), Collections.nCopies(digests, 1L), List.of());
+    }
+  }
+
+  /// A pool that measures one provider.
+  private static final class Scene implements PoolLoop.Outbox {
+    final List<Probe> asked = new ArrayList<>();
+    final List<Command.RecordCapacity> recorded = new ArrayList<>();
+    final List<Consumer<PoolLoop.Reply>> replies = new ArrayList<>();
+    String verdict = "";
+    final Measurements measurements =
+        new Measurements(
+            this,
+            (_, _, done) -> done.accept(verdict),
+            () -> 7,
+            s -> {
+              recorded.add((Command.RecordCapacity) s.command());
+              replies.add(s.done());
+            });
+    long nowUs = 1_000_000;
+
+    void start(int cores, long memoryBytes) {
+      measurements.start(3, new Effect.Measure(P, 9, cores, memoryBytes));
+      measurements.turn(nowUs);
+    }
+
+    void answer(ProbeAnswer answer, long afterUs) {
+      nowUs += afterUs;
+      measurements.answered(P, 3, answer);
+      measurements.turn(nowUs);
+    }
+
+    Command.RecordCapacity measure(Machine machine, int cores, long memoryBytes) {
+      return measure(machine, cores, memoryBytes, UnaryOperator.identity());
+    }
+
+    Command.RecordCapacity measure(
+        Machine machine, int cores, long memoryBytes, UnaryOperator<ProbeAnswer> forged) {
+      start(cores, memoryBytes);
+      int heard = 0;
+      while (recorded.isEmpty()) {
+        assertThat(asked).as("it goes on").hasSizeGreaterThan(heard);
+        Probe probe = asked.get(heard++);
+        answer(forged.apply(machine.answer(probe)), machine.takesUs(probe));
+      }
+      return recorded.getFirst();
+    }
+
+    @Override
+    public void send(Address provider, long session, ToProvider message) {
+      assertThat(provider).isEqualTo(P);
+      assertThat(session).isEqualTo(3);
+      asked.add(((ToProvider.Show) message).probe());
+    }
+
+    @Override
+    public void jobChanged(JobId job) {}
+
+    @Override
+    public void purseChanged(Address consumer) {}
+  }
+
+  private final Scene scene = new Scene();
+
+  @Test
+  void whoHasWhatItDeclaresShowsIt() {
+    Command.RecordCapacity shown =
+        scene.measure(new Machine(8, 16 * GIB, 6_000, 0, 0), 8, 16 * GIB);
+    assertThat(shown.problem()).isEmpty();
+    assertThat(shown.cores()).isEqualTo(8);
+    assertThat(shown.memoryBytes()).isEqualTo(16 * GIB);
+    assertThat(shown.stepsPerS()).isEqualTo(8L * Exertion.LINK_STEPS * 1_000_000 / 6_000);
+    assertThat(scene.asked)
+        .extracting(Probe::part)
+        .containsExactly(Probe.Part.ONE_CORE, Probe.Part.ALL_CORES, Probe.Part.MEMORY);
+    assertThat(scene.asked).extracting(Probe::lanes).containsExactly(1, 8, 8);
+  }
+
+  @Test
+  void coresThatAreNotThereAreFound() {
+    Command.RecordCapacity shown = scene.measure(new Machine(4, GIB, 6_000, 0, 0), 64, GIB);
+    assertThat(shown.problem()).isEmpty();
+    assertThat(shown.cores()).as("half as many again go unnoticed").isEqualTo(6);
+  }
+
+  @Test
+  void memoryThatIsNotThereIsFound() {
+    Command.RecordCapacity shown = scene.measure(new Machine(4, GIB, 6_000, 0, 0), 4, 64 * GIB);
+    assertThat(shown.problem()).isEmpty();
+    assertThat(shown.memoryBytes()).isEqualTo(GIB);
+  }
+
+  /// It fills each chunk, forgets it, and fills it again whenever the way leads there.
+  @Test
+  void whoMakesUpForMemoryWithTimeIsFound() {
+    Command.RecordCapacity shown = scene.measure(new Machine(4, GIB, 6_000, 7_200, 0), 4, 16 * GIB);
+    assertThat(shown.problem()).isEmpty();
+    assertThat(shown.memoryBytes()).isLessThanOrEqualTo(2 * GIB);
+    assertThat(scene.asked.size()).as("in halves").isGreaterThan(4);
+  }
+
+  @Test
+  void whoIsFarAwayIsNotTakenForLess() {
+    assertThat(scene.measure(new Machine(8, GIB, 6_000, 0, 300_000), 8, GIB).cores()).isEqualTo(8);
+  }
+
+  @Test
+  void whoForgesIsFound() {
+    scene.verdict = "link 3 of lane 0 is not what comes of the work";
+    Command.RecordCapacity shown = scene.measure(new Machine(4, GIB, 1, 0, 0), 4, GIB);
+    assertThat(shown.problem()).isEqualTo(scene.verdict);
+  }
+
+  @Test
+  void whoDoesNotAnswerIsNotWaitedForForEver() {
+    scene.start(4, GIB);
+    scene.measurements.turn(scene.nowUs + PoolLimits.MEASURED_PART_US);
+    assertThat(scene.recorded).isEmpty();
+    scene.measurements.turn(scene.nowUs + PoolLimits.MEASURED_PART_US + 1);
+    assertThat(scene.recorded.getFirst().problem()).contains("did not answer within 120 s");
+  }
+
+  @Test
+  void whatIsSaidOutOfTurnCountsNothing() {
+    scene.start(4, GIB);
+    ProbeAnswer early = new ProbeAnswer(9, Probe.Part.MEMORY, List.of(), List.of());
+    ProbeAnswer other = new ProbeAnswer(8, Probe.Part.ONE_CORE, List.of(), List.of());
+    scene.answer(early, 1);
+    scene.answer(other, 1);
+    scene.measurements.answered(
+        P, 2, new ProbeAnswer(9, Probe.Part.ONE_CORE, List.of(), List.of()));
+    scene.measurements.turn(scene.nowUs);
+    assertThat(scene.asked).hasSize(1);
+    scene.measurements.forget(P);
+    scene.answer(new ProbeAnswer(9, Probe.Part.ONE_CORE, List.of(), List.of()), 1);
+    assertThat(scene.asked).hasSize(1);
+    assertThat(scene.recorded).isEmpty();
+  }
+
+  @Test
+  void aPoolThatIsOverloadedIsToldAgain() {
+    scene.measure(new Machine(4, GIB, 6_000, 0, 0), 4, GIB);
+    scene.measurements.turn(scene.nowUs);
+    assertThat(scene.recorded).as("once").hasSize(1);
+    scene
+        .replies
+        .getFirst()
+        .accept(new PoolLoop.Reply.Refused(new Rejection(Rejection.Code.OVERLOADED, "later")));
+    scene.measurements.turn(scene.nowUs);
+    assertThat(scene.recorded).hasSize(2);
+    scene.replies.get(1).accept(new PoolLoop.Reply.Done());
+    scene.measurements.turn(scene.nowUs);
+    assertThat(scene.recorded).hasSize(2);
+  }
+}

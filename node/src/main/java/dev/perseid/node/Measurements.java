@@ -180,12 +180,14 @@ final class Measurements {
     r.verdict = null;
     r.tookUs = -1;
     r.sentUs = nowUs;
-    double steps = (double) probe.length() * probe.chunkWords();
-    r.limitUs =
-        r.part == Probe.Part.MEMORY
-            ? MEMORY_EXTRA_US + (long) (MEMORY_FACTOR * steps / r.allStepsPerUs)
-            : 0;
+    r.limitUs = r.part == Probe.Part.MEMORY ? memoryLimitUs(probe, r.allStepsPerUs) : 0;
     outbox.send(r.provider, r.session, new ToProvider.Show(probe));
+  }
+
+  private static long memoryLimitUs(Probe probe, double stepsPerUs) {
+    double steps = (double) probe.length() * probe.chunkWords();
+    long us = MEMORY_EXTRA_US + (long) (MEMORY_FACTOR * steps / stepsPerUs);
+    return Math.min(us, PoolLimits.MEASURED_PART_US);
   }
 
   private Probe memory(Running r) {

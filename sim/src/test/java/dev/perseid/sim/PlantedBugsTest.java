@@ -2,6 +2,7 @@ package dev.perseid.sim;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.perseid.core.Capacity;
 import dev.perseid.core.Entry;
 import dev.perseid.core.Epoch;
 import dev.perseid.core.Event;
@@ -97,6 +98,48 @@ final class PlantedBugsTest {
                 Entry x = e.entry();
                 return new Event.AttemptEnded(
                     new Entry(x.index() + shift, x.recordedUs(), r, x.attestation()), e.next());
+              }
+            });
+  }
+
+  @Test
+  void aProviderIsMeasuredThatWasNotAsked() {
+    caught(
+        "was measured though it was not asked",
+        () ->
+            new Rewritten() {
+              @Override
+              void rewrite(Event event, List<Event> out) {
+                if (!(event instanceof Event.CapacityAsked)) {
+                  out.add(event);
+                }
+              }
+            });
+  }
+
+  /// In worlds where the network does not hide what providers have.
+  @Test
+  void whatProvidersDeclareIsBelieved() {
+    caught(
+        "is said to have shown more than it has",
+        DOUBTFUL_SEEDS,
+        () ->
+            new Rewritten() {
+              @Override
+              void rewrite(Event event, List<Event> out) {
+                out.add(
+                    event instanceof Event.CapacityMeasured e
+                        ? new Event.CapacityMeasured(
+                            e.id(),
+                            e.provider(),
+                            new Capacity(
+                                e.capacity().atUs(),
+                                4 * e.capacity().cores(),
+                                e.capacity().memoryBytes(),
+                                1,
+                                ""),
+                            e.nextUs())
+                        : event);
               }
             });
   }

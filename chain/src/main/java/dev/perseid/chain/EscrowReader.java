@@ -68,6 +68,10 @@ public final class EscrowReader {
   private final long logBlocks;
   private Optional<Escrow.Till> lastTill = Optional.empty();
 
+  /// Where who reads was told to go on. Who asks from elsewhere did not take in what was read last,
+  /// or has it from another reader.
+  private Optional<Cursor> lastCursor = Optional.empty();
+
   /// @param fromBlock the escrow did nothing before
   /// @param confirmations how deep a block must be, itself counted
   public EscrowReader(
@@ -120,12 +124,13 @@ public final class EscrowReader {
       rewound = true;
       last = fromBlock - 1;
     }
-    if (to.number() <= last && lastTill.isPresent()) {
+    boolean anew = lastTill.isEmpty() || !Optional.of(from).equals(lastCursor);
+    if (to.number() <= last && !anew) {
       return Optional.empty();
     }
     Set<Address> purses = new LinkedHashSet<>();
     Set<Address> paid = new LinkedHashSet<>();
-    boolean all = rewound || lastTill.isEmpty();
+    boolean all = rewound || anew;
     long until = Math.min(to.number(), last + logBlocks);
     Head end = until == to.number() ? to : chain.block(until);
     if (until > last) {
@@ -160,15 +165,9 @@ public final class EscrowReader {
     }
     // Only now: what could not be read is read again.
     lastTill = Optional.of(till);
-    return Optional.of(
-        new Seen(
-            to,
-            new Cursor(end.number(), end.hash()),
-            told,
-            got,
-            till,
-            end.number() == to.number(),
-            rewound));
+    Cursor cursor = new Cursor(end.number(), end.hash());
+    lastCursor = Optional.of(cursor);
+    return Optional.of(new Seen(to, cursor, told, got, till, end.number() == to.number(), rewound));
   }
 
   /// Reads all from the beginning, as for a pool that moves to the escrow.

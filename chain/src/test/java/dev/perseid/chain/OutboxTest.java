@@ -618,7 +618,7 @@ class OutboxTest {
   /// drops, reorganisations, dear gas, restarts. In the end each was paid once.
   @Test
   void whateverHappensEachPaymentIsMadeOnce() throws Exception {
-    long seed = new Random().nextLong();
+    long seed = 1_003;
     System.out.println("OutboxTest seed " + seed);
     Random random = new Random(seed);
     Random moods = new Random(seed + 1);

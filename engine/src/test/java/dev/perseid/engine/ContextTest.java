@@ -77,7 +77,7 @@ class ContextTest {
   /// Runs of many, and of nobody, on top of each other on few workers: no task sees another's.
   @Test
   void noTaskSeesAnothers() throws Exception {
-    long seed = System.nanoTime();
+    long seed = 1_004;
     System.out.println("seed " + seed);
     Random random = new Random(seed);
     AtomicInteger wrong = new AtomicInteger();

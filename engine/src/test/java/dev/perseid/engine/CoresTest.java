@@ -24,7 +24,7 @@ class CoresTest {
   /// Nobody ever sees more cores in use than there are, and all of it ends.
   @Test
   void coresAreHeldWhileATaskRuns() throws Exception {
-    long seed = System.nanoTime();
+    long seed = 1_005;
     System.out.println("seed " + seed);
     Random random = new Random(seed);
     AtomicInteger used = new AtomicInteger();

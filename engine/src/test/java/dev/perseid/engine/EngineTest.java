@@ -295,7 +295,7 @@ class EngineTest {
     byte[] whole = Files.readAllBytes(file);
     var all = RecordFile.read(file).records().toList();
     assertThat(all).hasSize(1_500);
-    long seed = System.nanoTime();
+    long seed = 1_006;
     System.out.println("seed " + seed);
     Random random = new Random(seed);
     Path damaged = folder.resolve("damaged");

@@ -161,7 +161,7 @@ class InterruptTest {
   /// although the same workers run all of them, also on top of each other.
   @Test
   void noInterruptGoesAstray() throws Exception {
-    long seed = System.nanoTime();
+    long seed = 1_007;
     System.out.println("seed " + seed);
     Random random = new Random(seed);
     AtomicInteger astray = new AtomicInteger();

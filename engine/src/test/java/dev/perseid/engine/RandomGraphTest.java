@@ -51,7 +51,7 @@ class RandomGraphTest {
 
   @Test
   void runsLikeOneAfterAnother() throws Exception {
-    long seed = System.nanoTime();
+    long seed = 1_008;
     System.out.println("seed " + seed);
     Random random = new Random(seed);
     Path file = folder.resolve("records");

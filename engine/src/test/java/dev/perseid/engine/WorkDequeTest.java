@@ -12,7 +12,7 @@ import org.junit.jupiter.api.Test;
 class WorkDequeTest {
   @Test
   void everyItemIsTakenExactlyOnce() throws InterruptedException {
-    long seed = System.nanoTime();
+    long seed = 1_010;
     System.out.println("seed " + seed);
     Random random = new Random(seed);
     for (int round = 0; round < 50; round++) {

@@ -97,7 +97,7 @@ class FairQueueTest {
 
   @Test
   void nothingIsLostOrDoubled() {
-    long seed = new Random().nextLong();
+    long seed = 1_011;
     Random random = new Random(seed);
     FairQueue<Integer> queue = new FairQueue<>(50, 10, a -> 1 + a.c() % 3);
     List<FairQueue.Place<Integer>> in = new ArrayList<>();

@@ -20,7 +20,7 @@ class OddRequestsTest {
   }
 
   private static void check(String valid, Reader reader) throws Exception {
-    long seed = new Random().nextLong();
+    long seed = 1_012;
     Random random = new Random(seed);
     byte[] body = valid.replace('\'', '"').getBytes(StandardCharsets.UTF_8);
     reader.read(Json.parse(body));

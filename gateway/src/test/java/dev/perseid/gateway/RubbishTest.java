@@ -44,7 +44,7 @@ class RubbishTest {
 
   @Test
   void bodiesAreReadOrRefused() {
-    long seed = new Random().nextLong();
+    long seed = 1_013;
     Random random = new Random(seed);
     byte[] body = BODY.getBytes(StandardCharsets.UTF_8);
     int read = 0;
@@ -78,7 +78,7 @@ class RubbishTest {
 
   @Test
   void fieldsAreFoundWhereATreeHasThem() throws Exception {
-    long seed = new Random().nextLong();
+    long seed = 1_014;
     Random random = new Random(seed);
     for (int i = 0; i < 5_000; i++) {
       ObjectNode tree = Json.object();
@@ -140,7 +140,7 @@ class RubbishTest {
 
   @Test
   void connectionsSurviveOrAreClosedAndTheGatewayGoesOn() throws Exception {
-    long seed = new Random().nextLong();
+    long seed = 1_015;
     Random random = new Random(seed);
     ScriptedMarket market =
         new ScriptedMarket()

@@ -101,7 +101,7 @@ class SpliceAndStreamTest {
 
   @Test
   void anyBodyMeansTheSameButForWhatMustChange() throws Exception {
-    long seed = System.nanoTime();
+    long seed = 1_016;
     Random random = new Random(seed);
     for (int i = 0; i < 2_000; i++) {
       ObjectNode body = JsonBytes.MAPPER.createObjectNode();

@@ -118,7 +118,7 @@ class MerkleTest {
 
   @Test
   void agreesWithTheStandardAtAllSmallSizes() {
-    long seed = new Random().nextLong();
+    long seed = 1_017;
     List<Hash> all = leaves(64, new Random(seed));
     MerkleTree tree = new MerkleTree();
     all.forEach(tree::append);
@@ -150,7 +150,7 @@ class MerkleTest {
 
   @Test
   void agreesWithTheStandardAtLargeSizes() {
-    long seed = new Random().nextLong();
+    long seed = 1_018;
     Random random = new Random(seed);
     List<Hash> all = leaves(20_000, random);
     MerkleTree tree = new MerkleTree();
@@ -174,7 +174,7 @@ class MerkleTest {
 
   @Test
   void tamperedProofsFail() {
-    long seed = new Random().nextLong();
+    long seed = 1_019;
     Random random = new Random(seed);
     for (int i = 0; i < 300; i++) {
       int n = 2 + random.nextInt(200);

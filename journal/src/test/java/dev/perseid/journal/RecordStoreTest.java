@@ -124,7 +124,7 @@ class RecordStoreTest {
   /// Whatever a crash leaves of each file, the store opens with a prefix of the log and goes on.
   @Test
   void tornEndsAreCutOff() throws Exception {
-    long seed = new Random().nextLong();
+    long seed = 1_020;
     Random random = new Random(seed);
     Path whole = dir.resolve("whole");
     long synced;

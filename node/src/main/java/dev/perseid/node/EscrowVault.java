@@ -286,7 +286,8 @@ final class EscrowVault implements Vault {
           case Outbox.State.Failed _, Outbox.State.Displaced _ -> {}
         }
       }
-      return settledBefore(o, epoch, settlement).orElse(reopen(epoch, denied(o, settlement), last));
+      Optional<Step> before = settledBefore(o, epoch, settlement);
+      return before.isPresent() ? before.get() : reopenSeen(o, epoch, settlement, last);
     } catch (ChainException e) {
       throw new Trouble(e.text());
     }
@@ -427,7 +428,7 @@ final class EscrowVault implements Vault {
         case "BadVoucher" -> reopen(epoch, List.of(badVoucher(settlement, why, text)), text);
         // A purse was emptied, or a contract denied its voucher: with those that deny left out and
         // the purses read again, the next one will do.
-        case "EarnedLess", "TillTooSmall" -> reopen(epoch, denied(o, settlement), text);
+        case "EarnedLess", "TillTooSmall" -> reopenSeen(o, epoch, settlement, text);
         // Another closing would not mend it.
         case "NotThePool", "PoolUnknown" -> throw new Trouble(text);
         // What is true later may go through: a pool that waited for ever would never pay anybody.
@@ -453,7 +454,25 @@ final class EscrowVault implements Vault {
   }
 
   private static Step reopen(Epoch epoch, List<Address> denied, String text) {
-    return new Step.Impossible(new Command.ReopenEpoch(epoch.number(), denied, text));
+    return new Step.Impossible(List.of(), new Command.ReopenEpoch(epoch.number(), denied, text));
+  }
+
+  /// Opens an epoch again, and has the core hear first of each purse that holds less than its
+  /// voucher says: whatever made the core miss that, it does not count on the same again.
+  private Step reopenSeen(Opened o, Epoch epoch, Settlement settlement, String text)
+      throws ChainException {
+    Head head = o.chain().confirmed(at.confirmations());
+    List<Address> who = epoch.vouchers().stream().map(Voucher::consumer).toList();
+    List<Escrow.Purse> purses = o.escrow().purses(o.identity(), who, At.block(head));
+    List<Command> before = new ArrayList<>();
+    for (int i = 0; i < who.size(); i++) {
+      Escrow.Purse p = purses.get(i);
+      if (p.funded() < epoch.vouchers().get(i).cumulative()) {
+        before.add(new Command.SeePurse(EscrowReader.told(who.get(i), p), head.number()));
+      }
+    }
+    return new Step.Impossible(
+        List.copyOf(before), new Command.ReopenEpoch(epoch.number(), denied(o, settlement), text));
   }
 
   /// Consumers that are contracts and whose vouchers these contracts deny now.

@@ -1,5 +1,8 @@
 package dev.perseid.node;
 
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.ToLongFunction;
@@ -16,7 +19,8 @@ public final class Payer implements AutoCloseable {
   private final ToLongFunction<PurseState> window;
   private final Consumer<String> notices;
   private final Thread thread;
-  private volatile boolean closing;
+  private final CompletableFuture<Void> end = new CompletableFuture<>();
+  private final CountDownLatch ended = new CountDownLatch(1);
 
   private Payer(
       PoolClient client,
@@ -53,15 +57,17 @@ public final class Payer implements AutoCloseable {
 
   private void run() {
     long pauseMs = FIRST_PAUSE_MS;
-    while (!closing) {
+    while (!end.isDone()) {
       try {
-        client.watchPurse(now -> {
-          wallet.tend(now, window.applyAsLong(now));
-          return !closing;
-        });
+        client.watchPurse(
+            now -> {
+              wallet.tend(now, window.applyAsLong(now));
+              return !end.isDone();
+            },
+            end);
         pauseMs = FIRST_PAUSE_MS;
       } catch (PoolFailure e) {
-        if (closing) {
+        if (end.isDone()) {
           return;
         }
         if (e.code().equals("TERMS")) {
@@ -70,7 +76,9 @@ public final class Payer implements AutoCloseable {
         }
       }
       try {
-        TimeUnit.MILLISECONDS.sleep(pauseMs);
+        if (ended.await(pauseMs, TimeUnit.MILLISECONDS)) {
+          return;
+        }
       } catch (InterruptedException e) {
         return;
       }
@@ -81,10 +89,13 @@ public final class Payer implements AutoCloseable {
   /// Stops, and signs for exactly what was spent, so that the pool can collect it.
   @Override
   public void close() {
-    closing = true;
-    thread.interrupt();
+    ended.countDown();
+    end.complete(null);
     try {
-      thread.join(END_MS);
+      // What it asks the pool at this moment is not cut short unless the pool does not answer.
+      if (!thread.join(Duration.ofMillis(END_MS))) {
+        thread.interrupt();
+      }
       wallet.conclude();
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();

@@ -791,16 +791,17 @@ public final class PoolClient implements AutoCloseable {
     boolean take(PurseState now) throws PoolFailure;
   }
 
-  /// The caller's own purse now, and again whenever it changes, until the taker has enough.
-  public void watchPurse(PurseTaker taker) throws PoolFailure {
+  /// The caller's own purse now, and again whenever it changes, until the taker has enough or `end`
+  /// is completed. What the taker asks the pool is not cut short by that: Helidon takes the reset
+  /// of a call that it has just answered for one of a call that never was, and gives up the
+  /// connection with all that is under way on it. So who watches is not to be interrupted either.
+  ///
+  /// @param end completed by any thread
+  public void watchPurse(PurseTaker taker, CompletableFuture<Void> end) throws PoolFailure {
     Context.CancellableContext context = Context.current().withCancellation();
-    Context before = context.attach();
+    CompletableFuture<Void> ending = end.thenRun(() -> context.cancel(null));
     try {
-      Iterator<MoneyProto.PurseReply> states =
-          call(() ->
-              MoneyGrpc.newBlockingStub(channel)
-                  .withCallCredentials(bearer())
-                  .watchPurse(purseRequest(Optional.empty())));
+      Iterator<MoneyProto.PurseReply> states = call(() -> watchedPurse(context));
       while (states.hasNext()) {
         if (!taker.take(purse(states.next()))) {
           return;
@@ -809,8 +810,20 @@ public final class PoolClient implements AutoCloseable {
     } catch (StatusRuntimeException e) {
       throw failure(e);
     } finally {
-      context.detach(before);
+      ending.cancel(false);
       context.cancel(null);
+    }
+  }
+
+  /// Only this call is to end with the context, so nothing else is done within it.
+  private Iterator<MoneyProto.PurseReply> watchedPurse(Context context) {
+    Context before = context.attach();
+    try {
+      return MoneyGrpc.newBlockingStub(channel)
+          .withCallCredentials(bearer())
+          .watchPurse(purseRequest(Optional.empty()));
+    } finally {
+      context.detach(before);
     }
   }
 

@@ -272,7 +272,10 @@ final class Settler implements Closeable {
   private boolean settle(Vault vault, Epoch epoch) throws Vault.Trouble, PoolMill.Unavailable {
     return switch (vault.settle(epoch)) {
       case Vault.Step.Waiting _ -> false;
-      case Vault.Step.Impossible(Command.ReopenEpoch command) -> {
+      case Vault.Step.Impossible(List<Command> before, Command.ReopenEpoch command) -> {
+        for (Command c : before) {
+          execute(c);
+        }
         execute(command);
         reopened =
             "epoch "

@@ -51,8 +51,9 @@ interface Vault extends Closeable {
 
     /// It can never be settled as it is; nothing of it happened.
     ///
+    /// @param before what the core must be told first, or it would close the same again
     /// @param command for the core
-    record Impossible(Command.ReopenEpoch command) implements Step {}
+    record Impossible(List<Command> before, Command.ReopenEpoch command) implements Step {}
   }
 
   /// Whether it is the one for this money.

@@ -138,7 +138,8 @@ public final class Wallet {
     // That a voucher covers it proves nothing: vouchers are a window ahead of what was proved, and
     // each new wallet would grant another one.
     Proved all = counter.proved(0, true);
-    proved = Math.min(now.spent(), all.charged());
+    // The purse may have been charged while its receipts were fetched, and each counts only once.
+    proved = Math.min(counter.purse().spent(), all.charged());
     next = all.next();
   }
 

@@ -203,6 +203,36 @@ class EscrowVaultTest {
     }
   }
 
+  /// The core counts on what a purse has not: it hears so before it closes anew, or it would close
+  /// the same for ever.
+  @Test
+  void whatAPurseLacksIsToldBeforeTheEpochIsOpenedAgain() throws Exception {
+    Key lost = Key.generate();
+    Key payee = Key.generate();
+    Address pool = poolKey.address();
+    try (ChainLab lab = lab();
+        EscrowVault vault = vault(lab)) {
+      lab.deposit(pool, lost.address(), FUNDS);
+      lab.local.reorganise(1);
+      Epoch epoch =
+          new Epoch(
+              1,
+              List.of(voucher(lab, consumer, 1_000), voucher(lab, lost, 1_000)),
+              List.of(new Payout(payee.address(), 2_000, true)),
+              0,
+              Hash.ZERO,
+              2_000,
+              1);
+      Vault.Step.Impossible step = (Vault.Step.Impossible) finished(vault, epoch);
+      assertThat(step.command().reason()).contains("a purse was emptied");
+      assertThat(step.before())
+          .singleElement()
+          .isInstanceOfSatisfying(
+              Command.SeePurse.class,
+              c -> assertThat(c.purse()).isEqualTo(new ChainPurse(lost.address(), 0, 0, 0)));
+    }
+  }
+
   private static Vault.Step finished(EscrowVault vault, Epoch epoch) throws Exception {
     Vault.Step step = vault.settle(epoch);
     for (int look = 0; look < 1_000 && step instanceof Vault.Step.Waiting; look++) {

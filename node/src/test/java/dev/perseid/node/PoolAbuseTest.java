@@ -269,7 +269,7 @@ class PoolAbuseTest {
 
   @Test
   void GarbageIsCutOff() throws Exception {
-    long seed = System.nanoTime();
+    long seed = 1_021;
     Random random = new Random(seed);
     for (int i = 0; i < 12; i++) {
       byte[] garbage = new byte[random.nextInt(20_000)];

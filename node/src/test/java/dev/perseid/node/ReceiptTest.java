@@ -401,7 +401,7 @@ class ReceiptTest {
 
   @Test
   void GarbageIsWrong() {
-    long seed = System.nanoTime();
+    long seed = 1_022;
     Random random = new Random(seed);
     for (String junk :
         List.of("", "{}", "[]", "null", "1", "{\"perseid_receipt\":1}", "[".repeat(5_000))) {

@@ -23,6 +23,7 @@ import java.nio.file.Path;
 import java.time.InstantSource;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.CopyOnWriteArrayList;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -170,12 +171,18 @@ class SettlerTest {
       puppet.joined().working();
       Blob module = caller.put(PoolNodeTest.MODULE);
       JobSpec job = Given.fan(consumer.address(), 1, module, 6);
-      Wallet wallet = client.wallet(new ReceiptCounter(client), Optional.empty(), note -> {});
-      try (Payer payer = Payer.start(client, wallet, Payer.usualWindow(job.budget()), note -> {})) {
+      List<String> notices = new CopyOnWriteArrayList<>();
+      Wallet wallet = client.wallet(new ReceiptCounter(client), Optional.empty(), notices::add);
+      long charged;
+      try (Payer payer =
+          Payer.start(client, wallet, Payer.usualWindow(job.budget()), notices::add)) {
         Proto.JobProgress end = caller.finished(caller.accepted(job));
         assertThat(end.getState()).as("%s of %s", end, poolKey.address()).isEqualTo("done");
-        return end.getCharged();
+        charged = end.getCharged();
       }
+      // Without its last voucher a settlement would pay nobody.
+      assertThat(notices).isEmpty();
+      return charged;
     }
   }
 
@@ -232,6 +239,41 @@ class SettlerTest {
       Until.holds(() -> scene.account(other).balance() == 5);
       assertThat(scene.account(scene.consumerKey.address()).balance()).isZero();
       assertThat(scene.node.mill().ask(pool -> pool.sumOfAccounts()) == 0).isTrue();
+    }
+  }
+
+  /// A reorganisation deeper than what the pool waits for breaks what it counts on. It says so in
+  /// its books and goes on: the purse goes down, what was spent of it is lost until it is put in
+  /// again.
+  @Test
+  void aDepositThatCountedAndIsReorganisedAwayIsALoss() throws Exception {
+    try (MoneyScene scene = new MoneyScene(folder, MoneyScene.Ledger.ESCROW, 1)) {
+      ChainLab lab = scene.lab.orElseThrow();
+      Address consumer = scene.consumerKey.address();
+      Address friend = Key.generate().address();
+      scene.fund(consumer, FUNDS);
+      long charged;
+      try (PuppetProvider provider = new PuppetProvider(scene.node.port(), scene.providerKey)) {
+        provider.joined().working();
+        charged = scene.work(provider, 3);
+      }
+      lab.local.reorganise(1);
+      scene.restart();
+      Until.holds(() -> scene.account(consumer).balance() == 0);
+      assertThat(scene.purse().funded()).isZero();
+      assertThat(scene.purse().lost()).isEqualTo(charged);
+      scene.fund(friend, 5);
+      // Nothing can be paid, and nothing is closed and opened again for it.
+      assertThat(scene.settle().getRedeemed()).isZero();
+      try (PoolClient operator = scene.operator()) {
+        assertThat(operator.moneyStatus().getTrouble()).isEmpty();
+      }
+      lab.deposit(scene.node.address(), consumer, FUNDS);
+      Until.holds(() -> scene.account(consumer).balance() == FUNDS - charged);
+      assertThat(scene.settle().getRedeemed()).isEqualTo(charged);
+      assertThat(scene.got(scene.providerKey.address())).isEqualTo(charged);
+      assertThat(scene.purse().lost()).isZero();
+      scene.booksAddUp();
     }
   }
 

@@ -31,6 +31,7 @@ class WalletTest {
     long inFlight;
     long wanted;
     long provedFromNow;
+    long spentMeanwhile;
     int asked;
 
     @Override
@@ -65,6 +66,8 @@ class WalletTest {
       asked++;
       long now = provedFromNow;
       provedFromNow = 0;
+      spent += spentMeanwhile;
+      spentMeanwhile = 0;
       return new Wallet.Proved(now, number + 1);
     }
   }
@@ -123,6 +126,22 @@ class WalletTest {
     // What receipts prove counts, old ones too.
     pool.provedFromNow = 1_000;
     assertThat(open(pool).tend(pool.purse(), 1_000)).isEqualTo(new Wallet.Look.Signed(2_000));
+  }
+
+  /// Who begins to follow work that is under way is shown receipts of what was not yet charged when
+  /// it looked at the purse.
+  @Test
+  void whatIsChargedWhileReceiptsAreCountedIsProvedToo() throws Exception {
+    Scripted pool = new Scripted();
+    pool.signed = 2_000;
+    pool.signature = key.sign(pool.terms.digest(key.address(), 2_000));
+    pool.spent = 900;
+    pool.spentMeanwhile = 300;
+    pool.provedFromNow = 1_200;
+    Wallet wallet = open(pool);
+    wallet.conclude(() -> {});
+    assertThat(notices).isEmpty();
+    assertThat(paid).containsExactly(1_200L);
   }
 
   @Test

@@ -59,7 +59,7 @@ class DigestsTest {
 
   @Test
   void recordsHashAsTheGenericEncoderSays() {
-    long seed = new Random().nextLong();
+    long seed = 1_023;
     Random random = new Random(seed);
     for (int i = 0; i < 300; i++) {
       ExecutionRecord r = randomRecord(random);
@@ -69,7 +69,7 @@ class DigestsTest {
 
   @Test
   void manyRecordsHashAsOneByOne() {
-    long seed = new Random().nextLong();
+    long seed = 1_024;
     Random random = new Random(seed);
     for (int n : new int[] {0, 1, 2, 7, 8, 9, 100}) {
       List<ExecutionRecord> records = new ArrayList<>();
@@ -84,7 +84,7 @@ class DigestsTest {
 
   @Test
   void offersHashAsTheGenericEncoderSays() {
-    long seed = new Random().nextLong();
+    long seed = 1_025;
     Random random = new Random(seed);
     for (int i = 0; i < 100; i++) {
       Offer o =
@@ -121,7 +121,7 @@ class DigestsTest {
 
   @Test
   void recordsOfRequestsHashAsTheGenericEncoderSays() {
-    long seed = new Random().nextLong();
+    long seed = 1_026;
     Random random = new Random(seed);
     for (int k = 0; k < 200; k++) {
       ExecutionRecord plain = randomRecord(random);
@@ -155,7 +155,7 @@ class DigestsTest {
 
   @Test
   void modelsHashAsTheGenericEncoderSays() {
-    long seed = new Random().nextLong();
+    long seed = 1_027;
     Random random = new Random(seed);
     String[] words = {"chat", "embed", "predict"};
     for (int k = 0; k < 60; k++) {
@@ -188,7 +188,7 @@ class DigestsTest {
 
   @Test
   void modelOffersHashAsTheGenericEncoderSays() {
-    long seed = new Random().nextLong();
+    long seed = 1_028;
     Random random = new Random(seed);
     String[] words = {"keeps-nothing", "keeps", "collects"};
     for (int k = 0; k < 60; k++) {

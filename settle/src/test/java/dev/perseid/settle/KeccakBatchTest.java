@@ -16,7 +16,7 @@ class KeccakBatchTest {
   @ParameterizedTest
   @ValueSource(booleans = {true, false})
   void manyAtOnceAreAsOneByOne(boolean lanes) {
-    long seed = new Random().nextLong();
+    long seed = 1_029;
     Random random = new Random(seed);
     for (int round = 0; round < 200; round++) {
       KeccakBatch batch = new KeccakBatch(lanes);

@@ -58,7 +58,7 @@ class KeyTest {
 
   @Test
   void whoSignedIsFoundAndNobodyElse() {
-    long seed = new Random().nextLong();
+    long seed = 1_030;
     Random random = new Random(seed);
     for (int i = 0; i < 200; i++) {
       byte[] secret = new byte[32];

@@ -96,6 +96,10 @@ final class Chain {
   private boolean calm;
   private long darkUntilUs;
 
+  /// The highest number that a block had when it was final; -1 while none was. It never goes back:
+  /// reorganisations that come soon after one another go no deeper together than one may.
+  private long finalNumber = -1;
+
   /// @param blackListed an account to which the token sends nothing
   Chain(Address pool, Agenda agenda, Dice dice, Seals seals, Optional<Address> blackListed) {
     this.pool = pool;
@@ -155,14 +159,24 @@ final class Chain {
     }
     check(books);
     blocks.add(new Block(books, taken));
+    if (blocks.size() >= CONFIRMATIONS) {
+      Block deep = blocks.get(blocks.size() - CONFIRMATIONS);
+      finalNumber = Math.max(finalNumber, deep.after.number);
+    }
     if (blocks.size() > KEPT) {
       blocks.removeFirst();
     }
     next();
   }
 
+  /// Where the newest final block is; -1 if there is none.
+  private int newestFinal() {
+    return (int) (finalNumber - blocks.getFirst().after.number);
+  }
+
   private void reorganise() {
-    int depth = Math.min(1 + dice.below(CONFIRMATIONS - 1), blocks.size() - 1);
+    int open = blocks.size() - 1 - Math.max(0, newestFinal());
+    int depth = Math.min(1 + dice.below(CONFIRMATIONS - 1), open);
     for (int i = 0; i < depth; i++) {
       for (Transaction t : blocks.removeLast().transactions) {
         waiting.put(t.id, t);
@@ -186,6 +200,11 @@ final class Chain {
     if (held + b.keyBalance + b.outside != b.minted) {
       throw new Violation("money on the chain came from nowhere or went there");
     }
+  }
+
+  /// The newest block's number, whether it is final or not.
+  long height() {
+    return head().number;
   }
 
   private Books head() {
@@ -214,13 +233,13 @@ final class Chain {
       return null;
     }
     int behind = rough && !calm && dice.chance(1_000) ? dice.below(4) : 0;
-    int at = blocks.size() - CONFIRMATIONS - behind;
+    int at = newestFinal() - behind;
     return at < 0 ? null : blocks.get(at).after;
   }
 
   /// The books of the newest final block, whoever asks.
   Books truth() {
-    return blocks.get(Math.max(0, blocks.size() - CONFIRMATIONS)).after;
+    return blocks.get(Math.max(0, newestFinal())).after;
   }
 
   // ---- what transactions do

@@ -70,7 +70,7 @@ class OpenInferenceTest {
         "FP32", "FP64", "BYTES"
       })
   void everyDatatypeGoesThereAndBack(String datatype) throws Exception {
-    long seed = System.nanoTime();
+    long seed = 1_033;
     Random random = new Random(seed);
     for (int round = 0; round < ROUNDS; round++) {
       int rows = random.nextInt(4);

@@ -39,7 +39,7 @@ class TranslationTest {
 
   /// Random words of the core, within its limits.
   private static final class Words {
-    final long seed = System.nanoTime();
+    final long seed = 1_034;
     final Random random = new Random(seed);
 
     long number() {

@@ -9,12 +9,24 @@ import dev.perseid.node.PoolNode;
 import dev.perseid.node.ProviderConfig;
 import dev.perseid.node.ProviderNode;
 import dev.perseid.settle.Key;
+import java.io.BufferedReader;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.PipedInputStream;
+import java.io.PipedOutputStream;
+import java.io.PrintStream;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -229,6 +241,78 @@ class CommandsTest {
     assertThat(end.exit()).isEqualTo(Exit.FAILED);
     assertThat(end.out()).startsWith("cancelled");
     assertThat(perseid("cancel", id).exit()).isEqualTo(Exit.REFUSED);
+  }
+
+  /// Of a job that cannot end by itself, so that all is told while it runs: also what ended so soon
+  /// after other tasks that it was not looked at with them, before a task that takes for ever.
+  @Test
+  void figuresOfARunningJobStream() throws Exception {
+    Path endless =
+        job(
+            """
+              - {name: quick, count: 3, module: burn.wasm, args: "1000 10"}
+              - {name: endless, module: burn.wasm, args: "900000000000 1", after: ["quick[*]"], gas_limit: 100000000000000}
+            """,
+            "");
+    String id =
+        good("run", endless.toString(), "--detach", "--json", "--budget", "500")
+            .json()
+            .get("job")
+            .asText();
+    PipedInputStream heard = new PipedInputStream(1 << 16);
+    PrintStream notes = new PrintStream(new PipedOutputStream(heard), true, StandardCharsets.UTF_8);
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    Screen screen = new Screen(new PrintStream(out, true, StandardCharsets.UTF_8), notes, false);
+    CompletableFuture<Integer> exit =
+        CompletableFuture.supplyAsync(() ->
+            Main.run(
+                screen,
+                environment(),
+                "watch",
+                id,
+                "--json",
+                "--serve=0",
+                "--pool=127.0.0.1:" + pool.port() + "@" + pool.address()));
+    String at = new BufferedReader(new InputStreamReader(heard, StandardCharsets.UTF_8)).readLine();
+    assertThat(at).matches("figures at http://127\\.0\\.0\\.1:\\d+/");
+    URI root = URI.create(at.substring("figures at ".length()));
+    try (HttpClient client = HttpClient.newHttpClient();
+        BufferedReader events =
+            new BufferedReader(
+                new InputStreamReader(
+                    client
+                        .send(
+                            HttpRequest.newBuilder(root.resolve("events")).build(),
+                            HttpResponse.BodyHandlers.ofInputStream())
+                        .body(),
+                    StandardCharsets.UTF_8))) {
+      JsonNode streamed = JSON.createObjectNode();
+      while (streamed.path("tasks").asInt() < 3) {
+        String line = events.readLine();
+        assertThat(line).as("the stream goes on").isNotNull();
+        if (line.startsWith("data: ")) {
+          streamed = JSON.readTree(line.substring("data: ".length()));
+        }
+      }
+      assertThat(exit).as("it still runs").isNotDone();
+      HttpResponse<String> asked =
+          client.send(
+              HttpRequest.newBuilder(root.resolve("findings")).build(),
+              HttpResponse.BodyHandlers.ofString());
+      assertThat(JSON.readTree(asked.body())).isEqualTo(streamed);
+      assertThat(good("analyze", id, "--json").json()).isEqualTo(streamed);
+      good("cancel", id);
+      String line = events.readLine();
+      while (line != null && !line.equals("event: end")) {
+        line = events.readLine();
+      }
+      assertThat(line).isEqualTo("event: end");
+    }
+    assertThat(exit.get()).isEqualTo(Exit.FAILED);
+    String[] lines = out.toString(StandardCharsets.UTF_8).strip().split("\n");
+    JsonNode last = JSON.readTree(lines[lines.length - 1]);
+    assertThat(last.get("state").asText()).isEqualTo("cancelled");
+    assertThat(last.at("/findings/attempts").asInt()).isGreaterThanOrEqualTo(3);
   }
 
   @Test

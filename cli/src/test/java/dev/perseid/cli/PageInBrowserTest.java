@@ -1,6 +1,7 @@
 package dev.perseid.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.perseid.journal.Ending;
@@ -304,16 +305,42 @@ class PageInBrowserTest {
   }
 
   @Test
-  void thePageOfARunningJobIsTheSame() throws Exception {
-    Trace trace = layers(960, 16);
+  void thePageOfARunningJobRenewsItselfAndStaysWhereItsReaderIs() throws Exception {
     try (LivePage live = LivePage.open(0)) {
-      live.publish(new LiveFindings.Latest(trace, Findings.of(trace, OptionalLong.empty())));
+      live.publish(latest(layers(480, 16)));
       URI at = URI.create("http://127.0.0.1:" + live.port() + "/");
       Browser.Tab tab = shown(at);
       allIsDrawn(tab);
+      tab.until("document.getElementById('live').textContent === 'live'");
+      String first = picture(tab, "timeline");
+      live.publish(latest(layers(960, 16)));
+      tab.until("document.querySelector('#summary p').textContent.startsWith('960 tasks')");
+      tab.drawn();
+      allIsDrawn(tab);
+      assertThat(picture(tab, "timeline")).as("twice as long").isNotEqualTo(first);
+
+      double[] search = middle(tab, "find");
+      tab.click(search[0], search[1], 1);
+      tab.type("align[403]");
+      middle(tab, "timeline");
+      double[] near = find(tab, "timeline", CHOSEN);
+      live.publish(latest(layers(1_440, 16)));
+      tab.until("document.querySelector('#summary p').textContent.startsWith('1,440 tasks')");
+      tab.drawn();
+      // A bar of the chain has a frame, and it may be in the chain of one version only.
+      assertThat(find(tab, "timeline", CHOSEN)).containsExactly(near, within(4.0));
+
+      live.close();
+      tab.until("document.getElementById('live').textContent === 'the job has ended'");
       assertThat(tab.complaints()).isEmpty();
-      assertThat(tab.requests()).containsExactly(at.toString());
+      assertThat(tab.requests())
+          .startsWith(at.toString(), at + "events")
+          .containsOnly(at.toString(), at + "events");
     }
+  }
+
+  private static LiveFindings.Latest latest(Trace trace) throws Exception {
+    return new LiveFindings.Latest(trace, Findings.of(trace, OptionalLong.empty()));
   }
 
   /// What the other tests do not see must be what does not happen.

@@ -26,6 +26,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -33,6 +34,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import picocli.CommandLine.Model.CommandSpec;
 
 /// The commands against a real pool and a real provider on this machine.
 class CommandsTest {
@@ -313,6 +315,41 @@ class CommandsTest {
     JsonNode last = JSON.readTree(lines[lines.length - 1]);
     assertThat(last.get("state").asText()).isEqualTo("cancelled");
     assertThat(last.at("/findings/attempts").asInt()).isGreaterThanOrEqualTo(3);
+  }
+
+  /// What decides whether records that were loaded once need loading again.
+  @Test
+  void aPoolsRecordsAreAsTheyWereUntilThereAreMore() throws Exception {
+    ByteArrayOutputStream nowhere = new ByteArrayOutputStream();
+    PrintStream print = new PrintStream(nowhere, true, StandardCharsets.UTF_8);
+    Main main = new Main(new Screen(print, print, false), environment(), CommandSpec.create());
+    AtPool at = new AtPool();
+    at.pool = "127.0.0.1:" + pool.port() + "@" + pool.address();
+    String results = "--out=" + here.resolve("results");
+    String id = good("run", small().toString(), "--json", results).json().get("job").asText();
+    Origins job = new Origins(main, at, List.of(id));
+    Origins all = new Origins(main, at, List.of());
+    assertThat(job.question()).isEqualTo(new Origins(main, at, List.of(id)).question());
+    assertThat(job.question()).isNotEqualTo(all.question());
+    long ofJob;
+    long ofAll;
+    try (RecordTable table = RecordTable.open(256)) {
+      ofJob = job.load(table);
+      assertThat(table.size()).isEqualTo(5);
+      ofAll = all.load(table);
+      assertThat(table.size()).isGreaterThanOrEqualTo(10);
+    }
+    Optional<String> before = job.state(ofJob);
+    assertThat(before).isPresent();
+    assertThat(job.state(ofJob - 1)).as("there is a newer one").isEmpty();
+    assertThat(job.state(ofJob + 1)).as("there is none yet").isEmpty();
+    assertThat(job.complete()).isTrue();
+
+    good("run", small().toString(), "--json", "--out=" + here.resolve("again"));
+    assertThat(job.state(ofJob)).as("of a job that is over").isEqualTo(before);
+    assertThat(job.complete()).isTrue();
+    assertThat(all.state(ofAll)).isEmpty();
+    assertThat(all.complete()).isFalse();
   }
 
   @Test

@@ -58,6 +58,7 @@ final class Asking {
       before = System.nanoTime();
       sql.writeParquet(parquet);
       table.row("write them as Parquet, " + Files.size(parquet) / 1_000 + " kB", ms(before));
+      kept(sql, folder, table);
       Map<String, String> queries = new LinkedHashMap<>();
       queries.put(
           "group by kind",
@@ -85,6 +86,29 @@ final class Asking {
       }
     }
     report.table(table);
+  }
+
+  /// What a command costs that asks the same records again.
+  private void kept(RecordTable loaded, Path folder, Table table) throws SQLException, IOException {
+    Path file = folder.resolve("kept");
+    long before = System.nanoTime();
+    loaded.keep(file);
+    table.row("keep them for the next time, " + Files.size(file) / 1_000 + " kB", ms(before));
+    double[] times = new double[rounds];
+    for (int i = 0; i < rounds; i++) {
+      try (RecordTable again = RecordTable.open(MEMORY_MIB)) {
+        before = System.nanoTime();
+        again.openKept(file);
+        again.query(
+            "SELECT kind, count(*), sum(ran_ns), avg(ran_ns) FROM records GROUP BY kind",
+            60,
+            new Reader());
+        times[i] = (System.nanoTime() - before) / 1e6;
+      }
+    }
+    table.row(
+        "open what is kept and group by kind, median of " + rounds,
+        Figures.of(Figures.median(times)));
   }
 
   private static String ms(long since) {

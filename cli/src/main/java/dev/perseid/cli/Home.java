@@ -18,6 +18,7 @@ import java.util.Optional;
 /// pool/            the log, records and blobs of a pool that runs here
 /// pool/address     where it listens while it runs
 /// provider/        cache and scratch files of a provider that runs here
+/// cache/records/   what `perseid query` loaded; may be deleted at any time
 /// ```
 final class Home {
   private static final List<String> CONFIG_KEYS = List.of("pool");

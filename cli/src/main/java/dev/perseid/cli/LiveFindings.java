@@ -15,19 +15,36 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
-/// What the records of a running job tell so far. Only new records are fetched, and it is never
-/// busy for more than a tenth of the time. Used by one thread.
-final class LiveFindings {
+/// What the records of a running job tell so far. A thread looks when it hears that there may be
+/// new ones; it fetches only those, and it is never busy for more than a tenth of the time. What it
+/// hears of while it looks or pauses it looks at afterwards, so that nothing is left untold until
+/// the next change, which may be hours away.
+final class LiveFindings implements AutoCloseable {
   private static final long LEAST_PAUSE_NS = 1_000_000_000L;
   private static final int PART_OF_TIME = 10;
 
+  /// Whom new findings are told, on the thread that looks.
+  interface Taker {
+    void found(Latest latest);
+
+    /// The records could not be fetched; the next look may succeed.
+    void failed(PoolFailure why);
+  }
+
   private final PoolClient client;
   private final TraceSource.Live live;
+  private final Taker taker;
+  private final Thread thread;
   private int seen;
-  private long notBeforeNs;
+
+  // Guarded by this.
+  private boolean changed;
+  private boolean over;
   private @Nullable Latest latest;
+  private @Nullable RuntimeException broken;
 
   /// The newest findings and what they were found in.
   record Latest(Trace trace, Findings findings) {
@@ -43,40 +60,116 @@ final class LiveFindings {
     }
   }
 
-  LiveFindings(PoolClient client, JobId job) throws PoolFailure {
+  private LiveFindings(PoolClient client, JobId job, Taker taker) throws PoolFailure {
     this.client = client;
+    this.taker = taker;
     live = TraceSource.live(client, job);
-    notBeforeNs = System.nanoTime();
+    thread = Thread.ofPlatform().name("findings").daemon().unstarted(this::run);
   }
 
-  /// Looks for new records.
+  static LiveFindings follow(PoolClient client, JobId job, Taker taker) throws PoolFailure {
+    LiveFindings findings = new LiveFindings(client, job, taker);
+    findings.thread.start();
+    return findings;
+  }
+
+  /// Says that there may be new records.
+  synchronized void changed() {
+    changed = true;
+    notifyAll();
+  }
+
+  /// Says that no more records will come, and waits until all are looked at.
   ///
-  /// @param now even if it looked a moment ago
-  /// @return what they tell, if there are new ones
-  Optional<Latest> look(boolean now) throws PoolFailure {
-    long began = System.nanoTime();
-    if (!now && began - notBeforeNs < 0) {
-      return Optional.empty();
+  /// @return what they tell, if any task ran
+  Optional<Latest> end() {
+    synchronized (this) {
+      over = true;
+      notifyAll();
     }
-    live.fetch(client);
-    Optional<Latest> found = Optional.empty();
-    if (live.entries().size() > seen) {
-      seen = live.entries().size();
-      try {
-        Trace trace = live.trace();
-        latest = new Latest(trace, Findings.of(trace, OptionalLong.empty()));
-        found = Optional.of(latest);
-      } catch (TraceFailure e) {
-        // Nothing that ended has run yet: there is nothing to tell.
+    join();
+    synchronized (this) {
+      if (broken != null) {
+        throw broken;
+      }
+      return Optional.ofNullable(latest);
+    }
+  }
+
+  private void run() {
+    try {
+      while (true) {
+        boolean last;
+        synchronized (this) {
+          while (!changed && !over) {
+            wait();
+          }
+          changed = false;
+          last = over;
+        }
+        long began = System.nanoTime();
+        look();
+        long took = System.nanoTime() - began;
+        if (last) {
+          return;
+        }
+        pause(Math.max(LEAST_PAUSE_NS, PART_OF_TIME * took));
+      }
+    } catch (InterruptedException e) {
+      // Nobody wants to know any more.
+    } catch (RuntimeException e) {
+      synchronized (this) {
+        broken = e;
       }
     }
-    long took = System.nanoTime() - began;
-    notBeforeNs = began + took + Math.max(LEAST_PAUSE_NS, PART_OF_TIME * took);
-    return found;
   }
 
-  Optional<Latest> latest() {
-    return Optional.ofNullable(latest);
+  private synchronized void pause(long ns) throws InterruptedException {
+    long until = System.nanoTime() + ns;
+    for (long left = ns; left > 0 && !over; left = until - System.nanoTime()) {
+      TimeUnit.NANOSECONDS.timedWait(this, left);
+    }
+  }
+
+  private void look() {
+    try {
+      live.fetch(client);
+    } catch (PoolFailure e) {
+      taker.failed(e);
+      changed();
+      return;
+    }
+    if (live.entries().size() == seen) {
+      return;
+    }
+    seen = live.entries().size();
+    Latest found;
+    try {
+      Trace trace = live.trace();
+      found = new Latest(trace, Findings.of(trace, OptionalLong.empty()));
+    } catch (TraceFailure e) {
+      // Nothing that ended has run yet: there is nothing to tell.
+      return;
+    }
+    synchronized (this) {
+      latest = found;
+    }
+    taker.found(found);
+  }
+
+  private void join() {
+    try {
+      thread.join();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /// Stops looking.
+  @Override
+  public void close() {
+    thread.interrupt();
+    join();
   }
 
   /// `so far: 4.2 of 6 cores busy, most of the time running align; at least 3.2 s; 2 in vain`

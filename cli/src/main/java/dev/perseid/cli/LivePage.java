@@ -10,20 +10,22 @@ import java.io.OutputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
-import java.util.OptionalLong;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Semaphore;
 import org.jspecify.annotations.Nullable;
 
-/// A running job's findings for dashboards on this machine: `GET /` the page as it is now, `GET
-/// /findings` the figures as JSON, `GET /events` the same as they change (server-sent events
-/// `findings`, and `end` at the end). Listens on the loopback address only, and answers only who
-/// calls it by a name of this machine, so that no page from elsewhere can read it through a
-/// browser.
+/// A running job's findings for dashboards on this machine: `GET /` the page, which renews itself,
+/// `GET /findings` the figures as JSON, `GET /events` the same as they change (server-sent events
+/// `findings`, with a growing number as id, and `end` at the end). Listens on the loopback address
+/// only, and answers only who calls it by a name of this machine, so that no page from elsewhere
+/// can read it through a browser. However many ask, a page is made once for each change.
 final class LivePage implements AutoCloseable {
   private static final int LISTENERS = 64;
   private static final long HEARTBEAT_MS = 15_000;
+
+  /// After which a browser asks again that came before there was anything.
+  private static final int EARLY_S = 2;
 
   private final HttpServer server;
   private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
@@ -33,6 +35,10 @@ final class LivePage implements AutoCloseable {
   private String json = "";
   private long version;
   private boolean ended;
+
+  private final Object making = new Object();
+  private byte[] made = {};
+  private long madeVersion;
 
   private LivePage(HttpServer server) {
     this.server = server;
@@ -88,22 +94,33 @@ final class LivePage implements AutoCloseable {
   }
 
   private void page(HttpExchange exchange) throws IOException {
-    LiveFindings.Latest now;
-    synchronized (lock) {
-      now = latest;
+    byte[] page;
+    synchronized (making) {
+      LiveFindings.Latest now;
+      long nowVersion;
+      synchronized (lock) {
+        now = latest;
+        nowVersion = version;
+      }
+      if (now == null) {
+        exchange.getResponseHeaders().add("Refresh", "" + EARLY_S);
+        say(exchange, 503, "text/plain", "no task has ended yet\n");
+        return;
+      }
+      if (madeVersion != nowVersion) {
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        try {
+          TracePage.writeLive(now.trace(), nowVersion, out);
+        } catch (TraceFailure e) {
+          say(exchange, 503, "text/plain", e.getMessage() + "\n");
+          return;
+        }
+        made = out.toByteArray();
+        madeVersion = nowVersion;
+      }
+      page = made;
     }
-    if (now == null) {
-      say(exchange, 503, "text/plain", "no task has ended yet\n");
-      return;
-    }
-    ByteArrayOutputStream page = new ByteArrayOutputStream();
-    try {
-      TracePage.write(now.trace(), OptionalLong.empty(), page);
-    } catch (TraceFailure e) {
-      say(exchange, 503, "text/plain", e.getMessage() + "\n");
-      return;
-    }
-    say(exchange, 200, "text/html; charset=utf-8", page.toString(StandardCharsets.UTF_8));
+    say(exchange, 200, "text/html; charset=utf-8", page);
   }
 
   private void findings(HttpExchange exchange) throws IOException {
@@ -141,7 +158,9 @@ final class LivePage implements AutoCloseable {
           event =
               last
                   ? "event: end\ndata: {}\n\n"
-                  : told < version ? "event: findings\ndata: " + json + "\n\n" : ": waiting\n\n";
+                  : told < version
+                      ? "event: findings\nid: " + version + "\ndata: " + json + "\n\n"
+                      : ": waiting\n\n";
           told = version;
         }
         out.write(event.getBytes(StandardCharsets.UTF_8));
@@ -159,7 +178,11 @@ final class LivePage implements AutoCloseable {
 
   private static void say(HttpExchange exchange, int status, String type, String text)
       throws IOException {
-    byte[] body = text.getBytes(StandardCharsets.UTF_8);
+    say(exchange, status, type, text.getBytes(StandardCharsets.UTF_8));
+  }
+
+  private static void say(HttpExchange exchange, int status, String type, byte[] body)
+      throws IOException {
     exchange.getResponseHeaders().add("Content-Type", type);
     exchange.getResponseHeaders().add("Cache-Control", "no-store");
     exchange.sendResponseHeaders(status, body.length);

@@ -2,20 +2,17 @@ package dev.perseid.cli;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
-import dev.perseid.journal.Trace;
 import dev.perseid.journal.TraceFailure;
 import dev.perseid.node.PoolFailure;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.math.BigDecimal;
 import java.math.BigInteger;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.OptionalLong;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -89,17 +86,26 @@ final class QueryCommand implements Callable<Integer> {
 
   private void load(RecordTable table)
       throws BadInput, PoolFailure, IOException, TraceFailure, SQLException {
-    TraceSource source = new TraceSource(main, at);
-    if (from.isEmpty()) {
-      for (Trace trace : source.all()) {
-        table.add(trace);
-      }
+    Origins origins = new Origins(main, at, from);
+    RecordCache cache = new RecordCache(main.home().folder().resolve("cache").resolve("records"));
+    String question = origins.question();
+    if (cache.open(table, question, origins::state)) {
+      return;
     }
-    for (String one : from) {
-      if (one.endsWith(".parquet") && Files.isRegularFile(Path.of(one))) {
-        table.addParquet(Path.of(one));
-      } else {
-        table.add(source.read(one, OptionalLong.empty()));
+    Optional<String> before = origins.changeable();
+    long newest = origins.load(table);
+    if (table.size() < QueryLimits.KEPT_LEAST_RECORDS
+        || before.isEmpty()
+        || !before.equals(origins.changeable())
+        || !origins.complete()) {
+      return;
+    }
+    Optional<String> state = origins.state(newest);
+    if (state.isPresent()) {
+      try {
+        cache.keep(table, question, newest, state.get());
+      } catch (IOException | SQLException e) {
+        main.screen().note("what was loaded is not kept for the next query: " + e.getMessage());
       }
     }
   }

@@ -32,6 +32,8 @@ public final class RecordTable implements AutoCloseable {
     boolean row(ResultSet row) throws SQLException;
   }
 
+  private static final List<String> TABLES = List.of("records", "dependencies");
+
   private final DuckDBConnection database;
   private boolean shut;
 
@@ -50,18 +52,26 @@ public final class RecordTable implements AutoCloseable {
     settings.setProperty("autoload_known_extensions", "false");
     Connection opened = DriverManager.getConnection("jdbc:duckdb:", settings);
     RecordTable table = new RecordTable(opened.unwrap(DuckDBConnection.class));
-    StringBuilder columns = new StringBuilder();
+    table.empty();
+    return table;
+  }
+
+  private void empty() throws SQLException {
+    run("CREATE TABLE records (" + columns() + ")");
+    run("CREATE TABLE dependencies (source VARCHAR, task INTEGER, waits_for INTEGER)");
+  }
+
+  /// The columns of `records` with their types.
+  static String columns() {
+    StringBuilder columns =
+        new StringBuilder(
+            "source VARCHAR, title VARCHAR, task INTEGER, name VARCHAR, kind VARCHAR, attempt INTEGER,"
+                + " place VARCHAR, outcome VARCHAR, reason VARCHAR, forked_by INTEGER, started"
+                + " TIMESTAMP, ran_ns BIGINT");
     for (Measure measure : Measure.values()) {
       columns.append(", ").append(measure.column()).append(" BIGINT");
     }
-    table.run(
-        "CREATE TABLE records (source VARCHAR, title VARCHAR, task INTEGER, name VARCHAR, kind VARCHAR,"
-            + " attempt INTEGER, place VARCHAR, outcome VARCHAR, reason VARCHAR, forked_by INTEGER,"
-            + " started TIMESTAMP, ran_ns BIGINT"
-            + columns
-            + ")");
-    table.run("CREATE TABLE dependencies (source VARCHAR, task INTEGER, waits_for INTEGER)");
-    return table;
+    return columns.toString();
   }
 
   private void run(String sql) throws SQLException {
@@ -126,6 +136,56 @@ public final class RecordTable implements AutoCloseable {
   /// Writes all records into a Parquet file.
   public void writeParquet(Path file) throws SQLException {
     run("COPY records TO '" + quoted(file) + "' (FORMAT parquet, COMPRESSION zstd)");
+  }
+
+  /// How many records there are.
+  public long size() throws SQLException {
+    try (Statement statement = database.createStatement();
+        ResultSet rows = statement.executeQuery("SELECT count(*) FROM records")) {
+      rows.next();
+      return rows.getLong(1);
+    }
+  }
+
+  /// Writes all tables into a file of the database's own, to be opened by [#openKept].
+  public void keep(Path file) throws SQLException {
+    run("ATTACH '" + quoted(file) + "' AS kept");
+    try {
+      for (String table : TABLES) {
+        run("CREATE TABLE kept." + table + " AS FROM main." + table);
+      }
+    } finally {
+      run("DETACH kept");
+    }
+  }
+
+  /// Takes all records from a file that [#keep] wrote, in place of the tables that are empty yet:
+  /// nothing is read but what queries ask for. Nobody may find the file under this name while
+  /// queries run, as they could write to it.
+  ///
+  /// @throws SQLException if it is not such a file; then the tables are as they were
+  public void openKept(Path file) throws SQLException {
+    run("ATTACH '" + quoted(file) + "' AS kept (READ_ONLY)");
+    for (String table : TABLES) {
+      run("DROP TABLE " + table);
+    }
+    try {
+      for (String table : TABLES) {
+        run("CREATE VIEW " + table + " AS FROM kept.main." + table);
+      }
+    } catch (SQLException e) {
+      closeKept();
+      throw e;
+    }
+  }
+
+  /// Takes back what [#openKept] did.
+  void closeKept() throws SQLException {
+    for (String table : TABLES) {
+      run("DROP VIEW IF EXISTS " + table);
+    }
+    run("DETACH kept");
+    empty();
   }
 
   private static String quoted(Path file) {

@@ -31,6 +31,7 @@ final class TraceSource {
 
   private final Main main;
   private final AtPool at;
+  private final Map<Optional<JobId>, Long> next = new LinkedHashMap<>();
 
   TraceSource(Main main, AtPool at) {
     this.main = main;
@@ -44,6 +45,12 @@ final class TraceSource {
   Trace read(@Nullable String what, OptionalLong run)
       throws BadInput, PoolFailure, IOException, TraceFailure {
     return what != null && isFile(what) ? file(Path.of(what), run) : job(what);
+  }
+
+  /// Of each job that was read (empty: everything of the caller's), the index in the pool's log
+  /// after that of its newest record.
+  Map<Optional<JobId>, Long> next() {
+    return next;
   }
 
   /// Whether somebody means a file: there is one, or no job is called so.
@@ -81,6 +88,7 @@ final class TraceSource {
       if (live.entries().size() == 0) {
         throw new BadInput("job " + id + " has no records yet: none of its tasks has ended");
       }
+      next.put(Optional.of(id), live.next);
       return live.trace();
     }
   }
@@ -104,12 +112,13 @@ final class TraceSource {
     }
     List<Trace> traces = new ArrayList<>();
     for (Live job : jobs.values()) {
+      next.merge(Optional.empty(), job.next, Math::max);
       traces.add(job.trace());
     }
     return traces;
   }
 
-  private static Map<Address, Offer> offers(PoolClient client) throws PoolFailure {
+  static Map<Address, Offer> offers(PoolClient client) throws PoolFailure {
     Map<Address, Offer> offers = new LinkedHashMap<>();
     for (Proto.ProviderView view : client.providers()) {
       Offer offer = ProvidersCommand.offer(view);

@@ -43,15 +43,17 @@ final class WatchCommand implements Callable<Integer> {
     Screen screen = main.screen();
     try (PoolClient client = at.connect(main)) {
       JobId id = AtPool.job(client, job);
-      Progress progress = new Progress(screen);
       Optional<Payer> payer = paying.follow(main.home(), client, id, screen);
       Proto.JobProgress end;
       try (LivePage page = serve == null ? null : LivePage.open(serve)) {
         if (page != null) {
           screen.note("figures at http://127.0.0.1:" + page.port() + "/");
         }
-        LiveFindings live = findings || page != null ? new LiveFindings(client, id) : null;
-        end = client.watch(id, state -> show(state, progress, live, page));
+        Shown shown = new Shown(page);
+        try (LiveFindings live =
+            findings || page != null ? LiveFindings.follow(client, id, shown) : null) {
+          end = client.watch(id, state -> shown.heard(state, live));
+        }
       } finally {
         payer.ifPresent(Payer::close);
       }
@@ -62,33 +64,66 @@ final class WatchCommand implements Callable<Integer> {
     }
   }
 
-  private void show(
-      Proto.JobProgress state,
-      Progress progress,
-      @Nullable LiveFindings live,
-      @Nullable LivePage page) {
-    if (!shared.json) {
-      progress.show(state);
+  /// What is shown of the job and of its findings, which come from two threads.
+  private final class Shown implements LiveFindings.Taker {
+    private final Progress progress = new Progress(main.screen());
+    private final @Nullable LivePage page;
+
+    // Guarded by this.
+    private Proto.@Nullable JobProgress running;
+
+    Shown(@Nullable LivePage page) {
+      this.page = page;
     }
-    boolean over = !state.getState().equals("running");
-    Optional<LiveFindings.Latest> found = Optional.empty();
-    if (live != null) {
-      try {
-        found = live.look(over);
-      } catch (PoolFailure e) {
-        // The job goes on, and so does watching it; the next look may succeed.
-        main.screen().note("the records could not be fetched: " + e.getMessage());
+
+    void heard(Proto.JobProgress state, @Nullable LiveFindings live) {
+      if (state.getState().equals("running")) {
+        synchronized (this) {
+          running = state;
+          if (shared.json) {
+            print(state, Optional.empty());
+          } else {
+            progress.show(state);
+          }
+        }
+        if (live != null) {
+          live.changed();
+        }
+        return;
+      }
+      synchronized (this) {
+        // What is still found is told with the end.
+        running = null;
+      }
+      Optional<LiveFindings.Latest> last = live == null ? Optional.empty() : live.end();
+      if (shared.json) {
+        print(state, last);
+      } else {
+        last.ifPresent(all -> main.screen().say(FindingsText.lines(all.findings())));
       }
     }
-    if (page != null) {
-      found.ifPresent(page::publish);
+
+    @Override
+    public void found(LiveFindings.Latest latest) {
+      if (page != null) {
+        page.publish(latest);
+      }
+      synchronized (this) {
+        if (running == null) {
+          return;
+        }
+        if (shared.json) {
+          print(running, Optional.of(latest));
+        } else {
+          main.screen().note(LiveFindings.line(latest.findings()));
+        }
+      }
     }
-    if (shared.json) {
-      print(state, found);
-    } else if (live != null && over) {
-      live.latest().ifPresent(last -> main.screen().say(FindingsText.lines(last.findings())));
-    } else {
-      found.ifPresent(newest -> main.screen().note(LiveFindings.line(newest.findings())));
+
+    @Override
+    public void failed(PoolFailure why) {
+      // The job goes on, and so does watching it.
+      main.screen().note("the records could not be fetched: " + why.getMessage());
     }
   }
 

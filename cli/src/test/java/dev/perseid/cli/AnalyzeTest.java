@@ -17,6 +17,8 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -103,6 +105,22 @@ class AnalyzeTest {
         .contains("what holds it back:")
         .contains("every fib ran twice as fast")
         .contains("rerun as it was");
+  }
+
+  @Test
+  void everyFieldIsDocumented() throws Exception {
+    String documented = Files.readString(Path.of("../docs/analysis.md"));
+    Set<String> fields = new TreeSet<>();
+    fields(Ran.of("analyze", records(here).toString(), "--json").json(), fields);
+    assertThat(fields).hasSizeGreaterThan(40);
+    for (String field : fields) {
+      assertThat(documented).contains("`" + field + "`");
+    }
+  }
+
+  private static void fields(JsonNode json, Set<String> into) {
+    json.fieldNames().forEachRemaining(into::add);
+    json.forEach(inner -> fields(inner, into));
   }
 
   @Test

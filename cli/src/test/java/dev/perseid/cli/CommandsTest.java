@@ -9,18 +9,32 @@ import dev.perseid.node.PoolNode;
 import dev.perseid.node.ProviderConfig;
 import dev.perseid.node.ProviderNode;
 import dev.perseid.settle.Key;
+import java.io.BufferedReader;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.PipedInputStream;
+import java.io.PipedOutputStream;
+import java.io.PrintStream;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import picocli.CommandLine.Model.CommandSpec;
 
 /// The commands against a real pool and a real provider on this machine.
 class CommandsTest {
@@ -229,6 +243,113 @@ class CommandsTest {
     assertThat(end.exit()).isEqualTo(Exit.FAILED);
     assertThat(end.out()).startsWith("cancelled");
     assertThat(perseid("cancel", id).exit()).isEqualTo(Exit.REFUSED);
+  }
+
+  /// Of a job that cannot end by itself, so that all is told while it runs: also what ended so soon
+  /// after other tasks that it was not looked at with them, before a task that takes for ever.
+  @Test
+  void figuresOfARunningJobStream() throws Exception {
+    Path endless =
+        job(
+            """
+              - {name: quick, count: 3, module: burn.wasm, args: "1000 10"}
+              - {name: endless, module: burn.wasm, args: "900000000000 1", after: ["quick[*]"], gas_limit: 100000000000000}
+            """,
+            "");
+    String id =
+        good("run", endless.toString(), "--detach", "--json", "--budget", "500")
+            .json()
+            .get("job")
+            .asText();
+    PipedInputStream heard = new PipedInputStream(1 << 16);
+    PrintStream notes = new PrintStream(new PipedOutputStream(heard), true, StandardCharsets.UTF_8);
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    Screen screen = new Screen(new PrintStream(out, true, StandardCharsets.UTF_8), notes, false);
+    CompletableFuture<Integer> exit =
+        CompletableFuture.supplyAsync(() ->
+            Main.run(
+                screen,
+                environment(),
+                "watch",
+                id,
+                "--json",
+                "--serve=0",
+                "--pool=127.0.0.1:" + pool.port() + "@" + pool.address()));
+    String at = new BufferedReader(new InputStreamReader(heard, StandardCharsets.UTF_8)).readLine();
+    assertThat(at).matches("figures at http://127\\.0\\.0\\.1:\\d+/");
+    URI root = URI.create(at.substring("figures at ".length()));
+    try (HttpClient client = HttpClient.newHttpClient();
+        BufferedReader events =
+            new BufferedReader(
+                new InputStreamReader(
+                    client
+                        .send(
+                            HttpRequest.newBuilder(root.resolve("events")).build(),
+                            HttpResponse.BodyHandlers.ofInputStream())
+                        .body(),
+                    StandardCharsets.UTF_8))) {
+      JsonNode streamed = JSON.createObjectNode();
+      while (streamed.path("tasks").asInt() < 3) {
+        String line = events.readLine();
+        assertThat(line).as("the stream goes on").isNotNull();
+        if (line.startsWith("data: ")) {
+          streamed = JSON.readTree(line.substring("data: ".length()));
+        }
+      }
+      assertThat(exit).as("it still runs").isNotDone();
+      HttpResponse<String> asked =
+          client.send(
+              HttpRequest.newBuilder(root.resolve("findings")).build(),
+              HttpResponse.BodyHandlers.ofString());
+      assertThat(JSON.readTree(asked.body())).isEqualTo(streamed);
+      assertThat(good("analyze", id, "--json").json()).isEqualTo(streamed);
+      good("cancel", id);
+      String line = events.readLine();
+      while (line != null && !line.equals("event: end")) {
+        line = events.readLine();
+      }
+      assertThat(line).isEqualTo("event: end");
+    }
+    assertThat(exit.get()).isEqualTo(Exit.FAILED);
+    String[] lines = out.toString(StandardCharsets.UTF_8).strip().split("\n");
+    JsonNode last = JSON.readTree(lines[lines.length - 1]);
+    assertThat(last.get("state").asText()).isEqualTo("cancelled");
+    assertThat(last.at("/findings/attempts").asInt()).isGreaterThanOrEqualTo(3);
+  }
+
+  /// What decides whether records that were loaded once need loading again.
+  @Test
+  void aPoolsRecordsAreAsTheyWereUntilThereAreMore() throws Exception {
+    ByteArrayOutputStream nowhere = new ByteArrayOutputStream();
+    PrintStream print = new PrintStream(nowhere, true, StandardCharsets.UTF_8);
+    Main main = new Main(new Screen(print, print, false), environment(), CommandSpec.create());
+    AtPool at = new AtPool();
+    at.pool = "127.0.0.1:" + pool.port() + "@" + pool.address();
+    String results = "--out=" + here.resolve("results");
+    String id = good("run", small().toString(), "--json", results).json().get("job").asText();
+    Origins job = new Origins(main, at, List.of(id));
+    Origins all = new Origins(main, at, List.of());
+    assertThat(job.question()).isEqualTo(new Origins(main, at, List.of(id)).question());
+    assertThat(job.question()).isNotEqualTo(all.question());
+    long ofJob;
+    long ofAll;
+    try (RecordTable table = RecordTable.open(256)) {
+      ofJob = job.load(table);
+      assertThat(table.size()).isEqualTo(5);
+      ofAll = all.load(table);
+      assertThat(table.size()).isGreaterThanOrEqualTo(10);
+    }
+    Optional<String> before = job.state(ofJob);
+    assertThat(before).isPresent();
+    assertThat(job.state(ofJob - 1)).as("there is a newer one").isEmpty();
+    assertThat(job.state(ofJob + 1)).as("there is none yet").isEmpty();
+    assertThat(job.complete()).isTrue();
+
+    good("run", small().toString(), "--json", "--out=" + here.resolve("again"));
+    assertThat(job.state(ofJob)).as("of a job that is over").isEqualTo(before);
+    assertThat(job.complete()).isTrue();
+    assertThat(all.state(ofAll)).isEmpty();
+    assertThat(all.complete()).isFalse();
   }
 
   @Test

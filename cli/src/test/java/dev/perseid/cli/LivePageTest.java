@@ -21,12 +21,17 @@ import org.junit.jupiter.api.io.TempDir;
 class LivePageTest {
   @TempDir Path here;
 
+  /// The next event's lines, those of the chunks between left out.
   private static String nextEvent(BufferedReader in) throws Exception {
     String line = in.readLine();
-    while (line != null && !line.startsWith("event: ")) {
+    while (!line.startsWith("event: ")) {
       line = in.readLine();
     }
-    return line + " " + in.readLine();
+    StringBuilder event = new StringBuilder(line);
+    for (line = in.readLine(); !line.isEmpty(); line = in.readLine()) {
+      event.append(' ').append(line);
+    }
+    return event.toString();
   }
 
   @Test
@@ -49,9 +54,13 @@ class LivePageTest {
           new BufferedReader(
               new InputStreamReader(listener.getInputStream(), StandardCharsets.UTF_8));
       page.publish(new LiveFindings.Latest(first, Findings.of(first, OptionalLong.empty())));
-      assertThat(nextEvent(events)).contains("event: findings").contains("\"title\":\"numbers\"");
+      assertThat(nextEvent(events))
+          .startsWith("event: findings id: 1 data: {")
+          .contains("\"title\":\"numbers\"");
       page.publish(new LiveFindings.Latest(both, Findings.of(both, OptionalLong.empty())));
-      assertThat(nextEvent(events)).contains("numbers and 1 more runs");
+      assertThat(nextEvent(events))
+          .startsWith("event: findings id: 2 data: {")
+          .contains("numbers and 1 more runs");
       assertThat(get(client, root.resolve("/findings")).body()).contains("\"chain_ns\":");
       HttpResponse<String> shown = get(client, root.resolve("/"));
       assertThat(shown.body()).contains("<h1>numbers and 1 more runs</h1>");

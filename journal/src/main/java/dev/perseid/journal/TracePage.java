@@ -37,6 +37,7 @@ public final class TracePage {
   private final Trace trace;
   private final Pieces pieces;
   private final Findings findings;
+  private final OptionalLong live;
 
   // Bars: the pieces that ran, by lane and then by start.
   private int[] bars = new int[0];
@@ -47,7 +48,8 @@ public final class TracePage {
   private int[] levelTo = new int[0];
   private int[] byLevel = new int[0];
 
-  private TracePage(Trace given, OptionalLong cores) throws TraceFailure {
+  private TracePage(Trace given, OptionalLong cores, OptionalLong live) throws TraceFailure {
+    this.live = live;
     inquiry = new Inquiry(given, cores);
     trace = inquiry.trace();
     pieces = inquiry.pieces();
@@ -68,7 +70,21 @@ public final class TracePage {
   /// @throws TraceFailure if nothing in it ran, or more than a page can show
   public static void write(Trace trace, OptionalLong cores, OutputStream out)
       throws IOException, TraceFailure {
-    TracePage page = new TracePage(trace, cores);
+    write(new TracePage(trace, cores, OptionalLong.empty()), out);
+  }
+
+  /// Writes the page of a run that goes on. It asks who served it for server-sent events at
+  /// `events`, and for itself again when one of type `findings` has an id above its version, until
+  /// one of type `end` comes.
+  ///
+  /// @param version of the trace, above 0 and growing
+  /// @throws TraceFailure if nothing in it ran, or more than a page can show
+  public static void writeLive(Trace trace, long version, OutputStream out)
+      throws IOException, TraceFailure {
+    write(new TracePage(trace, OptionalLong.empty(), OptionalLong.of(version)), out);
+  }
+
+  private static void write(TracePage page, OutputStream out) throws IOException {
     page.lanes();
     page.levels();
     String script = resource("page.js");
@@ -93,6 +109,8 @@ public final class TracePage {
   private String part(String name, String script) throws IOException {
     return switch (name) {
       case "script-hash" -> "sha256-" + Base64.getEncoder().encodeToString(sha256(script));
+      // Only of whom it came from.
+      case "connect" -> live.isPresent() ? "; connect-src 'self'" : "";
       case "title" -> escaped(findings.title());
       case "style" -> resource("page.css");
       case "summary" -> summary();
@@ -251,6 +269,9 @@ public final class TracePage {
     StringWriter text = new StringWriter();
     try (JsonGenerator json = JSON.createGenerator(text)) {
       json.writeStartObject();
+      if (live.isPresent()) {
+        json.writeNumberField("live", live.getAsLong());
+      }
       json.writeNumberField("bars", bars.length);
       json.writeNumberField("tasks", trace.tasks());
       json.writeNumberField("lanes", laneTo.length);

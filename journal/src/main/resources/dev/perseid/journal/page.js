@@ -306,21 +306,33 @@ if (typeof module !== 'undefined') {
 
 // ---- the page
 
+// What a page says of its trace.
+async function read(page) {
+  const text = id => page.getElementById(id).textContent;
+  const meta = JSON.parse(text('meta'));
+  return {
+    meta,
+    data: columns(meta, (await inflate(bytesOf(text('columns')))).buffer),
+    names: new TextDecoder().decode(await inflate(bytesOf(text('names')))).split('\n'),
+    palette: Uint32Array.from(meta.kinds.map((_, k) => rgba(...colour(k)))),
+  };
+}
+
 async function show() {
-  const meta = JSON.parse(document.getElementById('meta').textContent);
-  const data = columns(meta, (await inflate(bytesOf(document.getElementById('columns').textContent))).buffer);
-  const names = new TextDecoder().decode(await inflate(bytesOf(document.getElementById('names').textContent))).split('\n');
+  let {meta, data, names, palette} = await read(document);
   const dark = matchMedia('(prefers-color-scheme: dark)').matches;
   const ink = dark ? '#d8d8d8' : '#222', faint = dark ? '#444' : '#ccc';
   const background = dark ? rgba(24, 24, 27) : rgba(250, 250, 250);
-  const palette = Uint32Array.from(meta.kinds.map((_, k) => rgba(...colour(k))));
   const css = k => `rgb(${colour(k).join(',')})`;
   const marks = {path: dark ? rgba(255, 255, 255) : rgba(0, 0, 0), vain: rgba(214, 48, 49), chosen: rgba(255, 190, 0)};
   const tip = document.getElementById('tip'), frame = document.getElementById('frame');
-  const whole = {from: 0, to: Math.max(1, meta.span), top: 0, bottom: Math.max(1, meta.lanes), least: Math.max(1, meta.span * 1e-7), low: 1};
-  const time = {...whole};
-  const wholeGraph = {from: 0, to: Math.max(1, meta.levels), top: 0, bottom: 1, least: Math.min(1, meta.levels), low: Math.min(1, 8 / widest(data))};
-  const graph = {...wholeGraph};
+  const whole = {}, wholeGraph = {};
+  const fit = () => {
+    Object.assign(whole, {from: 0, to: Math.max(1, meta.span), top: 0, bottom: Math.max(1, meta.lanes), least: Math.max(1, meta.span * 1e-7), low: 1});
+    Object.assign(wholeGraph, {from: 0, to: Math.max(1, meta.levels), top: 0, bottom: 1, least: Math.min(1, meta.levels), low: Math.min(1, 8 / widest(data))});
+  };
+  fit();
+  const time = {...whole}, graph = {...wholeGraph};
   let byKind = meta.tasks > 400 && meta.kinds.length <= 200;
   let chosen = -1, waiting = false, spent = [];
   const canvases = {};
@@ -653,14 +665,47 @@ async function show() {
   });
   addEventListener('resize', redraw);
 
-  const legend = document.getElementById('legend');
-  for (const k of data.group.order.slice(0, GROUPS - 1)) {
-    const item = document.createElement('span'), mark = document.createElement('i');
-    mark.style.background = css(k);
-    item.append(mark, meta.kinds[k]);
-    legend.append(item);
+  function kindsLegend() {
+    const items = data.group.order.slice(0, GROUPS - 1).map(k => {
+      const item = document.createElement('span'), mark = document.createElement('i');
+      mark.style.background = css(k);
+      item.append(mark, meta.kinds[k]);
+      return item;
+    });
+    document.getElementById('legend').replaceChildren(...items);
   }
+  kindsLegend();
   draw();
+  if (meta.live) follow(renew, meta.live);
+
+  // Takes in what is newer, and stays where its reader is.
+  async function renew() {
+    const answer = await fetch('', {cache: 'no-store'});
+    if (!answer.ok) return;
+    const newer = new DOMParser().parseFromString(await answer.text(), 'text/html');
+    const next = await read(newer);
+    const name = chosen < 0 ? null : names[chosen];
+    const views = [[time, whole], [graph, wholeGraph]].map(([view, all]) => ({
+      view,
+      all,
+      wide: view.from === all.from && view.to === all.to,
+      tall: view.top === all.top && view.bottom === all.bottom,
+    }));
+    ({meta, data, names, palette} = next);
+    fit();
+    for (const {view, all, wide, tall} of views) {
+      const width = wide ? all.to : Math.min(all.to, Math.max(all.least, view.to - view.from));
+      const height = tall ? all.bottom : Math.min(all.bottom, Math.max(all.low, view.bottom - view.top));
+      place(view, all, view.from, view.top, width, height);
+    }
+    chosen = name === null ? -1 : names.indexOf(name);
+    kindsCache = null;
+    tip.hidden = true;
+    kindsLegend();
+    for (const id of ['summary', 'tables']) document.getElementById(id).replaceChildren(...newer.getElementById(id).childNodes);
+    document.title = newer.title;
+    redraw();
+  }
 
   // `#measure`: zooms and pans for some 200 frames and says how long they took; `#tasks`: begins with the tasks.
   if (location.hash.includes('tasks')) {
@@ -683,6 +728,38 @@ async function show() {
     document.title = `${took.length} frames of ${meta.bars} bars: median ${took[took.length >> 1].toFixed(2)} ms, 95 % ${took[Math.floor(took.length * 0.95)].toFixed(2)} ms, worst ${took[took.length - 1].toFixed(2)} ms`;
     frame.textContent = document.title;
   }
+}
+
+// Hears of newer versions, and asks for one after the other, however fast they come.
+function follow(renew, has) {
+  const state = document.getElementById('live'), events = new EventSource('events');
+  let newest = has, busy = false;
+  const say = text => (state.textContent = text);
+  const renewAll = async () => {
+    if (busy) return;
+    busy = true;
+    try {
+      while (has < newest) {
+        const wanted = newest;
+        await renew();
+        has = wanted;
+      }
+    } catch (e) {
+      say(`this page cannot be renewed: ${e.message}`);
+    } finally {
+      busy = false;
+    }
+  };
+  events.addEventListener('open', () => say('live'));
+  events.addEventListener('error', () => say('the connection broke; what is shown may be old'));
+  events.addEventListener('findings', e => {
+    newest = Math.max(newest, Number(e.lastEventId));
+    renewAll();
+  });
+  events.addEventListener('end', () => {
+    events.close();
+    say('the job has ended');
+  });
 }
 
 if (typeof document !== 'undefined') {

@@ -1,0 +1,180 @@
+package dev.perseid.cli;
+
+import dev.perseid.node.PoolFailure;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.FileTime;
+import java.nio.file.attribute.PosixFileAttributeView;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.sql.SQLException;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+
+/// Tables that earlier queries loaded, a file for each choice of sources, so that who asks the same
+/// records again waits for no loading. A file's name says what it was loaded from and how that was
+/// then; it counts only while that is so. The folder may be deleted at any time, and whatever goes
+/// wrong here costs only the loading.
+final class RecordCache {
+  private static final Pattern NAME =
+      Pattern.compile("([0-9a-f]{64})-(-1|\\d+)-([0-9a-f]{64})\\.duckdb");
+  private static final String UNFINISHED = "part-";
+
+  private final Path folder;
+
+  RecordCache(Path folder) {
+    this.folder = folder;
+  }
+
+  /// How the sources are, if nothing has come to them since an index of the pool's log.
+  interface State {
+    /// @param newest the highest index among the records; -1: none is of a pool
+    /// @return a digest; empty if there is more, or if it cannot be said for certain
+    Optional<String> at(long newest) throws BadInput, PoolFailure, IOException;
+  }
+
+  /// Opens the tables of earlier, if the sources are as they were.
+  ///
+  /// @param question a digest of what is asked of
+  /// @return whether the table has all records now
+  boolean open(RecordTable table, String question, State state)
+      throws BadInput, PoolFailure, SQLException {
+    try {
+      for (Path file : of(question)) {
+        Matcher name = NAME.matcher(file.getFileName().toString());
+        if (name.matches()
+            && state.at(Long.parseLong(name.group(2))).equals(Optional.of(name.group(3)))) {
+          if (opened(table, file)) {
+            used(file);
+            return true;
+          }
+          Files.deleteIfExists(file);
+        }
+      }
+    } catch (IOException e) {
+      // Loading says what is wrong, if that is with the sources.
+    }
+    return false;
+  }
+
+  /// Through a name that is gone before anybody's query runs: the database lets queries write to
+  /// the paths of what is open, and there is nothing at this one and no folder for it any more.
+  private boolean opened(RecordTable table, Path file) throws SQLException, IOException {
+    Path part = Files.createTempDirectory(folder, UNFINISHED);
+    try {
+      Path link = part.resolve("records");
+      Files.createLink(link, file);
+      table.openKept(link);
+    } catch (IOException | SQLException | UnsupportedOperationException e) {
+      // Damaged, of another version, or on a disk without links.
+      delete(part);
+      return false;
+    }
+    try {
+      delete(part);
+      return true;
+    } catch (IOException e) {
+      // A system where what is open has to keep its name.
+      table.closeKept();
+      return false;
+    }
+  }
+
+  private static void used(Path file) {
+    try {
+      Files.setLastModifiedTime(file, FileTime.from(Instant.now()));
+    } catch (IOException e) {
+      // Then it goes sooner than others.
+    }
+  }
+
+  /// Keeps a table's records, and lets go of those that were asked longest ago if there are too
+  /// many.
+  ///
+  /// @param state as [State#at] says it after loading
+  void keep(RecordTable table, String question, long newest, String state)
+      throws IOException, SQLException {
+    Files.createDirectories(folder);
+    if (Files.getFileAttributeView(folder, PosixFileAttributeView.class) != null) {
+      Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwx------"));
+    }
+    if (Files.getFileStore(folder).getUsableSpace() < 2 * QueryLimits.KEPT_BYTES) {
+      return;
+    }
+    Path part = Files.createTempDirectory(folder, UNFINISHED);
+    try {
+      Path written = part.resolve("records");
+      table.keep(written);
+      // What it replaces can still be read by who has it open.
+      for (Path older : of(question)) {
+        Files.deleteIfExists(older);
+      }
+      Files.move(
+          written,
+          folder.resolve(question + "-" + newest + "-" + state + ".duckdb"),
+          StandardCopyOption.ATOMIC_MOVE);
+    } finally {
+      delete(part);
+    }
+    sweep();
+  }
+
+  private List<Path> of(String question) throws IOException {
+    return all().stream()
+        .filter(file -> file.getFileName().toString().startsWith(question + "-"))
+        .toList();
+  }
+
+  /// The files that are kept, the one asked last first.
+  private List<Path> all() throws IOException {
+    if (!Files.isDirectory(folder)) {
+      return List.of();
+    }
+    record Kept(Path file, FileTime used) {}
+    List<Kept> kept = new ArrayList<>();
+    try (Stream<Path> files = Files.list(folder)) {
+      for (Path file : files.filter(f -> NAME.matcher(f.getFileName() + "").matches()).toList()) {
+        kept.add(new Kept(file, Files.getLastModifiedTime(file)));
+      }
+    }
+    return kept.stream()
+        .sorted(Comparator.comparing(Kept::used).reversed().thenComparing(Kept::file))
+        .map(Kept::file)
+        .toList();
+  }
+
+  private void sweep() throws IOException {
+    long bytes = 0;
+    for (Path file : all()) {
+      bytes += Files.size(file);
+      if (bytes > QueryLimits.KEPT_BYTES) {
+        Files.deleteIfExists(file);
+      }
+    }
+    // What a command left that was stopped while it wrote.
+    FileTime old = FileTime.from(Instant.now().minusSeconds(QueryLimits.UNFINISHED_S));
+    try (Stream<Path> files = Files.list(folder)) {
+      for (Path file : files.toList()) {
+        if (file.getFileName().toString().startsWith(UNFINISHED)
+            && Files.getLastModifiedTime(file).compareTo(old) < 0) {
+          delete(file);
+        }
+      }
+    }
+  }
+
+  private static void delete(Path part) throws IOException {
+    try (Stream<Path> files = Files.walk(part)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.deleteIfExists(file);
+      }
+    }
+  }
+}

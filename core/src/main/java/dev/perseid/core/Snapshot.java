@@ -13,7 +13,10 @@ import java.util.Map;
 /// lines of ready tasks, order of providers) is not written but made again. docs/formats.md has the
 /// layout.
 final class Snapshot {
-  private static final int VERSION = 8;
+  private static final int VERSION = 9;
+
+  /// Had not whose turn it is of consumers.
+  private static final int WITHOUT_TURNS = 8;
 
   /// Had nothing about results that are doubted.
   private static final int WITHOUT_DOUBTS = 7;
@@ -130,6 +133,12 @@ final class Snapshot {
     state.treasury.write(out);
     out.number(state.newcomers.passed());
     out.number(state.newcomers.caught());
+    out.number(state.lines.consumers().size());
+    for (Consumer consumer : state.lines.consumers()) {
+      out.address(consumer.address);
+      out.number(consumer.turn);
+      out.flushFull();
+    }
     out.end();
   }
 
@@ -310,7 +319,7 @@ final class Snapshot {
     int version = in.octet();
     if (version < WITHOUT_MODELS || version > VERSION) {
       throw in.malformed(
-          "a snapshot of version " + version + " is not known here (these are versions 1 to 8)");
+          "a snapshot of version " + version + " is not known here (these are versions 1 to 9)");
     }
     State state = new State(in.address());
     state.lastUs = in.number();
@@ -368,6 +377,12 @@ final class Snapshot {
     }
     if (version > WITHOUT_CHECKS) {
       state.newcomers = new TrustRule.Newcomers(in.integer(), in.integer());
+    }
+    if (version > WITHOUT_TURNS) {
+      int consumers = in.count();
+      for (int i = 0; i < consumers; i++) {
+        state.lines.turn(in.address(), in.number());
+      }
     }
     in.end();
     state.treasury.count(state);

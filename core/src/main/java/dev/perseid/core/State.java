@@ -7,7 +7,6 @@ import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.NavigableSet;
 import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -61,8 +60,7 @@ final class State {
   final TreeSet<OpenLease> byDeadline = new TreeSet<>(SOONEST_FIRST);
   final OpenProviders open = new OpenProviders();
 
-  /// The groups that have ready tasks, by shape.
-  final TreeMap<Group.Shape, NavigableSet<Group>> ready = new TreeMap<>();
+  final Lines lines = new Lines();
 
   final Treasury treasury;
   final ModelMarket market = new ModelMarket();
@@ -400,15 +398,9 @@ final class State {
     }
     group.listed = wanted;
     if (wanted) {
-      ready.computeIfAbsent(group.shape, s -> new TreeSet<>(Group.ORDER)).add(group);
-      return;
-    }
-    NavigableSet<Group> line = ready.get(group.shape);
-    if (line != null) {
-      line.remove(group);
-      if (line.isEmpty()) {
-        ready.remove(group.shape);
-      }
+      lines.add(group);
+    } else {
+      lines.remove(group);
     }
   }
 
@@ -439,6 +431,7 @@ final class State {
     job.leased++;
     nextLease = e.lease() + 1;
     list(lease);
+    lines.turn(job.consumer, lease.id);
     seen(e.atUs());
     effects.add(new Effect.SendLease(lease(lease)));
     effects.add(new Effect.JobChanged(job.id));
@@ -449,9 +442,10 @@ final class State {
     leases.put(lease.id, lease);
     byDeadline.add(lease);
     lease.job.add(lease);
-    lease.provider.add(lease, lease.job.graph().kind(lease.task).wallLimitMs());
+    lease.provider.add(lease, lease.job.graph().kind(lease.task).wallLimitMs(), lines);
     lease.offer.uses++;
     inFlight(lease.job.payer, lease.maxCharge);
+    lines.count(lease, 1);
     open.refresh(lease.provider);
   }
 
@@ -462,9 +456,10 @@ final class State {
     }
     byDeadline.remove(lease);
     lease.job.remove(lease);
-    lease.provider.remove(lease);
+    lease.provider.remove(lease, lines);
     lease.offer.uses--;
     inFlight(lease.job.payer, -lease.maxCharge);
+    lines.count(lease, -1);
     return lease;
   }
 
@@ -746,6 +741,7 @@ final class State {
     liveJobs += sign;
     liveTasks += (long) sign * job.tasks;
     liveSpecBytes += sign * job.specBytes;
+    lines.count(job, sign, nextLease - 1);
   }
 
   private void confirmed(Address address, long atUs) {
@@ -1007,6 +1003,7 @@ final class State {
       provider.offer.uses--;
       provider.offer = offer;
     }
+    provider.beginAnew(lines);
     forgetOldOffers();
     // It says again which models it serves.
     market.inForce.remove(address);

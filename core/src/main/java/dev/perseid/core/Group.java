@@ -1,15 +1,9 @@
 package dev.perseid.core;
 
-import java.util.Comparator;
 import java.util.TreeSet;
 
 /// The tasks of one job that need the same cores and memory, and which of them are ready.
 final class Group {
-  /// The order in which the pool serves: by priority, then by acceptance. A fair share between
-  /// consumers belongs here.
-  static final Comparator<Group> ORDER =
-      Comparator.<Group>comparingInt(g -> -g.job.priority).thenComparingInt(g -> g.job.number);
-
   final Job job;
   final Shape shape;
 

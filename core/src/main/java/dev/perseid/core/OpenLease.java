@@ -26,6 +26,9 @@ final class OpenLease {
   /// attempt is paid and does not count. Null as long as the inputs are right.
   @Nullable List<Blob> staleInputs;
 
+  /// Whether it is taken to run: all that its provider was given before it fits beside it.
+  boolean runs;
+
   @Nullable OpenLease beforeAtProvider;
   @Nullable OpenLease afterAtProvider;
   @Nullable OpenLease beforeInJob;

@@ -98,6 +98,12 @@ final class Provider {
   /// The longest wall limit among its leases since it last had none.
   long longestWallMs;
 
+  /// What runs of its leases, as far as the pool can tell: the first ones, as many as fit.
+  private int runningCores;
+
+  private long runningMemory;
+  private @Nullable OpenLease firstQueued;
+
   @Nullable OpenLease firstLease;
   @Nullable OpenLease lastLease;
 
@@ -260,7 +266,8 @@ final class Provider {
     return left / cores();
   }
 
-  void add(OpenLease lease, long wallLimitMs) {
+  /// @param lines is told what begins to run
+  void add(OpenLease lease, long wallLimitMs, Lines lines) {
     longestWallMs = leases == 0 ? wallLimitMs : Math.max(longestWallMs, wallLimitMs);
     leases++;
     usedCores += lease.cores;
@@ -273,9 +280,17 @@ final class Provider {
       lastLease.afterAtProvider = lease;
     }
     lastLease = lease;
+    firstQueued = firstQueued == null ? lease : firstQueued;
+    begin(lines);
   }
 
-  void remove(OpenLease lease) {
+  /// @param lines is told what begins to run, and that this does no more
+  void remove(OpenLease lease, Lines lines) {
+    if (lease.runs) {
+      stop(lease, lines);
+    } else if (lease == firstQueued) {
+      firstQueued = lease.afterAtProvider;
+    }
     leases--;
     usedCores -= lease.cores;
     usedMemory -= lease.memoryBytes;
@@ -292,5 +307,36 @@ final class Provider {
     } else {
       after.beforeAtProvider = before;
     }
+    begin(lines);
+  }
+
+  /// Sees anew what runs, after its cores or memory may have changed.
+  void beginAnew(Lines lines) {
+    for (OpenLease l = firstLease; l != null && l.runs; l = l.afterAtProvider) {
+      stop(l, lines);
+    }
+    firstQueued = firstLease;
+    begin(lines);
+  }
+
+  private void begin(Lines lines) {
+    while (firstQueued != null && fitsBesideRunning(firstQueued)) {
+      runningCores += firstQueued.cores;
+      runningMemory += firstQueued.memoryBytes;
+      lines.run(firstQueued, true);
+      firstQueued = firstQueued.afterAtProvider;
+    }
+  }
+
+  private void stop(OpenLease lease, Lines lines) {
+    runningCores -= lease.cores;
+    runningMemory -= lease.memoryBytes;
+    lines.run(lease, false);
+  }
+
+  private boolean fitsBesideRunning(OpenLease lease) {
+    return runningCores == 0
+        || (runningCores + lease.cores <= cores()
+            && runningMemory + lease.memoryBytes <= memoryBytes());
   }
 }

@@ -1,6 +1,5 @@
 package dev.perseid.core;
 
-import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Map;
@@ -12,11 +11,16 @@ import org.jspecify.annotations.Nullable;
 /// The scheduler: one round of assignments. It looks at the state and proposes one step at a time;
 /// each is applied before the next is asked for.
 ///
-/// Tasks are served by priority, then by the job's acceptance, then by their place in the job;
-/// those to be tried again before the fresh ones. Tasks that need the same cores and memory stand
-/// in one line, so that a task that fits nowhere blocks its own line only. Within a line, a job
-/// that may not go on now (budget held by its leases, voucher missing) lets the next one pass. A
-/// step costs O(log n).
+/// Tasks are served by priority, then from the consumer that has least of the pool now, then by the
+/// job's acceptance, then by their place in the job; those to be tried again before the fresh ones.
+/// Tasks that need the same cores and memory stand in one line, so that a task that fits nowhere
+/// blocks its own line only. Within a line, a job that may not go on now (budget held by its
+/// leases, voucher missing) lets the next one pass. A step costs O(log n).
+///
+/// Who has how much changes with each step. The lines stay as they were when the round began, and
+/// as nobody's share falls within a round, where a consumer stands there is where it is due at the
+/// earliest: its places are taken out one by one, and those taken out are ordered by what their
+/// consumers have by now.
 final class Round {
   private static final int[] NOBODY = {};
   private static final Nothing NOTHING = new Nothing();
@@ -27,17 +31,20 @@ final class Round {
   private final long luck;
   private final Waits waits;
 
-  /// The lines that may still move, the one whose head is served next first.
-  private final PriorityQueue<Line> lines =
-      new PriorityQueue<>(
-          Comparator.comparing((Line l) -> l.head, Group.ORDER)
-              .thenComparingInt(l -> l.head.first()));
+  /// The lines that may still move, the one whose next place is due first comes first.
+  private final PriorityQueue<Line> lines = new PriorityQueue<>();
+
+  /// Consumers with places that were taken out and may still move, who is due first comes first.
+  private final PriorityQueue<Due> due = new PriorityQueue<>();
+
+  /// All whose places were taken out; only looked up, never walked.
+  private final Map<Who, Due> everDue = new HashMap<>();
 
   /// Jobs that wait for one of their leases to end, by number; only asked, never walked.
   private final Set<Integer> withoutBudget = new HashSet<>();
 
-  /// The line of the step that was proposed last: where it stands now depends on that step.
-  private @Nullable Line moved;
+  /// Of the step that was proposed last: where this stands now depends on that step.
+  private @Nullable Head moved;
 
   /// What happens next.
   sealed interface Step {}
@@ -55,14 +62,74 @@ final class Round {
   /// Nothing can be done now.
   record Nothing() implements Step {}
 
-  /// The groups of one shape, and how far the round has come among them.
-  private static final class Line {
-    final NavigableSet<Group> groups;
-    Group head;
+  /// The places of one shape, and how far the round has come among them.
+  private static final class Line implements Comparable<Line> {
+    final NavigableSet<Place> places;
+    final Group.Shape shape;
+    Place next;
 
-    Line(NavigableSet<Group> groups) {
-      this.groups = groups;
-      this.head = groups.first();
+    /// Whether nobody is left on whom its tasks fit.
+    boolean isOver;
+
+    Line(NavigableSet<Place> places) {
+      this.places = places;
+      this.next = places.first();
+      this.shape = next.groups.first().shape;
+    }
+
+    @Override
+    public int compareTo(Line o) {
+      int x = Place.ORDER.compare(next, o.next);
+      return x != 0 ? x : shape.compareTo(o.shape);
+    }
+  }
+
+  /// A consumer with one of its priorities.
+  private record Who(Address consumer, int priority) {}
+
+  /// What of one consumer and priority was taken out of the lines.
+  private static final class Due implements Comparable<Due> {
+    /// When it is due, by what the consumer had when this was queued.
+    final Place as;
+
+    final PriorityQueue<Head> heads = new PriorityQueue<>();
+    boolean isQueued;
+
+    Due(Consumer consumer, int priority) {
+      this.as = new Place(consumer, priority);
+    }
+
+    @Override
+    public int compareTo(Due o) {
+      return Place.ORDER.compare(as, o.as);
+    }
+
+    /// Whether the consumer has got more since this was queued.
+    boolean isLate() {
+      return as.shareNs != as.consumer.shareNs() || as.turn != as.consumer.turn;
+    }
+  }
+
+  /// A place, and how far the round has come among its groups.
+  private static final class Head implements Comparable<Head> {
+    final Line line;
+    final Place place;
+    final Due due;
+    Group group;
+    int first;
+
+    Head(Line line, Place place, Due due, Group group) {
+      this.line = line;
+      this.place = place;
+      this.due = due;
+      this.group = group;
+      this.first = group.first();
+    }
+
+    @Override
+    public int compareTo(Head o) {
+      int x = Integer.compare(group.job.number, o.group.job.number);
+      return x != 0 ? x : Integer.compare(first, o.first);
     }
   }
 
@@ -75,42 +142,44 @@ final class Round {
     if (state.open.isEmpty()) {
       return;
     }
-    for (Map.Entry<Group.Shape, NavigableSet<Group>> e : state.ready.entrySet()) {
-      lines.add(new Line(e.getValue()));
+    for (NavigableSet<Place> places : state.lines.inOrder()) {
+      lines.add(new Line(places));
     }
   }
 
   /// The next step. The one before must have been applied.
   Step next() {
     if (moved != null) {
-      if (moved.head.listed) {
-        lines.add(moved);
+      if (moved.group.listed) {
+        queue(moved, moved.group);
       } else {
         advance(moved);
       }
       moved = null;
     }
     while (!state.open.isEmpty()) {
-      Line line = lines.poll();
-      if (line == null) {
+      Head head = take();
+      if (head == null) {
         return NOTHING;
       }
-      Group group = line.head;
+      Group group = head.group;
       Job job = group.job;
       if (!group.listed || withoutBudget.contains(job.number)) {
-        advance(line);
+        advance(head);
         continue;
       }
       if (state.open.best(group.shape.cores(), group.shape.memoryBytes(), NOBODY) == null) {
+        head.line.isOver = true;
+        queue(head.due);
         continue;
       }
       Step step = choose(state, group, luck, waits);
       if (!(step instanceof Assign chosen)) {
         if (step instanceof Settle) {
-          moved = line;
+          moved = head;
           return step;
         }
-        advance(line);
+        advance(head);
         continue;
       }
       Graph graph = job.graph();
@@ -121,34 +190,94 @@ final class Round {
       // Who checks must have all that the task may need: less may make it fail.
       if (worst > unheld && (job.leases > 0 || unheld == 0 || check != null)) {
         if (job.leases == 0 && check != null && isDispensable(graph, check)) {
-          moved = line;
+          moved = head;
           return new Settle(job, chosen.task, check);
         }
         if (job.leases == 0) {
-          moved = line;
+          moved = head;
           return new Exhausted(job, exhausted(job, graph, chosen, worst));
         }
         withoutBudget.add(job.number);
-        advance(line);
+        advance(head);
         continue;
       }
       long hold = Math.min(worst, unheld);
       if (vouched && !state.treasury.covers(job.payer, hold, nowUs)) {
         // Another line may have something cheaper of the same job.
-        advance(line);
+        advance(head);
         continue;
       }
-      moved = line;
+      moved = head;
       return new Assign(job, chosen.task, chosen.provider, hold);
     }
     return NOTHING;
   }
 
-  private void advance(Line line) {
-    Group next = line.groups.higher(line.head);
+  /// What is looked at next, taken from where it waits; null if nothing is left. Each place is
+  /// taken out of its line once in a round.
+  private @Nullable Head take() {
+    while (true) {
+      Line line = lines.peek();
+      Due first = due.peek();
+      if (line != null && (first == null || Place.ORDER.compare(line.next, first.as) <= 0)) {
+        lines.remove();
+        if (!line.isOver) {
+          takeOut(line);
+        }
+      } else if (first == null) {
+        return null;
+      } else {
+        due.remove();
+        first.isQueued = false;
+        if (first.isLate()) {
+          queue(first);
+          continue;
+        }
+        Head head = first.heads.remove();
+        if (!head.line.isOver) {
+          return head;
+        }
+        queue(first);
+      }
+    }
+  }
+
+  private void takeOut(Line line) {
+    Place place = line.next;
+    if (!place.groups.isEmpty()) {
+      Who who = new Who(place.consumer.address, place.priority);
+      Due of = everDue.computeIfAbsent(who, _ -> new Due(place.consumer, place.priority));
+      Group group = place.groups.first();
+      queue(new Head(line, place, of, group), group);
+    }
+    Place next = line.places.higher(place);
     if (next != null) {
-      line.head = next;
+      line.next = next;
       lines.add(line);
+    }
+  }
+
+  private void advance(Head head) {
+    Group next = head.place.groups.higher(head.group);
+    if (next == null) {
+      queue(head.due);
+    } else {
+      queue(head, next);
+    }
+  }
+
+  private void queue(Head head, Group group) {
+    head.group = group;
+    head.first = group.first();
+    head.due.heads.add(head);
+    queue(head.due);
+  }
+
+  private void queue(Due one) {
+    if (!one.isQueued && !one.heads.isEmpty()) {
+      one.isQueued = true;
+      one.as.settle();
+      due.add(one);
     }
   }
 

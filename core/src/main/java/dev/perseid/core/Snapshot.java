@@ -18,6 +18,9 @@ final class Snapshot {
   /// Had nothing about what providers showed of their hardware.
   private static final int WITHOUT_CAPACITY = 8;
 
+  /// Had not whose turn it is of consumers.
+  private static final int WITHOUT_TURNS = 8;
+
   /// Had nothing about results that are doubted.
   private static final int WITHOUT_DOUBTS = 7;
 
@@ -134,6 +137,12 @@ final class Snapshot {
     out.number(state.newcomers.passed());
     out.number(state.newcomers.caught());
     out.number(state.measurements);
+    out.number(state.lines.consumers().size());
+    for (Consumer consumer : state.lines.consumers()) {
+      out.address(consumer.address);
+      out.number(consumer.turn);
+      out.flushFull();
+    }
     out.end();
   }
 
@@ -379,6 +388,12 @@ final class Snapshot {
     }
     if (version > WITHOUT_CAPACITY) {
       state.measurements = in.number();
+    }
+    if (version > WITHOUT_TURNS) {
+      int consumers = in.count();
+      for (int i = 0; i < consumers; i++) {
+        state.lines.turn(in.address(), in.number());
+      }
     }
     in.end();
     state.treasury.count(state);

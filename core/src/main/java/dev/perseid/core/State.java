@@ -7,7 +7,6 @@ import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.NavigableSet;
 import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -70,8 +69,7 @@ final class State {
   /// Providers that are being measured.
   int measuring;
 
-  /// The groups that have ready tasks, by shape.
-  final TreeMap<Group.Shape, NavigableSet<Group>> ready = new TreeMap<>();
+  final Lines lines = new Lines();
 
   final Treasury treasury;
   final ModelMarket market = new ModelMarket();
@@ -435,15 +433,9 @@ final class State {
     }
     group.listed = wanted;
     if (wanted) {
-      ready.computeIfAbsent(group.shape, s -> new TreeSet<>(Group.ORDER)).add(group);
-      return;
-    }
-    NavigableSet<Group> line = ready.get(group.shape);
-    if (line != null) {
-      line.remove(group);
-      if (line.isEmpty()) {
-        ready.remove(group.shape);
-      }
+      lines.add(group);
+    } else {
+      lines.remove(group);
     }
   }
 
@@ -474,6 +466,7 @@ final class State {
     job.leased++;
     nextLease = e.lease() + 1;
     list(lease);
+    lines.turn(job.consumer, lease.id);
     seen(e.atUs());
     effects.add(new Effect.SendLease(lease(lease)));
     effects.add(new Effect.JobChanged(job.id));
@@ -484,9 +477,10 @@ final class State {
     leases.put(lease.id, lease);
     byDeadline.add(lease);
     lease.job.add(lease);
-    lease.provider.add(lease, lease.job.graph().kind(lease.task).wallLimitMs());
+    lease.provider.add(lease, lease.job.graph().kind(lease.task).wallLimitMs(), lines);
     lease.offer.uses++;
     inFlight(lease.job.payer, lease.maxCharge);
+    lines.count(lease, 1);
     refresh(lease.provider);
   }
 
@@ -497,9 +491,10 @@ final class State {
     }
     byDeadline.remove(lease);
     lease.job.remove(lease);
-    lease.provider.remove(lease);
+    lease.provider.remove(lease, lines);
     lease.offer.uses--;
     inFlight(lease.job.payer, -lease.maxCharge);
+    lines.count(lease, -1);
     measureIfIdle(lease.provider, effects);
     return lease;
   }
@@ -822,6 +817,7 @@ final class State {
     liveJobs += sign;
     liveTasks += (long) sign * job.tasks;
     liveSpecBytes += sign * job.specBytes;
+    lines.count(job, sign, nextLease - 1);
   }
 
   private void confirmed(Address address, long atUs) {
@@ -1089,6 +1085,7 @@ final class State {
       }
       provider.offer = offer;
     }
+    provider.beginAnew(lines);
     forgetOldOffers();
     // It says again which models it serves.
     market.inForce.remove(address);

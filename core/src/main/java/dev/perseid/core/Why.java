@@ -457,6 +457,7 @@ final class Why {
               + ") without success; it will be tried on one of them again.",
           List.of("look at its records for what went wrong", "start another provider"));
     }
+    int first = state.lines.dueBefore(graph.group(task));
     if (open == 0) {
       String again = excluded.length == 0 ? "" : " that has not failed it before";
       return new Answer(
@@ -464,10 +465,12 @@ final class Why {
               + " is ready, but every provider large enough"
               + again
               + (measured == 0
-                  ? " is busy."
+                  ? " is busy"
                   : measured == allowed
-                      ? " is being measured, which takes a few seconds."
-                      : " is busy or being measured."),
+                      ? " is being measured, which takes a few seconds"
+                      : " is busy or being measured")
+              + after(first)
+              + ".",
           List.of("wait", "start another provider", "give the job a higher priority"));
     }
     Provider awaited = Round.awaited(state, graph.group(task), task, nowUs);
@@ -483,7 +486,21 @@ final class Why {
     return new Answer(
         name
             + " is ready and will be placed in the next rounds, after what has a higher priority or"
-            + " came before it.",
+            + " came before it"
+            + after(first)
+            + ".",
         List.of("give the job a higher priority"));
+  }
+
+  /// What to add where others come first though their jobs have the same priority.
+  private static String after(int consumers) {
+    return consumers == 0
+        ? ""
+        : "; "
+            + consumers
+            + (consumers == 1 ? " other consumer with" : " other consumers with")
+            + " jobs of the same priority"
+            + (consumers == 1 ? " is" : " are")
+            + " due first, having less of the pool now or having waited longer for a turn";
   }
 }

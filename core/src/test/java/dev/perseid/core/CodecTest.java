@@ -28,8 +28,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 /// A released event keeps its meaning for ever: the bytes in the `.hex` files must never change.
 class CodecTest {
   /// Bytes at the end of a snapshot that tell how many providers passed their probation and were
-  /// measured.
-  private static final int NEWCOMERS = 3;
+  /// measured, and that no consumer has a turn.
+  private static final int AFTER_MONEY = 4;
 
   private static byte[] golden(String name) {
     try (InputStream in = CodecTest.class.getResourceAsStream(name)) {
@@ -420,7 +420,7 @@ class CodecTest {
     assertThat(whole[0]).isEqualTo((byte) 9);
     // Money, movements (one grant), epoch, none closed, 7 sums, no payments, no rows.
     byte[] treasury = {0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
-    int end = whole.length - NEWCOMERS;
+    int end = whole.length - AFTER_MONEY;
     int rights = end - treasury.length - 1;
     assertThat(Arrays.copyOfRange(whole, rights + 1, end)).isEqualTo(treasury);
     assertThat(whole[rights]).as("rights of no key").isZero();
@@ -454,7 +454,7 @@ class CodecTest {
     ByteBuffer now = ByteBuffer.wrap(out.toByteArray());
     byte[] whole = new byte[now.getInt()];
     now.position(8).get(whole);
-    int end = whole.length - NEWCOMERS;
+    int end = whole.length - AFTER_MONEY;
     assertThat(Arrays.copyOfRange(whole, end - 3, end))
         .as("owes since, block, no vouchers")
         .containsOnly(0);
@@ -514,11 +514,29 @@ class CodecTest {
     assertThat(restored(out.toByteArray()).digest()).isEqualTo(pool.digest());
   }
 
-  /// Bytes of the last release that measured no provider: as the one before, with a provider.
+  /// Bytes of the last release that served all jobs of one consumer before those of the next: two
+  /// jobs, the leases of both cores with the first.
+  @Test
+  void aSnapshotWithoutTurnsIsRead() throws IOException {
+    Pool pool = restored(golden("snapshot-v8.hex"));
+    assertThat(pool.job(JobId.of(Sample.ALICE, 1)).orElseThrow().leased()).isEqualTo(2);
+    assertThat(pool.job(JobId.of(Sample.BOB, 1)).orElseThrow().ready()).isEqualTo(4);
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    pool.snapshot(new DataOutputStream(out));
+    assertThat(restored(out.toByteArray()).digest()).isEqualTo(pool.digest());
+    List<Effect> effects = new ArrayList<>();
+    pool.execute(Sample.join(2, 2, 1), 2_000_000, effects);
+    effects.clear();
+    pool.execute(new Command.Schedule(9), 2_000_000, effects);
+    assertThat(effects.stream().filter(Effect.SendLease.class::isInstance))
+        .extracting(e -> ((Effect.SendLease) e).lease().consumer())
+        .containsExactly(Sample.BOB, Sample.BOB);
+  }
+
+  /// The same release measured no provider.
   @Test
   void aSnapshotWithoutCapacityIsRead() throws IOException {
     Pool pool = restored(golden("snapshot-v8.hex"));
-    assertThat(pool.job(JobId.of(Sample.ALICE, 2)).orElseThrow().leased()).isEqualTo(1);
     assertThat(pool.providers())
         .isNotEmpty()
         .allMatch(p -> p.capacity().equals(Capacity.UNKNOWN) && !p.measuring());

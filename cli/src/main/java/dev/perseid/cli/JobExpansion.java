@@ -95,6 +95,7 @@ final class JobExpansion {
             tasks,
             results(),
             job.verification(),
+            job.thriftMs(),
             files.uploads());
     Optional<String> problem = plan.problem();
     if (problem.isPresent()) {

@@ -12,6 +12,7 @@ import java.util.Optional;
 
 /// A job as it follows from a file, before somebody submits it.
 ///
+/// @param thriftMs for how long it would rather wait for a task than pay a credit more
 /// @param uploads what the pool must hold before the job is submitted, each blob once
 record JobPlan(
     String name,
@@ -21,6 +22,7 @@ record JobPlan(
     List<TaskSpec> tasks,
     List<Input.Produced> results,
     Verification verification,
+    long thriftMs,
     List<Upload> uploads) {
   /// Whoever submits it; a job is checked before that is known.
   private static final Address SOMEBODY = new Address(0, 0, 1);
@@ -33,11 +35,12 @@ record JobPlan(
   /// The job as `consumer` submits it under `nonce`.
   JobSpec spec(Address consumer, long nonce) {
     return new JobSpec(
-        consumer, nonce, name, priority, budget, kinds, tasks, results, verification);
+        consumer, nonce, name, priority, budget, kinds, tasks, results, verification, thriftMs);
   }
 
   /// The same with another budget.
   JobPlan withBudget(long microcredits) {
-    return new JobPlan(name, priority, microcredits, kinds, tasks, results, verification, uploads);
+    return new JobPlan(
+        name, priority, microcredits, kinds, tasks, results, verification, thriftMs, uploads);
   }
 }

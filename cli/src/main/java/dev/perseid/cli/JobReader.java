@@ -30,6 +30,7 @@ final class JobReader {
           "budget_microcredits",
           "priority",
           "verification",
+          "thrift_s_per_credit",
           "defaults",
           "tasks",
           "results");
@@ -99,7 +100,8 @@ final class JobReader {
       long budget,
       List<TaskEntry> tasks,
       List<Placed<String>> results,
-      Verification verification) {}
+      Verification verification,
+      long thriftMs) {}
 
   private final String file;
 
@@ -216,7 +218,24 @@ final class JobReader {
         budget.get().value(),
         tasks,
         job.texts("results"),
-        verification(job.node("verification")));
+        verification(job.node("verification")),
+        thriftMs(job));
+  }
+
+  private static long thriftMs(Fields job) throws BadInput {
+    Optional<Placed<BigDecimal>> seconds = job.decimal("thrift_s_per_credit");
+    if (seconds.isEmpty()) {
+      return 0;
+    }
+    BigDecimal ms = seconds.get().value().movePointRight(3);
+    if (ms.signum() < 0 || ms.compareTo(BigDecimal.valueOf(Limits.THRIFT_MS)) > 0) {
+      throw seconds
+          .get()
+          .wrong(
+              "'thrift_s_per_credit' is out of range: " + seconds.get().value(),
+              "write 0 (as soon as possible, whatever it costs) to " + Limits.THRIFT_MS / 1_000);
+    }
+    return ms.longValue();
   }
 
   private Verification verification(Optional<Node> node) throws BadInput {

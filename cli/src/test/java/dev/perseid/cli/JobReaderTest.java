@@ -35,6 +35,8 @@ class JobReaderTest {
       budget_microcredits: 99999999999999999999 | 1:22 | out of range
       priority: 101                            | 1:11 | from -100 to 100
       priority: high                           | 1:11 | not the text 'high'
+      thrift_s_per_credit: -1                  | 1:22 | write 0 (as soon as possible
+      thrift_s_per_credit: 31536001            | 1:22 | is out of range: 31536001
       defaults: {gas: 5}                       | 1:12 | did you mean
       defaults: 5                              | 1:11 | must be a mapping
       tasks: []                                | 1:8 | the job has no tasks
@@ -107,6 +109,7 @@ class JobReaderTest {
             name: whole
             budget_microcredits: 5000000
             priority: -3
+            thrift_s_per_credit: 0.5
             defaults: {gas_limit: 7, memory_mib: 2, wall_limit_ms: 5, output_mib: 1, max_attempts: 2}
             tasks:
               - name: split
@@ -132,6 +135,7 @@ class JobReaderTest {
 
     assertThat(plan.name()).isEqualTo("whole");
     assertThat(plan.priority()).isEqualTo(-3);
+    assertThat(plan.thriftMs()).isEqualTo(500);
     assertThat(plan.budget()).isEqualTo(5_000_000);
     assertThat(plan.kinds())
         .extracting(k -> k.name())

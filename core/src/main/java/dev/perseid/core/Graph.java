@@ -84,6 +84,9 @@ final class Graph {
 
   final long[] usualWallNs;
 
+  /// For each kind the mean gas of an attempt; 0 if that is not known.
+  final long[] usualGas;
+
   Graph(Job job, JobSpec spec) {
     this.spec = spec;
     int n = spec.tasks().size();
@@ -102,6 +105,7 @@ final class Graph {
     blobs = new long[firstOutput[n] * LONGS_PER_BLOB];
     learned = new long[spec.kinds().size()];
     usualWallNs = new long[spec.kinds().size()];
+    usualGas = new long[spec.kinds().size()];
     weightNs = new long[spec.kinds().size()];
     Arrays.fill(weightNs, 1);
     groupOfKind = new int[spec.kinds().size()];
@@ -341,6 +345,18 @@ final class Graph {
       return usualWallNs[kind];
     }
     return weightNs[kind] > 1 ? weightNs[kind] : UNKNOWN_NS;
+  }
+
+  /// How much gas a task is expected to use: as its kind usually does, or all that it may.
+  long expectedGas(int task) {
+    int kind = spec.tasks().get(task).kind();
+    return usualGas[kind] > 0 ? usualGas[kind] : spec.kinds().get(kind).gasLimit();
+  }
+
+  /// Learns the gas of a kind from one attempt; before [#learn].
+  void learnGas(int kind, long gas) {
+    long over = Math.clamp(learned[kind], 1, LEARNED_OVER);
+    usualGas[kind] = usualGas[kind] == 0 ? gas : usualGas[kind] + (gas - usualGas[kind]) / over;
   }
 
   /// Learns the wall time of a kind from one attempt, given at usual speed.

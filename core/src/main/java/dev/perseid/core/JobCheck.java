@@ -85,6 +85,12 @@ public final class JobCheck {
         || !Text.isLine(spec.name())) {
       return "the job's name must be one line of 1 to " + Limits.JOB_NAME_CHARS + " characters";
     }
+    if (spec.thriftMs() < 0 || spec.thriftMs() > Limits.THRIFT_MS) {
+      return "a thrift of "
+          + spec.thriftMs()
+          + " ms for a credit is out of range: write 0 to "
+          + Limits.THRIFT_MS;
+    }
     if (spec.priority() < -Limits.PRIORITY || spec.priority() > Limits.PRIORITY) {
       return "priority " + spec.priority() + " is out of range: write -100 (last) to 100 (first)";
     }

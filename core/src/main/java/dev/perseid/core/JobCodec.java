@@ -11,8 +11,12 @@ public final class JobCodec {
   /// bytes as ever.
   private static final int BELIEVING = 1;
 
-  private static final int VERSION = 2;
+  /// Had no thrift, and is still written so where there is none.
+  private static final int HASTY = 2;
 
+  private static final int VERSION = 3;
+
+  private static final int BELIEVE = 0;
   private static final int SPOT_CHECK = 1;
   private static final int REPLICATE = 2;
   private static final int ADAPTIVE = 3;
@@ -51,9 +55,13 @@ public final class JobCodec {
   /// All but the tasks: their number comes last.
   static void writeHead(Out out, JobSpec spec) {
     boolean believing = spec.verification() instanceof Verification.None;
-    out.octet(believing ? BELIEVING : VERSION);
-    if (!believing) {
+    int version = spec.thriftMs() != 0 ? VERSION : believing ? BELIEVING : HASTY;
+    out.octet(version);
+    if (version > BELIEVING) {
       writeVerification(out, spec.verification());
+    }
+    if (version > HASTY) {
+      out.number(spec.thriftMs());
     }
     out.address(spec.consumer());
     out.fixed(spec.nonce());
@@ -74,12 +82,17 @@ public final class JobCodec {
 
   static JobSpec read(In in) {
     int version = in.octet();
-    if (version != BELIEVING && version != VERSION) {
+    if (version < BELIEVING || version > VERSION) {
       throw in.malformed(
-          "a job of version " + version + " is not known here (these are versions 1 and 2)");
+          "a job of version " + version + " is not known here (these are versions 1 to 3)");
     }
     Verification verification =
         version == BELIEVING ? new Verification.None() : readVerification(in);
+    long thriftMs = version > HASTY ? in.number() : 0;
+    boolean shorter = thriftMs == 0 && version == VERSION;
+    if (shorter || (version == HASTY && verification instanceof Verification.None)) {
+      throw in.malformed("a job that could have been written shorter");
+    }
     Address consumer = in.address();
     long nonce = in.fixed();
     String name = in.text();
@@ -116,12 +129,13 @@ public final class JobCodec {
         List.copyOf(kinds),
         List.copyOf(tasks),
         List.copyOf(results),
-        verification);
+        verification,
+        thriftMs);
   }
 
   private static void writeVerification(Out out, Verification verification) {
     switch (verification) {
-      case Verification.None _ -> throw new IllegalStateException("has no encoding of its own");
+      case Verification.None _ -> out.octet(BELIEVE);
       case Verification.SpotCheck s -> {
         out.octet(SPOT_CHECK);
         out.number(s.ppm());
@@ -140,6 +154,7 @@ public final class JobCodec {
   private static Verification readVerification(In in) {
     int kind = in.octet();
     return switch (kind) {
+      case BELIEVE -> new Verification.None();
       case SPOT_CHECK -> new Verification.SpotCheck(in.integer());
       case REPLICATE -> new Verification.Replicate(in.integer());
       case ADAPTIVE -> new Verification.Adaptive(in.integer());

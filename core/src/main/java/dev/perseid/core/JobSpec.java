@@ -14,6 +14,8 @@ import java.util.List;
 /// @param tasks the nodes; their order is the order of equal priority
 /// @param results the outputs that the consumer wants to fetch
 /// @param verification how results are checked
+/// @param thriftMs for how long it would rather wait for a task than pay a credit more for it,
+///   milliseconds; 0: as soon as possible, whatever it costs
 public record JobSpec(
     Address consumer,
     long nonce,
@@ -23,7 +25,22 @@ public record JobSpec(
     List<TaskKind> kinds,
     List<TaskSpec> tasks,
     List<Input.Produced> results,
-    Verification verification) {
+    Verification verification,
+    long thriftMs) {
+  /// A job that is to be done as soon as possible.
+  public JobSpec(
+      Address consumer,
+      long nonce,
+      String name,
+      int priority,
+      long budget,
+      List<TaskKind> kinds,
+      List<TaskSpec> tasks,
+      List<Input.Produced> results,
+      Verification verification) {
+    this(consumer, nonce, name, priority, budget, kinds, tasks, results, verification, 0);
+  }
+
   /// A job whose providers are believed.
   public JobSpec(
       Address consumer,

@@ -50,6 +50,9 @@ public final class Limits {
   /// Characters of a task's own name.
   public static final int TASK_NAME_CHARS = 128;
 
+  /// How long a job may prefer to wait rather than pay a credit more: a year.
+  public static final long THRIFT_MS = 365L * 24 * 3_600_000;
+
   /// Attempts of one task.
   public static final int ATTEMPTS = 10;
 
@@ -128,6 +131,9 @@ public final class Limits {
 
   /// Characters of the network from which a provider comes.
   public static final int NETWORK_CHARS = 64;
+
+  /// Of the cheapest providers so many are looked at for a task of a thrifty job.
+  public static final int CHEAP_LOOKED_AT = 16;
 
   /// Cores of one provider.
   public static final int PROVIDER_CORES = 65_536;

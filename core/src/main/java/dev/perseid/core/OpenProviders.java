@@ -14,10 +14,16 @@ final class OpenProviders {
   private static final Comparator<Provider> FASTEST_FIRST =
       Comparator.<Provider>comparingInt(p -> -p.listedSpeed).thenComparingInt(p -> p.index);
 
+  private static final Comparator<Provider> CHEAPEST_FIRST =
+      Comparator.<Provider>comparingLong(p -> p.listedPrice).thenComparingInt(p -> p.index);
+
   private final TreeMap<Integer, Room> rooms = new TreeMap<>();
 
   /// All that get work, also those that take no lease now.
   private final TreeSet<Provider> fastest = new TreeSet<>(FASTEST_FIRST);
+
+  /// The same by what they ask for gas, which is most of what tasks cost.
+  private final TreeSet<Provider> cheapest = new TreeSet<>(CHEAPEST_FIRST);
 
   private int count;
 
@@ -49,6 +55,16 @@ final class OpenProviders {
         fastest.add(provider);
       }
     }
+    long price = provider.takesWork() ? provider.offer.offer.price().perBillionGas() : -1;
+    if (price != provider.listedPrice) {
+      if (provider.listedPrice >= 0) {
+        cheapest.remove(provider);
+      }
+      provider.listedPrice = price;
+      if (price >= 0) {
+        cheapest.add(provider);
+      }
+    }
     boolean open = provider.isOpen();
     long rank = open ? provider.newRank() : 0;
     Room room = open ? room(provider) : null;
@@ -70,6 +86,11 @@ final class OpenProviders {
   /// All that get work, the fastest first.
   Iterable<Provider> fastestFirst() {
     return fastest;
+  }
+
+  /// All that get work, the cheapest first.
+  Iterable<Provider> cheapestFirst() {
+    return cheapest;
   }
 
   private Room room(Provider provider) {

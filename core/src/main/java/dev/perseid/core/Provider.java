@@ -113,6 +113,9 @@ final class Provider {
   /// With which speed it is listed there, or 0.
   int listedSpeed;
 
+  /// With which price of gas it is listed there, or -1.
+  long listedPrice = -1;
+
   /// Where it is listed there, or null.
   OpenProviders.@Nullable Room listed;
 

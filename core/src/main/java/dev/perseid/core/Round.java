@@ -396,6 +396,9 @@ final class Round {
       if (provider != null) {
         return new Assign(group.job, task, provider, 0);
       }
+      if (waits != null && waits.isExhausted()) {
+        return null;
+      }
     }
     return null;
   }
@@ -416,11 +419,19 @@ final class Round {
     /// little off keep machines idle.
     private static final int GAIN = 8;
 
+    /// So that sums stay below 2^63.
+    private static final long LONGEST_NS = Long.MAX_VALUE / 4;
+
     private int left = Limits.WAITS_LOOKED_AT;
 
     Waits(State state, long nowUs) {
       this.state = state;
       this.nowUs = nowUs;
+    }
+
+    /// Whether nothing more is looked at that would wait.
+    boolean isExhausted() {
+      return left == 0;
     }
 
     /// Where the task goes now; null if it waits.
@@ -430,6 +441,9 @@ final class Round {
       Provider best = soonest(group, task, idle);
       if (isFree(best, idle)) {
         return best;
+      }
+      if (left == 0) {
+        return null;
       }
       left--;
       long ns = best.wallNs(group.job.graph().expectedWallNs(task));
@@ -442,30 +456,94 @@ final class Round {
       return best == idle || (best.isOpen() && best.hasRoom());
     }
 
-    /// Where the task would end first.
+    /// Where the task would end first; of a thrifty job where what it costs, in the time that is
+    /// worth as much, ends first together with it.
     private Provider soonest(Group group, int task, Provider idle) {
-      long usualNs = group.job.graph().expectedWallNs(task);
-      if (left == 0 || usualNs < Limits.LEASE_AHEAD_MS * 1_000_000) {
+      Graph graph = group.job.graph();
+      boolean isThrifty = graph.spec.thriftMs() > 0;
+      boolean isShort = graph.expectedWallNs(task) < Limits.LEASE_AHEAD_MS * 1_000_000;
+      if (!isThrifty && (left == 0 || isShort)) {
         return idle;
       }
-      long soonest = idle.freeInNs(nowUs) + idle.wallNs(usualNs);
-      Provider best = idle;
+      Best best = new Best(group, task, idle);
       int lookedAt = 0;
       for (Provider p : state.open.fastestFirst()) {
-        if (p.speed <= idle.speed || lookedAt++ == Limits.FAST_LOOKED_AT) {
+        if ((!isThrifty && p.speed <= idle.speed) || lookedAt++ == Limits.FAST_LOOKED_AT) {
           break;
         }
-        if (p.askedId != 0 || !p.fits(group.shape.cores(), group.shape.memoryBytes())) {
-          continue;
-        }
-        long free = p.freeInNs(nowUs) + promisedNs.getOrDefault(p.index, 0L);
-        long ends = free + p.wallNs(usualNs);
-        if (ends < soonest - (best == idle ? idle.wallNs(usualNs) / GAIN : 0)) {
-          soonest = ends;
-          best = p;
+        best.look(p);
+      }
+      if (isThrifty) {
+        lookedAt = 0;
+        for (Provider p : state.open.cheapestFirst()) {
+          if (lookedAt++ == Limits.CHEAP_LOOKED_AT) {
+            break;
+          }
+          best.look(p);
         }
       }
-      return best;
+      return best.provider;
+    }
+
+    /// The provider that is best for a task, of those that were looked at.
+    private final class Best {
+      private final Group group;
+      private final Graph graph;
+      private final int task;
+      private final long usualNs;
+      private final Provider idle;
+      private final long gainNs;
+      Provider provider;
+      private long endsNs;
+
+      Best(Group group, int task, Provider idle) {
+        this.group = group;
+        this.graph = group.job.graph();
+        this.task = task;
+        this.idle = idle;
+        usualNs = graph.expectedWallNs(task);
+        gainNs = idle.wallNs(usualNs) / GAIN;
+        provider = idle;
+        endsNs = endsNs(idle, 0);
+      }
+
+      void look(Provider p) {
+        if (p.askedId != 0 || !p.fits(group.shape.cores(), group.shape.memoryBytes())) {
+          return;
+        }
+        long ends = endsNs(p, promisedNs.getOrDefault(p.index, 0L));
+        // It takes something to leave a machine idle, nothing to choose a cheaper one.
+        boolean atOnce = graph.spec.thriftMs() > 0 && isFree(p, idle);
+        if (ends < endsNs - (provider == idle && !atOnce ? gainNs : 0)) {
+          endsNs = ends;
+          provider = p;
+        }
+      }
+
+      private long endsNs(Provider p, long promised) {
+        long ns = p.freeInNs(nowUs) + promised + p.wallNs(usualNs);
+        return Price.plus(ns, thriftNs(graph, task, p));
+      }
+    }
+
+    /// The time that is worth as much to a job as what a task costs it at a provider.
+    private static long thriftNs(Graph graph, int task, Provider p) {
+      long thriftMs = graph.spec.thriftMs();
+      if (thriftMs == 0) {
+        return 0;
+      }
+      TaskKind kind = graph.kind(task);
+      long charge =
+          p.offer
+              .offer
+              .price()
+              .charge(
+                  graph.expectedGas(task),
+                  kind.memoryBytes(),
+                  p.wallNs(graph.expectedWallNs(task)),
+                  0);
+      // A microcredit is worth as many nanoseconds as a credit is milliseconds.
+      return Math.min(Price.scaled(charge, thriftMs, 1), LONGEST_NS);
     }
   }
 

@@ -209,6 +209,7 @@ final class Snapshot {
     for (int k = 0; k < graph.learned.length; k++) {
       out.number(graph.learned[k]);
       out.number(graph.usualWallNs[k]);
+      out.number(graph.usualGas[k]);
       out.number(graph.weightNs[k]);
     }
     out.number(graph.sinceRanking);
@@ -579,6 +580,7 @@ final class Snapshot {
     for (int k = 0; k < graph.learned.length; k++) {
       graph.learned[k] = in.number();
       graph.usualWallNs[k] = in.number();
+      graph.usualGas[k] = version > WITHOUT_CAPACITY ? in.number() : 0;
       weights[k] = version > WITHOUT_DOUBTS ? in.number() : 1;
     }
     graph.rank(weights, version > WITHOUT_DOUBTS ? in.integer() : 0);

@@ -863,6 +863,9 @@ final class State {
       case DONE, TASK_FAILED -> {
         provider.attemptsDone++;
         int kind = graph.spec.tasks().get(task).kind();
+        if (record.outcome() == Outcome.DONE) {
+          record.usage().gas().ifPresent(gas -> graph.learnGas(kind, gas));
+        }
         if (wallNs > 0) {
           long usual = graph.usualWallNs[kind];
           if (graph.learned[kind] > 0 && Math.min(usual, wallNs) >= TELLING_NS) {

@@ -479,9 +479,15 @@ final class Why {
           name
               + " waits for provider "
               + awaited.name()
-              + ", which is busy but so much faster than what is idle that the task ends sooner there"
-              + " (by what the records say of both).",
-          List.of("wait", "start another provider that is as fast"));
+              + (graph.spec.thriftMs() > 0
+                  ? ", which is busy but so much cheaper or faster than what is idle that the job, by"
+                      + " its thrift, would rather wait."
+                  : ", which is busy but so much faster than what is idle that the task ends sooner"
+                      + " there (by what the records say of both)."),
+          graph.spec.thriftMs() > 0
+              ? List.of(
+                  "wait", "start another provider that is as cheap", "submit it with less thrift")
+              : List.of("wait", "start another provider that is as fast"));
     }
     return new Answer(
         name

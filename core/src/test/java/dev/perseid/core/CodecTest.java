@@ -573,6 +573,37 @@ class CodecTest {
   }
 
   @Test
+  void jobsWithThriftHaveOtherBytesAndOthersNot() {
+    JobSpec plain = job();
+    JobSpec thrifty =
+        new JobSpec(
+            plain.consumer(),
+            plain.nonce(),
+            plain.name(),
+            plain.priority(),
+            plain.budget(),
+            plain.kinds(),
+            plain.tasks(),
+            plain.results(),
+            plain.verification(),
+            3_600_000);
+    byte[] bytes = JobCodec.encode(thrifty);
+    // Version 3, a provider's word counts, an hour for a credit, and then as ever.
+    assertThat(hex(bytes))
+        .startsWith("0300" + "80dddb01")
+        .endsWith(hex(JobCodec.encode(plain)).substring(2));
+    assertThat(JobCodec.decode(bytes)).isEqualTo(thrifty);
+    byte[] none = HexFormat.of().parseHex("030000" + hex(bytes).substring(12));
+    assertThatThrownBy(() -> JobCodec.decode(none))
+        .isInstanceOf(MalformedException.class)
+        .hasMessageContaining("written shorter");
+    byte[] believing = HexFormat.of().parseHex("0200" + hex(bytes).substring(12));
+    assertThatThrownBy(() -> JobCodec.decode(believing))
+        .isInstanceOf(MalformedException.class)
+        .hasMessageContaining("written shorter");
+  }
+
+  @Test
   void everyCutIsNoticed() {
     everyCutIsNoticed(EventCodec.encode(events()));
     everyCutIsNoticed(EventCodec.encode(modelEvents()));

@@ -239,6 +239,7 @@ final class Sample {
         kinds,
         tasks,
         results,
-        verification(random));
+        verification(random),
+        random.nextInt(4) == 0 ? random.nextLong(1_000_000_000) : 0);
   }
 }

@@ -90,7 +90,8 @@ public final class JobParts {
         List.copyOf(results),
         h.hasVerification()
             ? Translation.read(h.getVerification(), "header.verification")
-            : new Verification.None());
+            : new Verification.None(),
+        h.getThriftMsPerCredit());
   }
 
   /// The consumer's signature of the order, 65 bytes in hexadecimal digits.

@@ -475,6 +475,7 @@ public final class Translation {
             .setName(job.name())
             .setPriority(job.priority())
             .setBudget(job.budget())
+            .setThriftMsPerCredit(job.thriftMs())
             .setSignature(signature(signature));
     write(job.verification()).ifPresent(header::setVerification);
     for (TaskKind kind : job.kinds()) {

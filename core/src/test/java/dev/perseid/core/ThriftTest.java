@@ -1,0 +1,164 @@
+package dev.perseid.core;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/// Jobs that would rather wait than pay more.
+class ThriftTest {
+  private static final Address CHEAP = Sample.provider(1);
+  private static final Address DEAR = Sample.provider(2);
+
+  /// A task uses so much gas, all that it may; at 1,000 microcredits for 10^9 it costs one credit.
+  private static final long GAS = 1_000_000_000_000L;
+
+  private static final long MINUTE_MS = 60_000;
+
+  private final Fixture f = new Fixture();
+
+  private void join(int number, int cores, long perBillionGas) {
+    Offer o = Sample.offer(number, cores, 8 * Sample.GB);
+    f.run(
+        Sample.join(
+            new Offer(
+                o.provider(),
+                o.name(),
+                o.machine(),
+                o.region(),
+                cores,
+                o.memoryBytes(),
+                new Price(perBillionGas, 0, 0),
+                o.capability(),
+                o.madeUs()),
+            1));
+  }
+
+  private JobId submit(int tasks, long thriftMs) {
+    JobSpec s = Sample.job(1, tasks);
+    TaskKind k = s.kinds().getFirst();
+    TaskKind kind =
+        new TaskKind(
+            k.name(), k.module(), GAS, k.memoryBytes(), k.outputBytesLimit(), 600_000, 1, 3);
+    return f.submit(
+        new JobSpec(
+            s.consumer(),
+            1,
+            s.name(),
+            0,
+            90_000_000,
+            List.of(kind),
+            s.tasks(),
+            s.results(),
+            new Verification.None(),
+            thriftMs));
+  }
+
+  private List<Address> assigned() {
+    return f.schedule(99).stream().map(Lease::provider).toList();
+  }
+
+  /// The dear one has more cores free, so that it is the best where money does not matter.
+  private void bothIdle() {
+    join(1, 2, 1_000);
+    join(2, 4, 2_000);
+    f.submit(Sample.job(9, List.of(Sample.task(0))));
+    assertThat(assigned()).hasSize(1);
+  }
+
+  @Test
+  void whereTimeIsAllTheBestIdleProviderGetsIt() {
+    join(1, 2, 1_000);
+    join(2, 2, 2_000);
+    f.submit(Sample.job(9, 1));
+    Address other = assigned().getFirst().equals(CHEAP) ? DEAR : CHEAP;
+    submit(1, 0);
+    assertThat(assigned()).as("the one that has nothing yet").containsExactly(other);
+  }
+
+  @Test
+  void theCheaperOfTwoIdleOnesGetsIt() {
+    bothIdle();
+    submit(1, 1);
+    assertThat(assigned()).containsExactly(CHEAP);
+  }
+
+  @Test
+  void itWaitsForTheCheapOneWhileThatIsWorthIt() {
+    join(1, 1, 1_000);
+    join(2, 4, 2_000);
+    // Each task is taken to last a second; a credit is worth a minute.
+    JobId id = submit(9, MINUTE_MS);
+    assertThat(assigned()).as("the rest waits for the cheap one").containsExactly(CHEAP);
+    assertThat(f.pool.why(id, "work[1]", f.nowUs).sentence())
+        .contains("waits for provider p1", "cheaper");
+    assertThat(f.pool.why(id, "work[1]", f.nowUs).wouldHelp())
+        .contains("submit it with less thrift");
+  }
+
+  @Test
+  void itDoesNotWaitLongerThanThatIsWorth() {
+    join(1, 1, 1_000);
+    join(2, 4, 2_000);
+    // A credit is worth three seconds: two tasks may wait for their turn, those after them do not.
+    submit(9, 3_000);
+    List<Address> first = assigned();
+    assertThat(first).contains(CHEAP).contains(DEAR);
+    assertThat(first.stream().filter(DEAR::equals)).hasSize(4);
+  }
+
+  @Test
+  void aCheapProviderThatHangsIsGivenUp() {
+    join(1, 1, 1_000);
+    join(2, 4, 2_000);
+    submit(2, MINUTE_MS);
+    assertThat(assigned()).containsExactly(CHEAP);
+    f.nowUs += 30_000_000;
+    assertThat(assigned()).as("it may still end soon").isEmpty();
+    f.nowUs += 400_000_000;
+    assertThat(assigned()).containsExactly(DEAR);
+  }
+
+  /// After the first attempt a task is taken to cost what it did, not all that it may.
+  @Test
+  void whatTasksCostIsLearned() {
+    join(1, 1, 1_000);
+    join(2, 4, 2_000);
+    submit(4, MINUTE_MS);
+    Lease first = f.schedule(9).getFirst();
+    assertThat(first.provider()).isEqualTo(CHEAP);
+    // A second, and next to no gas: nothing is saved by waiting.
+    f.report(Sample.done(first, 1_000_000_000));
+    assertThat(assigned()).contains(DEAR);
+  }
+
+  @Test
+  void manyThatWaitCostLittle() {
+    join(1, 1, 1_000);
+    join(2, 4, 1_000_000);
+    submit(2_000, 1_000 * MINUTE_MS);
+    assertThat(assigned()).containsExactly(CHEAP);
+    assertThat(assigned()).isEmpty();
+  }
+
+  @Test
+  void nonsenseIsRefused() {
+    for (long thrift : new long[] {-1, Limits.THRIFT_MS + 1}) {
+      JobSpec s = Sample.job(1, 1);
+      JobSpec bad =
+          new JobSpec(
+              s.consumer(),
+              1,
+              s.name(),
+              0,
+              s.budget(),
+              s.kinds(),
+              s.tasks(),
+              s.results(),
+              s.verification(),
+              thrift);
+      assertThat(f.refused(new Command.SubmitJob(bad, Sample.SIGNATURE)).message())
+          .contains("thrift", "write 0 to");
+    }
+  }
+}

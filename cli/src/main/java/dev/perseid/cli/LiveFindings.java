@@ -26,6 +26,9 @@ final class LiveFindings implements AutoCloseable {
   private static final long LEAST_PAUSE_NS = 1_000_000_000L;
   private static final int PART_OF_TIME = 10;
 
+  /// How often the pause is doubled while nothing can be fetched.
+  private static final int LONGER = 5;
+
   /// Whom new findings are told, on the thread that looks.
   interface Taker {
     void found(Latest latest);
@@ -59,6 +62,11 @@ final class LiveFindings implements AutoCloseable {
       return text.toString();
     }
   }
+
+  /// What was told last of why nothing could be fetched, and how often in a row nothing could.
+  private String failure = "";
+
+  private int failures;
 
   private LiveFindings(PoolClient client, JobId job, Taker taker) throws PoolFailure {
     this.client = client;
@@ -113,7 +121,8 @@ final class LiveFindings implements AutoCloseable {
         if (last) {
           return;
         }
-        pause(Math.max(LEAST_PAUSE_NS, PART_OF_TIME * took));
+        // A pool that is away is asked less and less often.
+        pause(Math.max(LEAST_PAUSE_NS << Math.min(failures, LONGER), PART_OF_TIME * took));
       }
     } catch (InterruptedException e) {
       // Nobody wants to know any more.
@@ -135,10 +144,17 @@ final class LiveFindings implements AutoCloseable {
     try {
       live.fetch(client);
     } catch (PoolFailure e) {
-      taker.failed(e);
+      String why = String.valueOf(e.getMessage());
+      if (!why.equals(failure)) {
+        taker.failed(e);
+      }
+      failure = why;
+      failures++;
       changed();
       return;
     }
+    failure = "";
+    failures = 0;
     if (live.entries().size() == seen) {
       return;
     }

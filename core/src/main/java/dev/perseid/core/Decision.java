@@ -835,15 +835,26 @@ final class Decision {
     }
   }
 
-  /// Asks providers whose turn it is. As many are measured at once as it takes to get on; the
-  /// others work meanwhile.
+  /// Asks providers whose turn it is: those that have no leases, as many as it takes to get on, and
+  /// of the others those that will soon have ended what they have. Whoever has what may take longer
+  /// is asked when it happens to have nothing.
   private void measure() {
-    while (state.measuring < Limits.MEASURED_AT_ONCE && !state.toMeasure.isEmpty()) {
-      Provider first = state.toMeasure.first();
-      if (first.nextMeasureUs > nowUs) {
-        return;
+    List<Provider> due = new ArrayList<>();
+    for (Provider p : state.toMeasure) {
+      if (p.nextMeasureUs > nowUs || due.size() == Limits.MEASURED_LOOKED_AT) {
+        break;
       }
-      emit(new Event.CapacityAsked(state.measurements + 1, first.address, nowUs));
+      due.add(p);
+    }
+    for (Provider p : due) {
+      boolean may =
+          p.leases == 0
+              ? state.measuring < Limits.MEASURED_AT_ONCE
+              : p.longestWallMs <= Limits.MEASURED_SOON_MS
+                  && state.endingFirst < Limits.MEASURED_AT_ONCE;
+      if (may) {
+        emit(new Event.CapacityAsked(state.measurements + 1, p.address, nowUs));
+      }
     }
   }
 
@@ -864,7 +875,7 @@ final class Decision {
     Offer offer = provider.offer.offer;
     boolean fine = c.problem().isEmpty();
     int cores = Math.clamp(c.cores(), fine ? 1 : 0, offer.cores());
-    long memoryBytes = Math.clamp(c.memoryBytes(), 0, offer.memoryBytes());
+    long memoryBytes = Math.clamp(c.memoryBytes(), fine ? 1 : 0, offer.memoryBytes());
     Capacity capacity =
         new Capacity(
             nowUs,

@@ -122,6 +122,12 @@ public final class Limits {
   /// Providers that are measured at once; the others wait, and work meanwhile.
   public static final int MEASURED_AT_ONCE = 64;
 
+  /// Providers that are looked at for whether they can be measured now.
+  public static final int MEASURED_LOOKED_AT = 256;
+
+  /// Who may have a lease for longer than this is not asked to end it so as to be measured.
+  public static final long MEASURED_SOON_MS = 10L * 60_000;
+
   /// About how long after a measurement a provider is measured again: half of it to one and a half
   /// times as long, drawn at random.
   public static final long MEASURED_AFTER_MS = 24L * 3_600_000;
@@ -132,7 +138,17 @@ public final class Limits {
   /// Characters of the network from which a provider comes.
   public static final int NETWORK_CHARS = 64;
 
-  /// Of the cheapest providers so many are looked at for a task of a thrifty job.
+  /// Tasks of thrifty jobs that one round finds to wait, all in all, and of one job and shape; the
+  /// later ones of these stand for twice as many each.
+  public static final int THRIFTY_LOOKED_AT = 1_024;
+
+  /// See [#THRIFTY_LOOKED_AT].
+  public static final int THRIFTY_OF_ONE = 24;
+
+  /// Of the cheapest providers that are looked over for so many of them.
+  public static final int CHEAP_LOOKED_OVER = 256;
+
+  /// Of the cheapest providers on which it fits so many are looked at for a task of a thrifty job.
   public static final int CHEAP_LOOKED_AT = 16;
 
   /// Cores of one provider.

@@ -76,6 +76,14 @@ final class Provider {
   /// When it is to be measured next.
   long nextMeasureUs;
 
+  /// Whether it counts among those that are measured, or that end their leases first.
+  boolean isMeasured;
+
+  boolean endsFirst;
+
+  /// Whether it has passed its probation once.
+  boolean hasPassed;
+
   /// Under which time it stands among those to be measured, or -1.
   long listedMeasureUs = -1;
 
@@ -199,7 +207,7 @@ final class Provider {
       return queuedNsPerCore();
     }
     long freeCores = (cores() - usedCores) * 1_000 / cores();
-    long freeMemory = (memoryBytes() - usedMemory) * 1_000 / memoryBytes();
+    long freeMemory = (memoryBytes() - usedMemory) * 1_000 / Math.max(1, memoryBytes());
     return -1 - Math.min(freeCores, freeMemory) * speed;
   }
 
@@ -207,7 +215,7 @@ final class Provider {
   /// leases count as equally long.
   private long queuedNsPerCore() {
     long byCores = expectedNs / Math.max(usedCores, cores()) * cores();
-    long memoryPermille = Math.max(1_000, usedMemory * 1_000 / memoryBytes());
+    long memoryPermille = Math.max(1_000, usedMemory * 1_000 / Math.max(1, memoryBytes()));
     long byMemory = expectedNs / memoryPermille * 1_000;
     return (expectedNs - Math.min(byCores, byMemory)) / cores();
   }
@@ -249,6 +257,11 @@ final class Provider {
       usuallyNs -= usuallyNs / FORGOTTEN;
     }
     double ratio = (double) usuallyNs / tookNs;
+    speed = Math.clamp(Math.round(ratio * USUAL_SPEED), SLOWEST, FASTEST);
+  }
+
+  /// How fast its hardware is against what is usual, before any record says how fast it is.
+  void showedSpeed(double ratio) {
     speed = Math.clamp(Math.round(ratio * USUAL_SPEED), SLOWEST, FASTEST);
   }
 

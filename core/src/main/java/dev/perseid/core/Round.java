@@ -390,14 +390,14 @@ final class Round {
     if (idle == null) {
       return null;
     }
+    if (waits != null && group.job.graph().spec.thriftMs() > 0) {
+      return waits.thrifty(group, idle);
+    }
     for (int rank = group.firstRank(); rank >= 0; rank = group.rankAfter(rank)) {
       int task = group.member(rank);
       Provider provider = waits == null ? idle : waits.best(group, task, idle);
       if (provider != null) {
         return new Assign(group.job, task, provider, 0);
-      }
-      if (waits != null && waits.isExhausted()) {
-        return null;
       }
     }
     return null;
@@ -424,14 +424,23 @@ final class Round {
 
     private int left = Limits.WAITS_LOOKED_AT;
 
+    /// Tasks of thrifty jobs, of one job and shape: after so many each stands for twice as many as
+    /// the one before.
+    private static final int FEW = 8;
+
+    private int thriftyLeft = Limits.THRIFTY_LOOKED_AT;
+
+    /// What was found to wait of thrifty jobs; only asked, never walked.
+    private final Map<Group, Waiting> waitings = new HashMap<>();
+
+    private static final class Waiting {
+      int count;
+      int rank;
+    }
+
     Waits(State state, long nowUs) {
       this.state = state;
       this.nowUs = nowUs;
-    }
-
-    /// Whether nothing more is looked at that would wait.
-    boolean isExhausted() {
-      return left == 0;
     }
 
     /// Where the task goes now; null if it waits.
@@ -442,12 +451,36 @@ final class Round {
       if (isFree(best, idle)) {
         return best;
       }
-      if (left == 0) {
-        return null;
-      }
       left--;
+      promise(group, task, best, 1);
+      return null;
+    }
+
+    private void promise(Group group, int task, Provider best, long tasks) {
       long ns = best.wallNs(group.job.graph().expectedWallNs(task));
-      promisedNs.merge(best.index, ns * group.shape.cores() / best.cores(), Long::sum);
+      long each = ns * group.shape.cores() / best.cores();
+      promisedNs.merge(best.index, Price.scaled(each, tasks, 1), Price::plus);
+    }
+
+    /// The first task of a thrifty job that goes somewhere now; null if those that were looked at
+    /// wait. What was found to wait is not looked at again in this round; and as tasks of one job
+    /// and shape are much alike, the later ones stand for many, so that a long line of them is seen
+    /// to be long.
+    @Nullable Assign thrifty(Group group, Provider idle) {
+      Waiting waiting = waitings.computeIfAbsent(group, _ -> new Waiting());
+      int rank = waiting.count == 0 ? group.firstRank() : group.rankAfter(waiting.rank);
+      while (rank >= 0 && thriftyLeft > 0 && waiting.count < Limits.THRIFTY_OF_ONE) {
+        int task = group.member(rank);
+        Provider best = soonest(group, task, idle);
+        if (best == idle || best.isOpen()) {
+          return new Assign(group.job, task, best, 0);
+        }
+        promise(group, task, best, 1L << Math.max(0, waiting.count - FEW));
+        waiting.count++;
+        waiting.rank = rank;
+        thriftyLeft--;
+        rank = group.rankAfter(rank);
+      }
       return null;
     }
 
@@ -475,11 +508,12 @@ final class Round {
       }
       if (isThrifty) {
         lookedAt = 0;
+        int lookedOver = 0;
         for (Provider p : state.open.cheapestFirst()) {
-          if (lookedAt++ == Limits.CHEAP_LOOKED_AT) {
+          if (lookedAt == Limits.CHEAP_LOOKED_AT || lookedOver++ == Limits.CHEAP_LOOKED_OVER) {
             break;
           }
-          best.look(p);
+          lookedAt += best.look(p) ? 1 : 0;
         }
       }
       return best.provider;
@@ -507,9 +541,10 @@ final class Round {
         endsNs = endsNs(idle, 0);
       }
 
-      void look(Provider p) {
+      /// Whether it could run the task at all.
+      boolean look(Provider p) {
         if (p.askedId != 0 || !p.fits(group.shape.cores(), group.shape.memoryBytes())) {
-          return;
+          return false;
         }
         long ends = endsNs(p, promisedNs.getOrDefault(p.index, 0L));
         // It takes something to leave a machine idle, nothing to choose a cheaper one.
@@ -518,6 +553,7 @@ final class Round {
           endsNs = ends;
           provider = p;
         }
+        return true;
       }
 
       private long endsNs(Provider p, long promised) {

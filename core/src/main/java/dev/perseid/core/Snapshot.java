@@ -137,6 +137,7 @@ final class Snapshot {
     out.number(state.newcomers.passed());
     out.number(state.newcomers.caught());
     out.number(state.measurements);
+    out.number(state.usualStepsPerS);
     out.number(state.lines.consumers().size());
     for (Consumer consumer : state.lines.consumers()) {
       out.address(consumer.address);
@@ -174,6 +175,7 @@ final class Snapshot {
     EventCodec.writeCapacity(out, p.shown);
     out.number(p.nextMeasureUs);
     out.text(p.network);
+    out.octet(p.hasPassed ? 1 : 0);
   }
 
   /// What is written of every job, with a graph or without.
@@ -389,6 +391,7 @@ final class Snapshot {
     }
     if (version > WITHOUT_CAPACITY) {
       state.measurements = in.number();
+      state.usualStepsPerS = in.number();
     }
     if (version > WITHOUT_TURNS) {
       int consumers = in.count();
@@ -449,6 +452,9 @@ final class Snapshot {
       p.shown = EventCodec.readCapacity(in);
       p.nextMeasureUs = in.number();
       p.network = in.text();
+      p.hasPassed = in.flag();
+    } else {
+      p.hasPassed = !state.trust.isNew(p.belief, TrustRule.Newcomers.NONE);
     }
     return longestWallMs;
   }

@@ -21,6 +21,9 @@ final class State {
   /// Shorter attempts say more about the machine's other work than about its speed.
   private static final long TELLING_NS = 1_000_000;
 
+  /// Measurements over which the usual one is averaged.
+  private static final long STEPS_LEARNED_OVER = 16;
+
   /// A year, which keeps the estimate of a job's end below 2^63.
   private static final long LONGEST_ETA_US = 365L * 24 * 3_600 * 1_000_000;
 
@@ -66,8 +69,11 @@ final class State {
           Comparator.<Provider>comparingLong(p -> p.listedMeasureUs)
               .thenComparingInt(p -> p.index));
 
-  /// Providers that are being measured.
+  /// Providers that are being measured, and those that end their leases first. Both follow from the
+  /// rest, see [#refresh].
   int measuring;
+
+  int endingFirst;
 
   final Lines lines = new Lines();
 
@@ -87,6 +93,9 @@ final class State {
 
   /// How often a provider was asked to be measured.
   long measurements;
+
+  /// About how many steps a second a core does that is measured; 0 before the first.
+  long usualStepsPerS;
 
   long liveTasks;
   long liveSpecBytes;
@@ -138,7 +147,7 @@ final class State {
         Provider provider = provider(e.provider());
         provider.state = ProviderView.State.DRAINING;
         market.inForce.remove(e.provider());
-        asked(provider, 0);
+        provider.askedId = 0;
         refresh(provider);
         seen(e.atUs());
       }
@@ -147,7 +156,7 @@ final class State {
         provider.state = ProviderView.State.GONE;
         provider.goneUs = e.atUs();
         market.inForce.remove(e.provider());
-        asked(provider, 0);
+        provider.askedId = 0;
         refresh(provider);
         seen(e.atUs());
       }
@@ -158,16 +167,17 @@ final class State {
       case Event.CapacityAsked e -> {
         Provider provider = provider(e.provider());
         measurements = e.id();
-        asked(provider, e.id());
+        provider.askedId = e.id();
         refresh(provider);
         measureIfIdle(provider, effects);
         seen(e.atUs());
       }
       case Event.CapacityMeasured e -> {
         Provider provider = provider(e.provider());
-        asked(provider, 0);
+        provider.askedId = 0;
         provider.shown = e.capacity();
         provider.nextMeasureUs = e.nextUs();
+        learnSteps(provider);
         refresh(provider);
         seen(e.capacity().atUs());
       }
@@ -510,6 +520,12 @@ final class State {
     provider.admittedPpm =
         trust.isNew(provider.belief, newcomers) ? trust.admittedPpm(newcomers) : Provider.ALL_PPM;
     open.refresh(provider);
+    boolean isMeasured = provider.askedId != 0 && provider.leases == 0;
+    boolean endsFirst = provider.askedId != 0 && provider.leases > 0;
+    measuring += (isMeasured ? 1 : 0) - (provider.isMeasured ? 1 : 0);
+    endingFirst += (endsFirst ? 1 : 0) - (provider.endsFirst ? 1 : 0);
+    provider.isMeasured = isMeasured;
+    provider.endsFirst = endsFirst;
     boolean waits = provider.state == ProviderView.State.SERVING && provider.askedId == 0;
     long wanted = waits ? provider.nextMeasureUs : -1;
     if (wanted == provider.listedMeasureUs) {
@@ -524,10 +540,17 @@ final class State {
     }
   }
 
-  /// A provider is asked for a measurement, or for none any more.
-  private void asked(Provider provider, long id) {
-    measuring += (id == 0 ? 0 : 1) - (provider.askedId == 0 ? 0 : 1);
-    provider.askedId = id;
+  /// What it showed in all, for each core that it passes for, beside what is usual: its speed, as
+  /// long as no record says more.
+  private void learnSteps(Provider provider) {
+    if (!provider.shown.isShown()) {
+      return;
+    }
+    long steps = Math.max(1, provider.shown.stepsPerS() / Math.max(1, provider.shown.cores()));
+    usualStepsPerS += (steps - usualStepsPerS) / (usualStepsPerS == 0 ? 1 : STEPS_LEARNED_OVER);
+    if (provider.tookNs == 0) {
+      provider.showedSpeed((double) steps / Math.max(1, usualStepsPerS));
+    }
   }
 
   private static void measureIfIdle(Provider provider, List<Effect> effects) {
@@ -825,10 +848,10 @@ final class State {
     if (provider == null) {
       return;
     }
-    boolean wasNew = trust.isNew(provider.belief, newcomers);
     provider.belief = provider.belief.right(trust, atUs);
     provider.confirmed++;
-    if (wasNew && !trust.isNew(provider.belief, newcomers)) {
+    if (!provider.hasPassed && !trust.isNew(provider.belief, newcomers)) {
+      provider.hasPassed = true;
       turnedOut(new TrustRule.Newcomers(newcomers.passed() + 1, newcomers.caught()));
     }
     refresh(provider);
@@ -839,12 +862,11 @@ final class State {
     if (provider == null) {
       return;
     }
-    boolean wasNew = trust.isNew(provider.belief, newcomers);
     provider.belief = provider.belief.wrong(trust, atUs);
     provider.refuted++;
     if (!provider.distrusted && trust.excludes(provider.belief)) {
       provider.distrusted = true;
-      if (wasNew) {
+      if (!provider.hasPassed) {
         turnedOut(new TrustRule.Newcomers(newcomers.passed(), newcomers.caught() + 1));
       }
     }
@@ -1075,16 +1097,17 @@ final class State {
       OfferRow offer = remembered(e);
       offer.uses++;
       provider = new Provider(nextProvider++, address, ledger.of(address), offer);
-      provider.nextMeasureUs = e.atUs();
+      provider.nextMeasureUs = 0;
       list(provider);
     } else {
       OfferRow offer = remembered(e);
       offer.uses++;
       provider.offer.uses--;
       if (offer != provider.offer || provider.askedId != 0) {
-        // What it declares may have changed, and so may the machine; what it was asked is void.
-        provider.nextMeasureUs = e.atUs();
-        asked(provider, 0);
+        // What it declares may have changed, and so may the machine; what it was asked is void. It
+        // comes before all that were measured, however often it comes back.
+        provider.nextMeasureUs = 0;
+        provider.askedId = 0;
       }
       provider.offer = offer;
     }

@@ -2,6 +2,12 @@ package dev.perseid.core;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -144,6 +150,80 @@ class CapacityTest {
     f.nowUs += Limits.MEASURED_AFTER_MS * 1_000;
     schedule();
     assertThat(measures()).as("within a day and a half").hasSize(1);
+  }
+
+  /// A machine without any free memory shows none of it.
+  @Test
+  void whoShowsNoMemoryGetsNothingAndStopsNobody() {
+    f.join(1, 4);
+    f.submit(Sample.job(1, 3));
+    schedule();
+    shows(1, 4, 0);
+    schedule();
+    assertThat(f.sent()).isEmpty();
+    assertThat(view().capacity().memoryBytes()).isEqualTo(1);
+    f.join(2, 4);
+    f.run(new Command.Schedule(9));
+    assertThat(f.sent()).hasSize(3);
+  }
+
+  /// A lease that may last for longer is not waited for; a new offer does not hide anybody.
+  @Test
+  void whoHasLongLeasesIsMeasuredWhenItHasNone() {
+    f.join(1, 4);
+    TaskKind k = Sample.kind("long");
+    TaskKind kind =
+        new TaskKind(
+            k.name(),
+            k.module(),
+            k.gasLimit(),
+            k.memoryBytes(),
+            k.outputBytesLimit(),
+            Limits.MEASURED_SOON_MS + 1,
+            1,
+            3);
+    f.submit(Sample.job(1, 0, 90_000_000, List.of(kind), List.of(Sample.task(0), Sample.task(1))));
+    Lease lease = f.schedule(1).getFirst();
+    schedule();
+    assertThat(view().measuring()).isFalse();
+    assertThat(f.sent()).as("it goes on working").hasSize(1);
+    Lease second = f.sent().getFirst();
+    f.report(Sample.done(lease));
+    f.report(Sample.done(second));
+    schedule();
+    assertThat(measures()).hasSize(1);
+  }
+
+  @Test
+  void whoIsFastIsKnownToBeBeforeAnyRecordSaysSo() {
+    f.join(1, 4);
+    f.join(2, 4);
+    schedule();
+    long all = view().offer().memoryBytes();
+    f.run(new Command.RecordCapacity(P, 1, 1, 4, all, 4_000, "", 5));
+    f.run(new Command.RecordCapacity(Sample.provider(2), 1, 2, 4, all, 1_000, "", 5));
+    assertThat(view().speedPermille()).isEqualTo(1_000);
+    assertThat(f.pool.provider(Sample.provider(2)).orElseThrow().speedPermille())
+        .as("a quarter of about what is usual")
+        .isBetween(240, 300);
+  }
+
+  /// As many as can be are asked, then the state is restored: it asks no more and no fewer.
+  @Test
+  void aRestoredPoolMeasuresAsManyAtOnce() throws IOException {
+    for (int i = 1; i <= Limits.MEASURED_AT_ONCE + 9; i++) {
+      f.join(i, 1);
+    }
+    schedule();
+    assertThat(measures()).hasSize(Limits.MEASURED_AT_ONCE);
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    f.pool.snapshot(new DataOutputStream(out));
+    Pool restored = Pool.restore(new DataInputStream(new ByteArrayInputStream(out.toByteArray())));
+    Command again = new Command.Schedule(99, true, 7, true);
+    assertThat(restored.execute(again, f.nowUs, new ArrayList<>())).isEmpty();
+    assertThat(f.run(again)).isEmpty();
+    shows(1, 1, Long.MAX_VALUE);
+    assertThat(f.run(again)).hasSize(1);
   }
 
   @Test

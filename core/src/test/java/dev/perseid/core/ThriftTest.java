@@ -35,23 +35,26 @@ class ThriftTest {
   }
 
   private JobId submit(int tasks, long thriftMs) {
+    return f.submit(many(tasks, thriftMs));
+  }
+
+  private static JobSpec many(int tasks, long thriftMs) {
     JobSpec s = Sample.job(1, tasks);
     TaskKind k = s.kinds().getFirst();
     TaskKind kind =
         new TaskKind(
             k.name(), k.module(), GAS, k.memoryBytes(), k.outputBytesLimit(), 600_000, 1, 3);
-    return f.submit(
-        new JobSpec(
-            s.consumer(),
-            1,
-            s.name(),
-            0,
-            90_000_000,
-            List.of(kind),
-            s.tasks(),
-            s.results(),
-            new Verification.None(),
-            thriftMs));
+    return new JobSpec(
+        s.consumer(),
+        1,
+        s.name(),
+        0,
+        90_000_000,
+        List.of(kind),
+        s.tasks(),
+        s.results(),
+        new Verification.None(),
+        thriftMs);
   }
 
   private List<Address> assigned() {
@@ -130,6 +133,55 @@ class ThriftTest {
     // A second, and next to no gas: nothing is saved by waiting.
     f.report(Sample.done(first, 1_000_000_000));
     assertThat(assigned()).contains(DEAR);
+  }
+
+  /// A thousand tasks would wait for a thousand seconds, which is more than a credit is worth here,
+  /// though the first few would wait.
+  @Test
+  void aLongLineIsSeenToBeLong() {
+    join(1, 1, 1_000);
+    join(2, 4, 2_000);
+    f.submit(many(1_000, 10 * MINUTE_MS));
+    List<Address> first = assigned();
+    assertThat(first.getFirst()).isEqualTo(CHEAP);
+    assertThat(first.stream().filter(DEAR::equals)).hasSize(4);
+  }
+
+  /// Sixteen providers of one core that ask for nothing hide nobody from tasks of two cores.
+  @Test
+  void whoDoesNotFitHidesNobody() {
+    for (int p = 3; p < 3 + Limits.CHEAP_LOOKED_AT; p++) {
+      join(p, 1, 0);
+    }
+    join(1, 2, 1_000);
+    join(2, 16, 2_000);
+    for (int p = 30; p < 30 + Limits.FAST_LOOKED_AT; p++) {
+      join(p, 2, 3_000);
+    }
+    JobSpec s = many(1, 1);
+    TaskKind k = s.kinds().getFirst();
+    f.submit(
+        new JobSpec(
+            s.consumer(),
+            5,
+            s.name(),
+            0,
+            s.budget(),
+            List.of(
+                new TaskKind(
+                    k.name(),
+                    k.module(),
+                    k.gasLimit(),
+                    k.memoryBytes(),
+                    k.outputBytesLimit(),
+                    k.wallLimitMs(),
+                    2,
+                    3)),
+            s.tasks(),
+            s.results(),
+            s.verification(),
+            MINUTE_MS));
+    assertThat(assigned()).containsExactly(CHEAP);
   }
 
   @Test

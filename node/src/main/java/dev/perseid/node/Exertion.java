@@ -14,17 +14,24 @@ import java.util.random.RandomGenerator;
 /// The work by which hardware is measured: how a provider does it, and how its pool checks a small
 /// part of it. docs/capability.md has it to the bit, so that others can do it too.
 ///
-/// *Cores*: each lane makes links, each of [#LINK_STEPS] steps of xorshift64* (Vigna 2016) of which
-/// each needs the one before. The end of a link is the start of the next; to check one link takes
-/// the time of one link.
+/// *Cores*: each lane makes links. A link is [#CHAINS] chains of xorshift64* (Vigna 2016) side by
+/// side: enough to keep all units of a core busy, so that nothing is gained by doing the work of
+/// several lanes on one. The digest of a link is the start of the next; to check one link takes the
+/// time of one link.
 ///
 /// *Memory*: chunks are filled with steps that read what was written not long before, so that a
 /// word cannot be had without most of its chunk. Then a way is walked over all chunks, each step of
 /// which reads a word that the one before chooses. Who does not have the chunks any more must fill
 /// one anew for each step. To check it takes the time to fill some chunks.
 final class Exertion {
+  /// Chains of one link.
+  static final int CHAINS = 32;
+
+  /// Steps of each of them.
+  private static final int CHAIN_STEPS = 1 << 18;
+
   /// Steps of one link.
-  static final int LINK_STEPS = 1 << 21;
+  static final int LINK_STEPS = CHAINS * CHAIN_STEPS;
 
   /// Steps of the way for each chunk.
   static final int WALKS_PER_CHUNK = 16;
@@ -124,24 +131,25 @@ final class Exertion {
 
   private static void onLanes(int lanes, Lane lane) throws InterruptedException {
     List<Thread> threads = new ArrayList<>(lanes);
-    for (int i = 0; i < lanes; i++) {
-      threads.add(
-          Thread.ofPlatform()
-              .name("probe-" + i)
-              .daemon()
-              .start(() -> lane.run(Thread.currentThread()::isInterrupted)));
-    }
+    boolean done = false;
     try {
+      for (int i = 0; i < lanes; i++) {
+        threads.add(
+            Thread.ofPlatform()
+                .name("probe-" + i)
+                .daemon()
+                .start(() -> lane.run(Thread.currentThread()::isInterrupted)));
+      }
       for (Thread thread : threads) {
         thread.join();
       }
-    } catch (InterruptedException e) {
-      threads.forEach(Thread::interrupt);
-      // What they write to is freed only when they have ended.
-      for (Thread thread : threads) {
-        joinAnyway(thread);
+      done = true;
+    } finally {
+      if (!done) {
+        threads.forEach(Thread::interrupt);
+        // What they write to is freed only when they have ended.
+        threads.forEach(Exertion::joinAnyway);
       }
-      throw e;
     }
   }
 
@@ -204,11 +212,20 @@ final class Exertion {
   }
 
   private static long link(long from) {
-    long x = from;
-    for (int i = 0; i < LINK_STEPS; i++) {
-      x = step(x, i);
+    long[] chains = new long[CHAINS];
+    for (int c = 0; c < CHAINS; c++) {
+      chains[c] = start(from, c);
     }
-    return x;
+    for (int i = 0; i < CHAIN_STEPS; i++) {
+      for (int c = 0; c < CHAINS; c++) {
+        chains[c] = step(chains[c], i);
+      }
+    }
+    long digest = 0;
+    for (int c = 0; c < CHAINS; c++) {
+      digest = step(digest ^ chains[c], c);
+    }
+    return digest;
   }
 
   private static long step(long from, int i) {

@@ -27,9 +27,9 @@ final class Measurements {
   private static final long CHUNK_WORDS = 1 << 17;
   private static final int CHUNKS = 2_048;
 
-  /// Cores that share a clock and a heat budget are slower together than one alone; who shows two
-  /// thirds of what it declares has it.
-  private static final double TOGETHER = 1.5;
+  /// Cores that share a clock and a heat budget, and more so threads that share a core, are slower
+  /// together than one alone; who shows half of what it declares has it.
+  private static final double TOGETHER = 2;
 
   /// How often the cores may be measured.
   private static final int TRIES = 3;
@@ -37,8 +37,9 @@ final class Measurements {
   /// A machine is not so busy that it shows less than this part of what it has.
   private static final int MOST_OFF = 4;
 
-  /// How much longer a step in a chunk may take than one of a link, which reads and writes nothing.
-  private static final long MEMORY_FACTOR = 8;
+  /// How much longer a step in a chunk may take than one of a link: it needs the one before, and
+  /// reads and writes.
+  private static final long MEMORY_FACTOR = 256;
 
   private static final long MEMORY_EXTRA_US = 2_000_000;
 
@@ -61,6 +62,7 @@ final class Measurements {
     Probe.Part part = Probe.Part.ONE_CORE;
     long askedBytes;
     @Nullable Probe probe;
+    long beganUs;
     long sentUs;
     long limitUs;
     @Nullable ProbeAnswer answer;
@@ -140,7 +142,10 @@ final class Measurements {
     Probe probe = r.probe;
     ProbeAnswer answer = r.answer;
     if (probe == null) {
+      r.beganUs = nowUs;
       ask(r, nowUs);
+    } else if (nowUs - r.beganUs > PoolLimits.MEASURED_WHOLE_US) {
+      over(r, "it was not done within " + PoolLimits.MEASURED_WHOLE_US / 1_000_000 + " s");
     } else if (answer == null) {
       if (nowUs - r.sentUs > PoolLimits.MEASURED_PART_US + r.limitUs) {
         over(r, "it did not answer within " + (nowUs - r.sentUs) / 1_000_000 + " s");
@@ -191,7 +196,7 @@ final class Measurements {
   }
 
   private Probe memory(Running r) {
-    long words = CHUNK_WORDS;
+    long words = Math.min(CHUNK_WORDS, Long.highestOneBit(Math.max(1, r.askedBytes / 8)));
     while (r.askedBytes / (8 * words) > CHUNKS) {
       words *= 2;
     }
@@ -226,7 +231,9 @@ final class Measurements {
       }
       case MEMORY -> {
         long filled = 8L * probe.chunkWords() * answer.digests().size();
-        if (r.tookUs <= r.limitUs) {
+        if (filled == 0) {
+          over(r, "no memory is free on it");
+        } else if (r.tookUs <= r.limitUs) {
           boolean all = answer.digests().size() == probe.length();
           boolean whole = r.askedBytes == Math.min(r.memoryBytes, PoolLimits.MEASURED_MEMORY_BYTES);
           r.shownBytes = all && whole ? r.memoryBytes : filled;

@@ -40,6 +40,9 @@ public final class PoolLimits {
   /// How long a part of a measurement may take, beside what follows from its size.
   public static final long MEASURED_PART_US = 120_000_000;
 
+  /// How long all of it may take, all tries together.
+  public static final long MEASURED_WHOLE_US = 400_000_000;
+
   /// Links and chunks that are done again to check an answer.
   public static final int MEASURED_SAMPLES = 8;
 

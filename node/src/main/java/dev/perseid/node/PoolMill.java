@@ -35,6 +35,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicReference;
@@ -179,10 +180,20 @@ final class PoolMill implements Closeable {
   }
 
   private void judge(Probe probe, ProbeAnswer answer, Consumer<String> done) {
-    judges.execute(() -> {
-      String wrong = Exertion.wrong(probe, answer, PoolLimits.MEASURED_SAMPLES, new SecureRandom());
-      inbox.add(() -> done.accept(wrong));
-    });
+    try {
+      judges.execute(() -> {
+        String wrong;
+        try {
+          wrong = Exertion.wrong(probe, answer, PoolLimits.MEASURED_SAMPLES, new SecureRandom());
+        } catch (RuntimeException | OutOfMemoryError e) {
+          wrong = "the pool could not check its answer";
+        }
+        String verdict = wrong;
+        inbox.add(() -> done.accept(verdict));
+      });
+    } catch (RejectedExecutionException e) {
+      // The pool is stopping; it will measure again when it has started.
+    }
   }
 
   /// What the replay feeds.

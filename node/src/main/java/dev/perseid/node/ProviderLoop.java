@@ -50,8 +50,8 @@ public final class ProviderLoop {
     /// Ends an attempt early; it ends as CANCELLED unless it was quicker.
     void stop(long lease);
 
-    /// Begins what a probe asks for and returns at once; there is at most one later call of
-    /// [#probed].
+    /// Begins what a probe asks for, in place of what an earlier one asked for, and returns at
+    /// once; there is one later call of [#probed], unless another takes its place.
     void probe(Probe probe);
   }
 
@@ -146,7 +146,7 @@ public final class ProviderLoop {
   private boolean draining;
   private boolean lingering;
   private boolean gone;
-  private boolean probing;
+  private @Nullable Probe probing;
 
   /// When it was asked for the probes of the last hour.
   private final ArrayDeque<Long> probesUs = new ArrayDeque<>();
@@ -227,7 +227,11 @@ public final class ProviderLoop {
 
   /// What a probe asked for is done.
   public void probed(ProbeAnswer answer, long nowUs) {
-    probing = false;
+    Probe asked = probing;
+    if (asked == null || asked.id() != answer.id() || asked.part() != answer.part()) {
+      return; // of a connection that is gone: the pool has asked anew
+    }
+    probing = null;
     Link out = link;
     if (out != null && welcomed) {
       send(out, new FromProvider.Probed(answer), nowUs);
@@ -242,7 +246,7 @@ public final class ProviderLoop {
     boolean memory = probe.part() == Probe.Part.MEMORY;
     long bytes = 8L * probe.chunkWords() * probe.length();
     boolean fair =
-        !probing
+        !probe.equals(probing)
             && welcomed
             && probesUs.size() < ProviderLimits.PROBES_AN_HOUR
             && probe.lanes() >= 1
@@ -256,7 +260,7 @@ public final class ProviderLoop {
                     && bytes <= offer.memoryBytes()
                 : probe.length() <= ProviderLimits.PROBE_LINKS);
     if (fair) {
-      probing = true;
+      probing = probe;
       probesUs.addLast(nowUs);
       runner.probe(probe);
     }

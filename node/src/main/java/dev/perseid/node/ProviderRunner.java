@@ -114,6 +114,10 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
 
   @Override
   public void probe(Probe probe) {
+    Thread before = prober;
+    if (before != null) {
+      before.interrupt();
+    }
     Thread thread =
         Thread.ofPlatform()
             .name("probe")
@@ -123,6 +127,9 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
                 probed.accept(Exertion.exert(probe, new FreeMemory()::has));
               } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
+              } catch (RuntimeException | OutOfMemoryError e) {
+                // No threads or no memory: nothing is shown, and the pool says so.
+                probed.accept(new ProbeAnswer(probe.id(), probe.part(), List.of(), List.of()));
               }
             });
     prober = thread;

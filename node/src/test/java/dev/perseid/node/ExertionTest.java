@@ -59,7 +59,7 @@ class ExertionTest {
     assertThat(one.walk().getFirst()).isEqualTo(WORD);
   }
 
-  private static final long LINK = -7257941593580864965L;
+  private static final long LINK = -7671757536233899845L;
   private static final long CHUNK = -3189786705607067429L;
   private static final long WORD = 4722396018030744319L;
 

@@ -36,6 +36,9 @@ class MeasurementsTest {
         return late + p.length() * linkUs * rounds;
       }
       long chunks = filled(p);
+      if (chunks == 0) {
+        return late + 1;
+      }
       long absent = Math.max(0, chunks * 8 * p.chunkWords() - memoryBytes);
       long fill = chunks * CHUNK_US * (p.chunkWords() >> 17) / Math.min(p.lanes(), cores);
       long steps = chunks * Exertion.WALKS_PER_CHUNK;
@@ -132,7 +135,7 @@ class MeasurementsTest {
   void coresThatAreNotThereAreFound() {
     Command.RecordCapacity shown = scene.measure(new Machine(4, GIB, 6_000, 0, 0), 64, GIB);
     assertThat(shown.problem()).isEmpty();
-    assertThat(shown.cores()).as("half as many again go unnoticed").isEqualTo(6);
+    assertThat(shown.cores()).as("twice as many go unnoticed").isEqualTo(8);
   }
 
   @Test
@@ -145,7 +148,7 @@ class MeasurementsTest {
   /// It fills each chunk, forgets it, and fills it again whenever the way leads there.
   @Test
   void whoMakesUpForMemoryWithTimeIsFound() {
-    Command.RecordCapacity shown = scene.measure(new Machine(4, GIB, 6_000, 7_200, 0), 4, 16 * GIB);
+    Command.RecordCapacity shown = scene.measure(new Machine(4, GIB, 6_000, 3_600, 0), 4, 16 * GIB);
     assertThat(shown.problem()).isEmpty();
     assertThat(shown.memoryBytes()).isLessThanOrEqualTo(2 * GIB);
     assertThat(scene.asked.size()).as("in halves").isGreaterThan(4);
@@ -170,6 +173,36 @@ class MeasurementsTest {
     assertThat(scene.recorded).isEmpty();
     scene.measurements.turn(scene.nowUs + PoolLimits.MEASURED_PART_US + 1);
     assertThat(scene.recorded.getFirst().problem()).contains("did not answer within 120 s");
+  }
+
+  @Test
+  void whoHasNoMemoryFreeIsTold() {
+    Command.RecordCapacity shown = scene.measure(new Machine(4, 1, 6_000, 0, 0), 4, GIB);
+    assertThat(shown.problem()).isEqualTo("no memory is free on it");
+  }
+
+  @Test
+  void littleMemoryIsMeasuredInSmallChunks() {
+    Command.RecordCapacity shown = scene.measure(new Machine(1, GIB, 6_000, 0, 0), 1, 5_000);
+    assertThat(shown.memoryBytes()).isEqualTo(5_000);
+    assertThat(scene.asked.getLast().chunkWords()).isEqualTo(512);
+  }
+
+  /// So slow that it is measured three times, and each answer just before it would be too late.
+  @Test
+  void whoStallsIsNotWaitedForForEver() {
+    scene.start(64, GIB);
+    int heard = 0;
+    Machine slow = new Machine(20, GIB, 100_000, 0, 0);
+    long beganUs = scene.nowUs;
+    while (scene.recorded.isEmpty()) {
+      Probe probe = scene.asked.get(heard++);
+      boolean first = probe.part() == Probe.Part.ONE_CORE;
+      scene.answer(slow.answer(probe), first ? 10_000_000 : PoolLimits.MEASURED_PART_US - 1);
+    }
+    assertThat(scene.recorded.getFirst().problem()).contains("was not done within 400 s");
+    assertThat(scene.nowUs - beganUs)
+        .isLessThan(PoolLimits.MEASURED_WHOLE_US + PoolLimits.MEASURED_PART_US);
   }
 
   @Test

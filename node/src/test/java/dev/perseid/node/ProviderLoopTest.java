@@ -585,13 +585,31 @@ final class ProviderLoopTest {
     connect();
     Probe probe = new Probe(1, Probe.Part.ALL_CORES, 5, OFFER.cores(), 3, 0);
     asked(probe);
-    asked(new Probe(2, Probe.Part.ALL_CORES, 5, 1, 3, 0));
-    assertThat(probes).as("one at a time").containsExactly(probe);
+    asked(probe);
+    assertThat(probes).as("a doubled message").containsExactly(probe);
     ProbeAnswer answer = new ProbeAnswer(1, Probe.Part.ALL_CORES, List.of(1L, 2L, 3L), List.of());
     loop.probed(answer, nowUs);
     assertThat(said(FromProvider.Probed.class)).containsExactly(new FromProvider.Probed(answer));
     asked(probe);
     assertThat(probes).hasSize(2);
+  }
+
+  /// The connection broke while it worked: what the new one is asked is what counts.
+  @Test
+  void whatANewConnectionAsksTakesThePlaceOfTheOld() {
+    connect();
+    Probe old = new Probe(1, Probe.Part.ONE_CORE, 5, 1, 3, 0);
+    asked(old);
+    loop.disconnected(nowUs);
+    connect();
+    Probe fresh = new Probe(2, Probe.Part.ONE_CORE, 6, 1, 3, 0);
+    asked(fresh);
+    assertThat(probes).containsExactly(old, fresh);
+    loop.probed(new ProbeAnswer(1, Probe.Part.ONE_CORE, List.of(1L), List.of()), nowUs);
+    assertThat(said(FromProvider.Probed.class)).isEmpty();
+    ProbeAnswer answer = new ProbeAnswer(2, Probe.Part.ONE_CORE, List.of(2L), List.of());
+    loop.probed(answer, nowUs);
+    assertThat(said(FromProvider.Probed.class)).containsExactly(new FromProvider.Probed(answer));
   }
 
   @Test

@@ -1067,11 +1067,11 @@ final class Auditor {
     Hardware real = hardware.get(e.provider());
     boolean tooMuch =
         shown.cores() > p.offer.cores() || shown.memoryBytes() > p.offer.memoryBytes();
-    // A half more cores may go unnoticed, and so may what a clock does not show.
+    // Twice as many cores may go unnoticed, and a little more by what clocks do not show.
     boolean wrong =
         real != null
             && shown.isShown()
-            && (shown.cores() > 2 * real.cores() || shown.memoryBytes() > real.memoryBytes());
+            && (shown.cores() > 3 * real.cores() || shown.memoryBytes() > real.memoryBytes());
     if (tooMuch || wrong) {
       throw new Violation(
           "provider " + e.provider() + " is said to have shown more than it has: " + shown);

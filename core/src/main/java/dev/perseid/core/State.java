@@ -518,7 +518,9 @@ final class State {
   /// Puts a provider where it belongs after something about it changed.
   void refresh(Provider provider) {
     provider.admittedPpm =
-        trust.isNew(provider.belief, newcomers) ? trust.admittedPpm(newcomers) : Provider.ALL_PPM;
+        provider.hasPassed || !trust.isNew(provider.belief, newcomers)
+            ? Provider.ALL_PPM
+            : trust.admittedPpm(newcomers);
     open.refresh(provider);
     boolean isMeasured = provider.askedId != 0 && provider.leases == 0;
     boolean endsFirst = provider.askedId != 0 && provider.leases > 0;
@@ -1097,7 +1099,6 @@ final class State {
       OfferRow offer = remembered(e);
       offer.uses++;
       provider = new Provider(nextProvider++, address, ledger.of(address), offer);
-      provider.nextMeasureUs = 0;
       list(provider);
     } else {
       OfferRow offer = remembered(e);

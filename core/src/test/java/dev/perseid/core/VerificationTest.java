@@ -366,6 +366,34 @@ class VerificationTest {
         .contains("66.67 % of its cores", "1 of the 1 that were new before it were found wrong");
   }
 
+  /// What spoke for providers has faded, and one that was new lied: they have passed their probation
+  /// all the same, and get work on all of their cores.
+  @Test
+  void whoHasPassedOnceIsNoNewcomer() {
+    for (int p = 1; p <= 4; p++) {
+      f.join(p, 8);
+    }
+    f.submit(job(1, 1, new Verification.Replicate(2)));
+    Address liar = next().provider();
+    f.report(Sample.wrong(f.sent().getFirst()));
+    for (int i = 0; i < 3; i++) {
+      f.report(Sample.right(next()));
+    }
+    f.submit(job(2, 20, new Verification.Replicate(3)));
+    for (int i = 0; i < 60; i++) {
+      f.report(Sample.right(next()));
+    }
+    f.nowUs += 4 * TrustRule.USUAL.halfLifeMs() * 1_000;
+    for (int p = 1; p <= 4; p++) {
+      if (!Sample.provider(p).equals(liar)) {
+        f.run(Sample.join(p, 8, 2));
+        assertThat(trust(p).isNew()).as("its results are checked again").isTrue();
+      }
+    }
+    f.submit(job(3, 100, Verification.usual()));
+    assertThat(f.schedule(100)).hasSize(24).noneMatch(l -> l.provider().equals(liar));
+  }
+
   @Test
   void whatAsksForNonsenseIsRefused() {
     for (Verification bad :

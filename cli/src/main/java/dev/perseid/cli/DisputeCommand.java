@@ -30,7 +30,6 @@ import dev.perseid.settle.Digests;
 import dev.perseid.settle.Keccak;
 import dev.perseid.settle.Key;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -38,14 +37,12 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -188,7 +185,7 @@ final class DisputeCommand implements Runnable {
       } finally {
         if (!done) {
           sandbox.close();
-          delete(scratch);
+          Folders.delete(scratch);
         }
       }
     }
@@ -206,18 +203,8 @@ final class DisputeCommand implements Runnable {
         replay.close();
       } finally {
         sandbox.close();
-        delete(scratch);
+        Folders.delete(scratch);
       }
-    }
-  }
-
-  private static void delete(Path folder) throws IOException {
-    try (Stream<Path> all = Files.walk(folder)) {
-      for (Path one : all.sorted(Comparator.reverseOrder()).toList()) {
-        Files.deleteIfExists(one);
-      }
-    } catch (UncheckedIOException e) {
-      throw e.getCause();
     }
   }
 

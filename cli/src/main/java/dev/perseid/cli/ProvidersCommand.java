@@ -68,8 +68,8 @@ final class ProvidersCommand implements Callable<Integer> {
           offer.provider(),
           offer.name(),
           view.getState(),
-          ofDeclared(shownCores(view), offer.cores(), Long::toString),
-          ofDeclared(shownBytes(view), offer.memoryBytes(), Amounts::bytes),
+          shown(view, view.getCapacity().getCores(), offer.cores(), Long::toString),
+          shown(view, view.getCapacity().getMemoryBytes(), offer.memoryBytes(), Amounts::bytes),
           Amounts.count(offer.capability().gasPerS()),
           Amounts.credits(offer.price().perBillionGas()),
           view.getLeases(),
@@ -84,23 +84,10 @@ final class ProvidersCommand implements Callable<Integer> {
   }
 
   /// What it declares, and before it what it showed if that is less.
-  private static String ofDeclared(OptionalLong shown, long declared, LongFunction<String> text) {
-    boolean less = shown.isPresent() && shown.getAsLong() < declared;
-    return (less ? text.apply(shown.getAsLong()) + " of " : "") + text.apply(declared);
-  }
-
-  private static OptionalLong shownCores(Proto.ProviderView view) {
-    Proto.Capacity c = view.getCapacity();
-    return isShown(view) ? OptionalLong.of(c.getCores()) : OptionalLong.empty();
-  }
-
-  private static OptionalLong shownBytes(Proto.ProviderView view) {
-    Proto.Capacity c = view.getCapacity();
-    return isShown(view) ? OptionalLong.of(c.getMemoryBytes()) : OptionalLong.empty();
-  }
-
-  private static boolean isShown(Proto.ProviderView view) {
-    return view.hasCapacity() && view.getCapacity().getProblem().isEmpty();
+  private static String shown(
+      Proto.ProviderView view, long shown, long declared, LongFunction<String> text) {
+    boolean isKnown = view.hasCapacity() && view.getCapacity().getProblem().isEmpty();
+    return (isKnown && shown < declared ? text.apply(shown) + " of " : "") + text.apply(declared);
   }
 
   /// What is believed of its results, in a few words.

@@ -74,11 +74,11 @@ final class RecordCache {
       table.openKept(link);
     } catch (IOException | SQLException | UnsupportedOperationException e) {
       // Damaged, of another version, or on a disk without links.
-      delete(part);
+      Folders.delete(part);
       return false;
     }
     try {
-      delete(part);
+      Folders.delete(part);
       return true;
     } catch (IOException e) {
       // A system where what is open has to keep its name.
@@ -121,7 +121,7 @@ final class RecordCache {
           folder.resolve(question + "-" + newest + "-" + state + ".duckdb"),
           StandardCopyOption.ATOMIC_MOVE);
     } finally {
-      delete(part);
+      Folders.delete(part);
     }
     sweep();
   }
@@ -164,16 +164,8 @@ final class RecordCache {
       for (Path file : files.toList()) {
         if (file.getFileName().toString().startsWith(UNFINISHED)
             && Files.getLastModifiedTime(file).compareTo(old) < 0) {
-          delete(file);
+          Folders.delete(file);
         }
-      }
-    }
-  }
-
-  private static void delete(Path part) throws IOException {
-    try (Stream<Path> files = Files.walk(part)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.deleteIfExists(file);
       }
     }
   }

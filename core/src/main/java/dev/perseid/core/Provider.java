@@ -150,6 +150,11 @@ final class Provider {
     return offer.offer.name();
   }
 
+  /// Whether nothing stands in the way of the measurement for which it is asked.
+  boolean canBeMeasured() {
+    return askedId != 0 && leases == 0;
+  }
+
   /// Whether a task of this shape can run here at all.
   boolean fits(int taskCores, long taskMemory) {
     return taskCores <= cores() && taskMemory <= memoryBytes();
@@ -256,12 +261,11 @@ final class Provider {
       tookNs -= tookNs / FORGOTTEN;
       usuallyNs -= usuallyNs / FORGOTTEN;
     }
-    double ratio = (double) usuallyNs / tookNs;
-    speed = Math.clamp(Math.round(ratio * USUAL_SPEED), SLOWEST, FASTEST);
+    setSpeed((double) usuallyNs / tookNs);
   }
 
-  /// How fast its hardware is against what is usual, before any record says how fast it is.
-  void showedSpeed(double ratio) {
+  /// @param ratio how fast it is against what is usual
+  void setSpeed(double ratio) {
     speed = Math.clamp(Math.round(ratio * USUAL_SPEED), SLOWEST, FASTEST);
   }
 

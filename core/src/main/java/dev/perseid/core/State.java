@@ -522,8 +522,8 @@ final class State {
             ? Provider.ALL_PPM
             : trust.admittedPpm(newcomers);
     open.refresh(provider);
-    boolean isMeasured = provider.askedId != 0 && provider.leases == 0;
-    boolean endsFirst = provider.askedId != 0 && provider.leases > 0;
+    boolean isMeasured = provider.canBeMeasured();
+    boolean endsFirst = provider.askedId != 0 && !isMeasured;
     measuring += (isMeasured ? 1 : 0) - (provider.isMeasured ? 1 : 0);
     endingFirst += (endsFirst ? 1 : 0) - (provider.endsFirst ? 1 : 0);
     provider.isMeasured = isMeasured;
@@ -551,12 +551,12 @@ final class State {
     long steps = Math.max(1, provider.shown.stepsPerS() / Math.max(1, provider.shown.cores()));
     usualStepsPerS += (steps - usualStepsPerS) / (usualStepsPerS == 0 ? 1 : STEPS_LEARNED_OVER);
     if (provider.tookNs == 0) {
-      provider.showedSpeed((double) steps / Math.max(1, usualStepsPerS));
+      provider.setSpeed((double) steps / Math.max(1, usualStepsPerS));
     }
   }
 
   private static void measureIfIdle(Provider provider, List<Effect> effects) {
-    if (provider.askedId != 0 && provider.leases == 0) {
+    if (provider.canBeMeasured()) {
       Offer offer = provider.offer.offer;
       effects.add(
           new Effect.Measure(

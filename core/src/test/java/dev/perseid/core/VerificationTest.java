@@ -366,8 +366,8 @@ class VerificationTest {
         .contains("66.67 % of its cores", "1 of the 1 that were new before it were found wrong");
   }
 
-  /// What spoke for providers has faded, and one that was new lied: they have passed their probation
-  /// all the same, and get work on all of their cores.
+  /// What spoke for providers has faded, and one that was new lied: they have passed their
+  /// probation all the same, and get work on all of their cores.
   @Test
   void whoHasPassedOnceIsNoNewcomer() {
     for (int p = 1; p <= 4; p++) {

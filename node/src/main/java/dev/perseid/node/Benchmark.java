@@ -117,14 +117,11 @@ final class Benchmark {
     return seed == 0 ? 1 : best; // the seed is used, so the loop is not removed
   }
 
-  /// xorshift64* (Vigna 2016), each round needing the one before it.
+  /// Steps of which each needs the one before it.
   private static long mix(long seed) {
     long x = seed;
     for (int i = 0; i < MIX_ROUNDS; i++) {
-      x ^= x >>> 12;
-      x ^= x << 25;
-      x ^= x >>> 27;
-      x = x * 0x2545F4914F6CDD1DL + i;
+      x = Exertion.step(x, i);
     }
     return x;
   }

@@ -228,7 +228,8 @@ final class Exertion {
     return digest;
   }
 
-  private static long step(long from, int i) {
+  /// A step of xorshift64*.
+  static long step(long from, int i) {
     long x = from;
     x ^= x >>> 12;
     x ^= x << 25;

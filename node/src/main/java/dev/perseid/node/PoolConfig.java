@@ -4,6 +4,7 @@ import dev.perseid.settle.Key;
 import dev.perseid.settle.Tls;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.function.Consumer;
 
 /// How a pool runs.
 ///
@@ -80,172 +81,111 @@ public record PoolConfig(
 
   /// The same at another place.
   public PoolConfig at(String newHost, int newPort) {
-    return new PoolConfig(
-        dir,
-        newHost,
-        newPort,
-        key,
-        access,
-        tls,
-        welcomeMicrocredits,
-        blobBytes,
-        heartbeatMs,
-        silenceMs,
-        measures,
-        version,
-        terms,
-        money);
+    return with(p -> {
+      p.host = newHost;
+      p.port = newPort;
+    });
   }
 
   /// The same with other welcome credits.
   public PoolConfig withWelcome(long microcredits) {
-    return new PoolConfig(
-        dir,
-        host,
-        port,
-        key,
-        access,
-        tls,
-        microcredits,
-        blobBytes,
-        heartbeatMs,
-        silenceMs,
-        measures,
-        version,
-        terms,
-        money);
+    return with(p -> p.welcomeMicrocredits = microcredits);
   }
 
   /// The same with other times.
   public PoolConfig withTimes(long newHeartbeatMs, long newSilenceMs) {
-    return new PoolConfig(
-        dir,
-        host,
-        port,
-        key,
-        access,
-        tls,
-        welcomeMicrocredits,
-        blobBytes,
-        newHeartbeatMs,
-        newSilenceMs,
-        measures,
-        version,
-        terms,
-        money);
+    return with(p -> {
+      p.heartbeatMs = newHeartbeatMs;
+      p.silenceMs = newSilenceMs;
+    });
   }
 
   /// The same with other disk space for blobs.
   public PoolConfig withBlobBytes(long bytes) {
-    return new PoolConfig(
-        dir,
-        host,
-        port,
-        key,
-        access,
-        tls,
-        welcomeMicrocredits,
-        bytes,
-        heartbeatMs,
-        silenceMs,
-        measures,
-        version,
-        terms,
-        money);
+    return with(p -> p.blobBytes = bytes);
   }
 
   /// The same, believing what providers declare of their hardware or not.
   public PoolConfig withMeasures(boolean newMeasures) {
-    return new PoolConfig(
-        dir,
-        host,
-        port,
-        key,
-        access,
-        tls,
-        welcomeMicrocredits,
-        blobBytes,
-        heartbeatMs,
-        silenceMs,
-        newMeasures,
-        version,
-        terms,
-        money);
+    return with(p -> p.measures = newMeasures);
   }
 
   /// The same with the operator's own certificate.
   public PoolConfig withTls(Tls certificate) {
-    return new PoolConfig(
-        dir,
-        host,
-        port,
-        key,
-        access,
-        Optional.of(certificate),
-        welcomeMicrocredits,
-        blobBytes,
-        heartbeatMs,
-        silenceMs,
-        measures,
-        version,
-        terms,
-        money);
+    return with(p -> p.tls = Optional.of(certificate));
   }
 
   /// The same as another market for inference.
   public PoolConfig withTerms(MarketTerms newTerms) {
-    return new PoolConfig(
-        dir,
-        host,
-        port,
-        key,
-        access,
-        tls,
-        welcomeMicrocredits,
-        blobBytes,
-        heartbeatMs,
-        silenceMs,
-        measures,
-        version,
-        newTerms,
-        money);
+    return with(p -> p.terms = newTerms);
   }
 
   /// The same, settling otherwise.
   public PoolConfig withMoney(MoneyTerms newMoney) {
-    return new PoolConfig(
-        dir,
-        host,
-        port,
-        key,
-        access,
-        tls,
-        welcomeMicrocredits,
-        blobBytes,
-        heartbeatMs,
-        silenceMs,
-        measures,
-        version,
-        terms,
-        newMoney);
+    return with(p -> p.money = newMoney);
   }
 
   /// The same with other people who may come as more than consumers.
   public PoolConfig withAccess(AccessTerms newAccess) {
-    return new PoolConfig(
-        dir,
-        host,
-        port,
-        key,
-        newAccess,
-        tls,
-        welcomeMicrocredits,
-        blobBytes,
-        heartbeatMs,
-        silenceMs,
-        measures,
-        version,
-        terms,
-        money);
+    return with(p -> p.access = newAccess);
+  }
+
+  private PoolConfig with(Consumer<Parts> change) {
+    Parts parts = new Parts(this);
+    change.accept(parts);
+    return parts.whole();
+  }
+
+  /// What can be changed before it is a configuration again.
+  private static final class Parts {
+    final Path dir;
+    String host;
+    int port;
+    final Key key;
+    AccessTerms access;
+    Optional<Tls> tls;
+    long welcomeMicrocredits;
+    long blobBytes;
+    long heartbeatMs;
+    long silenceMs;
+    boolean measures;
+    final String version;
+    MarketTerms terms;
+    MoneyTerms money;
+
+    Parts(PoolConfig c) {
+      dir = c.dir;
+      host = c.host;
+      port = c.port;
+      key = c.key;
+      access = c.access;
+      tls = c.tls;
+      welcomeMicrocredits = c.welcomeMicrocredits;
+      blobBytes = c.blobBytes;
+      heartbeatMs = c.heartbeatMs;
+      silenceMs = c.silenceMs;
+      measures = c.measures;
+      version = c.version;
+      terms = c.terms;
+      money = c.money;
+    }
+
+    PoolConfig whole() {
+      return new PoolConfig(
+          dir,
+          host,
+          port,
+          key,
+          access,
+          tls,
+          welcomeMicrocredits,
+          blobBytes,
+          heartbeatMs,
+          silenceMs,
+          measures,
+          version,
+          terms,
+          money);
+    }
   }
 }

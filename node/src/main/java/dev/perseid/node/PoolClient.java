@@ -568,7 +568,7 @@ public final class PoolClient implements AutoCloseable {
         if (e.getStatus().getCode() == Status.Code.UNAUTHENTICATED && !loggedIn) {
           login();
           loggedIn = true;
-        } else if (e.getStatus().getCode() != Status.Code.UNAVAILABLE) {
+        } else if (!Channels.isBroken(e.getStatus())) {
           throw failure(e);
         }
       }

@@ -6,6 +6,7 @@ import dev.perseid.wire.v1.ModelsGrpc;
 import dev.perseid.wire.v1.MoneyGrpc;
 import io.grpc.ManagedChannel;
 import io.grpc.MethodDescriptor;
+import io.grpc.Status;
 import io.grpc.netty.shaded.io.grpc.netty.GrpcSslContexts;
 import io.grpc.netty.shaded.io.grpc.netty.NegotiationType;
 import io.grpc.netty.shaded.io.grpc.netty.NettyChannelBuilder;
@@ -13,10 +14,13 @@ import io.grpc.netty.shaded.io.netty.channel.ChannelOption;
 import io.grpc.netty.shaded.io.netty.handler.ssl.SslProvider;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
+import java.util.Collections;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import javax.net.ssl.SSLException;
 import javax.net.ssl.X509TrustManager;
@@ -50,11 +54,21 @@ public final class Channels {
           MoneyGrpc.getRequireVouchersMethod(),
           MoneyGrpc.getClaimMethod());
 
+  /// How a call ends whose connection broke. INTERNAL is among them because a server that closes a
+  /// connection with an error of HTTP/2's (PROTOCOL_ERROR, say, for another stream) is reported so.
+  private static final Set<Status.Code> BROKEN =
+      Collections.unmodifiableSet(EnumSet.of(Status.Code.UNAVAILABLE, Status.Code.INTERNAL));
+
   private Channels() {}
+
+  /// Whether a call that ended so may have lost its connection, rather than have been refused.
+  public static boolean isBroken(Status status) {
+    return BROKEN.contains(status.getCode());
+  }
 
   /// A channel to `host:port`. It connects when first used and again after a broken connection; the
   /// caller shuts it down. Calls that are [#REPEATABLE] are made up to [WireLimits#CALL_ATTEMPTS]
-  /// times if they end with UNAVAILABLE.
+  /// times if they end as a connection that broke may end them ([#isBroken]).
   ///
   /// @param trust decides whether the pool's certificate is good, e.g. because it is bound to the
   ///   pool's address (it also decides about names if it is an X509ExtendedTrustManager); empty for
@@ -110,7 +124,7 @@ public final class Channels {
             "backoffMultiplier",
             2.0,
             "retryableStatusCodes",
-            List.of("UNAVAILABLE"));
+            BROKEN.stream().map(Status.Code::name).toList());
     return Map.of("methodConfig", List.of(Map.of("name", names, "retryPolicy", policy)));
   }
 

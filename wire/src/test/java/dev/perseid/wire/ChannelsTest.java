@@ -110,6 +110,26 @@ class ChannelsTest {
   }
 
   @Test
+  void aConnectionClosedWithAnErrorOfHttp2IsOpenedAgain() throws Exception {
+    try (AbruptServer abrupt = new AbruptServer(server.getPort())) {
+      ManagedChannel through = Channels.open("127.0.0.1", abrupt.port(), Optional.empty());
+      try {
+        pool.failing = 0;
+        assertThat(
+                JobsGrpc.newBlockingStub(through)
+                    .withDeadlineAfter(30, TimeUnit.SECONDS)
+                    .account(Proto.AccountRequest.getDefaultInstance())
+                    .getBalance())
+            .isEqualTo(7);
+        assertThat(abrupt.closed()).isEqualTo(1);
+      } finally {
+        through.shutdownNow();
+        assertThat(through.awaitTermination(30, TimeUnit.SECONDS)).isTrue();
+      }
+    }
+  }
+
+  @Test
   void aJobIsSubmittedAgainWithAllItsParts() throws Exception {
     CompletableFuture<String> answer = new CompletableFuture<>();
     StreamObserver<Proto.SubmitPart> parts =

@@ -96,6 +96,7 @@ final class JobExpansion {
             results(),
             job.verification(),
             job.thriftMs(),
+            job.deadlineMs(),
             files.uploads());
     Optional<String> problem = plan.problem();
     if (problem.isPresent()) {

@@ -13,6 +13,7 @@ import java.util.Optional;
 /// A job as it follows from a file, before somebody submits it.
 ///
 /// @param thriftMs for how long it would rather wait for a task than pay a credit more
+/// @param deadlineMs within how long of its acceptance it must be done; 0: no matter when
 /// @param uploads what the pool must hold before the job is submitted, each blob once
 record JobPlan(
     String name,
@@ -23,6 +24,7 @@ record JobPlan(
     List<Input.Produced> results,
     Verification verification,
     long thriftMs,
+    long deadlineMs,
     List<Upload> uploads) {
   /// Whoever submits it; a job is checked before that is known.
   private static final Address SOMEBODY = new Address(0, 0, 1);
@@ -35,12 +37,31 @@ record JobPlan(
   /// The job as `consumer` submits it under `nonce`.
   JobSpec spec(Address consumer, long nonce) {
     return new JobSpec(
-        consumer, nonce, name, priority, budget, kinds, tasks, results, verification, thriftMs);
+        consumer,
+        nonce,
+        name,
+        priority,
+        budget,
+        kinds,
+        tasks,
+        results,
+        verification,
+        thriftMs,
+        deadlineMs);
   }
 
   /// The same with another budget.
   JobPlan withBudget(long microcredits) {
     return new JobPlan(
-        name, priority, microcredits, kinds, tasks, results, verification, thriftMs, uploads);
+        name,
+        priority,
+        microcredits,
+        kinds,
+        tasks,
+        results,
+        verification,
+        thriftMs,
+        deadlineMs,
+        uploads);
   }
 }

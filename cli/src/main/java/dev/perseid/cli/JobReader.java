@@ -31,6 +31,7 @@ final class JobReader {
           "priority",
           "verification",
           "thrift_s_per_credit",
+          "deadline_s",
           "defaults",
           "tasks",
           "results");
@@ -101,7 +102,8 @@ final class JobReader {
       List<TaskEntry> tasks,
       List<Placed<String>> results,
       Verification verification,
-      long thriftMs) {}
+      long thriftMs,
+      long deadlineMs) {}
 
   private final String file;
 
@@ -219,21 +221,32 @@ final class JobReader {
         tasks,
         job.texts("results"),
         verification(job.node("verification")),
-        thriftMs(job));
+        ms(
+            job,
+            "thrift_s_per_credit",
+            0,
+            Limits.THRIFT_MS,
+            "write 0 (as soon as possible, whatever it costs) to " + Limits.THRIFT_MS / 1_000),
+        ms(
+            job,
+            "deadline_s",
+            1,
+            Limits.DEADLINE_MS,
+            "write 0.001 to "
+                + Limits.DEADLINE_MS / 1_000
+                + ", or leave it out if it does not matter when"));
   }
 
-  private static long thriftMs(Fields job) throws BadInput {
-    Optional<Placed<BigDecimal>> seconds = job.decimal("thrift_s_per_credit");
+  /// Seconds as milliseconds; 0 if the key is not there.
+  private static long ms(Fields job, String key, long least, long most, String instead)
+      throws BadInput {
+    Optional<Placed<BigDecimal>> seconds = job.decimal(key);
     if (seconds.isEmpty()) {
       return 0;
     }
     BigDecimal ms = seconds.get().value().movePointRight(3);
-    if (ms.signum() < 0 || ms.compareTo(BigDecimal.valueOf(Limits.THRIFT_MS)) > 0) {
-      throw seconds
-          .get()
-          .wrong(
-              "'thrift_s_per_credit' is out of range: " + seconds.get().value(),
-              "write 0 (as soon as possible, whatever it costs) to " + Limits.THRIFT_MS / 1_000);
+    if (ms.compareTo(BigDecimal.valueOf(least)) < 0 || ms.compareTo(BigDecimal.valueOf(most)) > 0) {
+      throw seconds.get().wrong("'" + key + "' is out of range: " + seconds.get().value(), instead);
     }
     return ms.longValue();
   }

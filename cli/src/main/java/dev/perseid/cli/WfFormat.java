@@ -172,6 +172,7 @@ final class WfFormat {
             // What is replayed has the records of the original, and no more.
             new Verification.None(),
             0,
+            0,
             List.copyOf(uploads.values()));
     Optional<String> problem = plan.problem();
     if (problem.isPresent()) {

@@ -806,6 +806,7 @@ final class Decision {
     if (c.expire()) {
       expire();
     }
+    endOverdue();
     if (c.measure()) {
       measure();
     }
@@ -900,6 +901,26 @@ final class Decision {
             && shown.memoryBytes() == offer.memoryBytes();
     long usualMs = whole ? Limits.MEASURED_AFTER_MS : Limits.MEASURED_AGAIN_AFTER_MS;
     return usualMs / 2 + Math.floorMod(luck, usualMs);
+  }
+
+  /// Ends jobs that were not done in time: nobody wants their results any more.
+  private void endOverdue() {
+    for (int i = 0; i < Limits.EXPIRED_AT_ONCE && !state.timed.isEmpty(); i++) {
+      Job first = state.timed.first();
+      if (first.dueUs > nowUs) {
+        break;
+      }
+      endJob(
+          first,
+          Event.JobState.FAILED,
+          "it was not done within the "
+              + Text.seconds(first.graph().spec.deadlineMs())
+              + " that it asked for: "
+              + first.done
+              + " of "
+              + first.tasks
+              + " tasks were done");
+    }
   }
 
   private void expire() {

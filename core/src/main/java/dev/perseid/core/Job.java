@@ -1,11 +1,19 @@
 package dev.perseid.core;
 
+import java.util.Comparator;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /// What the pool knows of one job. The graph is dropped once the job has ended and its last lease
 /// too; a summary stays.
 final class Job {
+  static final long NEVER_DUE = Long.MAX_VALUE;
+
+  /// Of one consumer's jobs with one priority: the one that must be done first (earliest deadline
+  /// first; Liu, Layland 1973), then the one that was accepted first.
+  static final Comparator<Job> DUE_FIRST =
+      Comparator.<Job>comparingLong(j -> j.dueUs).thenComparingInt(j -> j.number);
+
   final int number;
   final JobId id;
   final Address consumer;
@@ -20,6 +28,9 @@ final class Job {
 
   /// What the specification counts against the pool's limits.
   final long specBytes;
+
+  /// By when it asks to be done, microseconds; [#NEVER_DUE] without a graph or a deadline.
+  long dueUs = NEVER_DUE;
 
   Event.JobState state = Event.JobState.RUNNING;
   String reason = "";
@@ -100,6 +111,12 @@ final class Job {
 
   boolean isRunning() {
     return state == Event.JobState.RUNNING;
+  }
+
+  /// Whether it ends when its time is over. A job that was done and runs again, because results of
+  /// it were found doubtful, was in time.
+  boolean isTimed() {
+    return isRunning() && reopened == 0 && dueUs != NEVER_DUE;
   }
 
   /// The graph, which a running job and a job with open leases have.

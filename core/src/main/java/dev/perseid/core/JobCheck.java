@@ -91,6 +91,13 @@ public final class JobCheck {
           + " ms for a credit is out of range: write 0 to "
           + Limits.THRIFT_MS;
     }
+    if (spec.deadlineMs() < 0 || spec.deadlineMs() > Limits.DEADLINE_MS) {
+      return "a deadline of "
+          + spec.deadlineMs()
+          + " ms is out of range: write 1 to "
+          + Limits.DEADLINE_MS
+          + ", or 0 for none";
+    }
     if (spec.priority() < -Limits.PRIORITY || spec.priority() > Limits.PRIORITY) {
       return "priority " + spec.priority() + " is out of range: write -100 (last) to 100 (first)";
     }

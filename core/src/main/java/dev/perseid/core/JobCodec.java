@@ -14,7 +14,10 @@ public final class JobCodec {
   /// Had no thrift, and is still written so where there is none.
   private static final int HASTY = 2;
 
-  private static final int VERSION = 3;
+  /// Had no deadline, and is still written so where there is none.
+  private static final int TIMELESS = 3;
+
+  private static final int VERSION = 4;
 
   private static final int BELIEVE = 0;
   private static final int SPOT_CHECK = 1;
@@ -55,13 +58,19 @@ public final class JobCodec {
   /// All but the tasks: their number comes last.
   static void writeHead(Out out, JobSpec spec) {
     boolean believing = spec.verification() instanceof Verification.None;
-    int version = spec.thriftMs() != 0 ? VERSION : believing ? BELIEVING : HASTY;
+    int version =
+        spec.deadlineMs() != 0
+            ? VERSION
+            : spec.thriftMs() != 0 ? TIMELESS : believing ? BELIEVING : HASTY;
     out.octet(version);
     if (version > BELIEVING) {
       writeVerification(out, spec.verification());
     }
     if (version > HASTY) {
       out.number(spec.thriftMs());
+    }
+    if (version > TIMELESS) {
+      out.number(spec.deadlineMs());
     }
     out.address(spec.consumer());
     out.fixed(spec.nonce());
@@ -84,12 +93,14 @@ public final class JobCodec {
     int version = in.octet();
     if (version < BELIEVING || version > VERSION) {
       throw in.malformed(
-          "a job of version " + version + " is not known here (these are versions 1 to 3)");
+          "a job of version " + version + " is not known here (these are versions 1 to 4)");
     }
     Verification verification =
         version == BELIEVING ? new Verification.None() : readVerification(in);
     long thriftMs = version > HASTY ? in.number() : 0;
-    boolean shorter = thriftMs == 0 && version == VERSION;
+    long deadlineMs = version > TIMELESS ? in.number() : 0;
+    boolean shorter =
+        (version == TIMELESS && thriftMs == 0) || (version == VERSION && deadlineMs == 0);
     if (shorter || (version == HASTY && verification instanceof Verification.None)) {
       throw in.malformed("a job that could have been written shorter");
     }
@@ -130,7 +141,8 @@ public final class JobCodec {
         List.copyOf(tasks),
         List.copyOf(results),
         verification,
-        thriftMs);
+        thriftMs,
+        deadlineMs);
   }
 
   private static void writeVerification(Out out, Verification verification) {

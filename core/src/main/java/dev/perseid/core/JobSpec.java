@@ -16,6 +16,8 @@ import java.util.List;
 /// @param verification how results are checked
 /// @param thriftMs for how long it would rather wait for a task than pay a credit more for it,
 ///   milliseconds; 0: as soon as possible, whatever it costs
+/// @param deadlineMs within so many milliseconds of its acceptance it must be done, or it ends; 0:
+///   it may take as long as it takes
 public record JobSpec(
     Address consumer,
     long nonce,
@@ -26,8 +28,9 @@ public record JobSpec(
     List<TaskSpec> tasks,
     List<Input.Produced> results,
     Verification verification,
-    long thriftMs) {
-  /// A job that is to be done as soon as possible.
+    long thriftMs,
+    long deadlineMs) {
+  /// A job that is to be done as soon as possible, whenever that is.
   public JobSpec(
       Address consumer,
       long nonce,
@@ -38,7 +41,7 @@ public record JobSpec(
       List<TaskSpec> tasks,
       List<Input.Produced> results,
       Verification verification) {
-    this(consumer, nonce, name, priority, budget, kinds, tasks, results, verification, 0);
+    this(consumer, nonce, name, priority, budget, kinds, tasks, results, verification, 0, 0);
   }
 
   /// A job whose providers are believed.

@@ -53,6 +53,9 @@ public final class Limits {
   /// How long a job may prefer to wait rather than pay a credit more: a year.
   public static final long THRIFT_MS = 365L * 24 * 3_600_000;
 
+  /// Within how long a job may ask to be done: a year.
+  public static final long DEADLINE_MS = 365L * 24 * 3_600_000;
+
   /// Attempts of one task.
   public static final int ATTEMPTS = 10;
 
@@ -177,7 +180,7 @@ public final class Limits {
   /// had before it (it may wait in the provider's queue). After that it counts as lost.
   public static final long LEASE_GRACE_MS = 120_000;
 
-  /// Overdue leases ended by one Schedule.
+  /// Overdue leases ended by one Schedule, and overdue jobs.
   public static final int EXPIRED_AT_ONCE = 1_024;
 
   /// Tasks that one round lets wait for a faster provider.

@@ -4,8 +4,8 @@ import java.util.Comparator;
 import java.util.TreeSet;
 
 /// Where a consumer stands in one line with what it has of one priority: the groups of its jobs, in
-/// the order in which the jobs were accepted. That order is within the consumer, so that dividing a
-/// job into many gives nobody more.
+/// the order in which they must be done, then in which they were accepted. That order is within the
+/// consumer, so that neither a deadline nor dividing a job into many gives anybody more.
 final class Place {
   /// Who is served first: the higher priority; of equals the consumer that has least of the pool
   /// now (max-min fairness; Bertsekas, Gallager 1992); of equals the one whose last turn is longest
@@ -18,7 +18,7 @@ final class Place {
 
   final Consumer consumer;
   final int priority;
-  final TreeSet<Group> groups = new TreeSet<>(Comparator.<Group>comparingInt(g -> g.job.number));
+  final TreeSet<Group> groups = new TreeSet<>(Comparator.comparing(g -> g.job, Job.DUE_FIRST));
 
   /// The consumer's share and turn when this was put where it stands.
   long shareNs;

@@ -12,10 +12,10 @@ import org.jspecify.annotations.Nullable;
 /// each is applied before the next is asked for.
 ///
 /// Tasks are served by priority, then from the consumer that has least of the pool now, then by the
-/// job's acceptance, then by their place in the job; those to be tried again before the fresh ones.
-/// Tasks that need the same cores and memory stand in one line, so that a task that fits nowhere
-/// blocks its own line only. Within a line, a job that may not go on now (budget held by its
-/// leases, voucher missing) lets the next one pass. A step costs O(log n).
+/// job's deadline and acceptance, then by their place in the job; those to be tried again before
+/// the fresh ones. Tasks that need the same cores and memory stand in one line, so that a task that
+/// fits nowhere blocks its own line only. Within a line, a job that may not go on now (budget held
+/// by its leases, voucher missing) lets the next one pass. A step costs O(log n).
 ///
 /// Who has how much changes with each step. The lines stay as they were when the round began, and
 /// as nobody's share falls within a round, where a consumer stands there is where it is due at the
@@ -128,7 +128,7 @@ final class Round {
 
     @Override
     public int compareTo(Head o) {
-      int x = Integer.compare(group.job.number, o.group.job.number);
+      int x = Job.DUE_FIRST.compare(group.job, o.group.job);
       return x != 0 ? x : Integer.compare(first, o.first);
     }
   }

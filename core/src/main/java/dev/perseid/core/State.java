@@ -61,6 +61,10 @@ final class State {
   final LinkedHashMap<Long, OpenLease> leases = new LinkedHashMap<>();
 
   final TreeSet<OpenLease> byDeadline = new TreeSet<>(SOONEST_FIRST);
+
+  /// Jobs that end when their time is over, the first to be due first.
+  final TreeSet<Job> timed = new TreeSet<>(Job.DUE_FIRST);
+
   final OpenProviders open = new OpenProviders();
 
   /// Those whose turn it is to be measured, or will be; the soonest first.
@@ -398,6 +402,11 @@ final class State {
   /// Makes a job with a graph known.
   void list(Job job, Graph graph) {
     job.graph = graph;
+    long deadlineMs = graph.spec.deadlineMs();
+    job.dueUs = deadlineMs == 0 ? Job.NEVER_DUE : job.submittedUs + deadlineMs * 1_000;
+    if (job.isTimed()) {
+      timed.add(job);
+    }
     jobs.put(job.number, job);
     jobsById.put(job.id, job);
     live(job, 1);
@@ -1015,6 +1024,7 @@ final class State {
 
   private void jobEnded(Event.JobEnded e, List<Effect> effects) {
     Job job = jobNumber(e.job());
+    timed.remove(job);
     job.state = e.state();
     job.reason = e.reason();
     job.endedUs = e.atUs();

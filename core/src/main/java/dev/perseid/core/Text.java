@@ -1,5 +1,7 @@
 package dev.perseid.core;
 
+import java.math.BigDecimal;
+
 /// What texts may look like when they come from outside.
 public final class Text {
   private static final int QUOTED_CHARS = 48;
@@ -77,6 +79,11 @@ public final class Text {
       end--;
     }
     return text.substring(0, end) + "...";
+  }
+
+  /// A span of time for people, e.g. "90 s" or "0.5 s".
+  static String seconds(long ms) {
+    return BigDecimal.valueOf(ms, 3).stripTrailingZeros().toPlainString() + " s";
   }
 
   /// Microcredits for people.

@@ -237,8 +237,11 @@ final class Why {
           new Answer(
               "The job failed: " + job.reason + ".",
               List.of(
-                  "look at the records of the task that failed, change what it names and submit the"
-                      + " job under a new nonce",
+                  job.endedUs >= job.dueUs
+                      ? "submit it under a new nonce with a later deadline, more providers or a higher"
+                          + " priority"
+                      : "look at the records of the task that failed, change what it names and submit the"
+                          + " job under a new nonce",
                   "what the job did not use of its budget has been returned"));
       case CANCELLED ->
           new Answer(
@@ -261,6 +264,10 @@ final class Why {
                 + " are ready for a provider and "
                 + job.waiting
                 + " wait for other tasks"
+                + (job.isTimed()
+                    ? "; it must be done within "
+                        + Text.seconds(Math.max(0, (job.dueUs - nowUs) / 1_000))
+                    : "")
                 + reviewed(job)
                 + ".",
             List.of());

@@ -586,7 +586,8 @@ class CodecTest {
             plain.tasks(),
             plain.results(),
             plain.verification(),
-            3_600_000);
+            3_600_000,
+            0);
     byte[] bytes = JobCodec.encode(thrifty);
     // Version 3, a provider's word counts, an hour for a credit, and then as ever.
     assertThat(hex(bytes))
@@ -595,6 +596,29 @@ class CodecTest {
     assertThat(JobCodec.decode(bytes)).isEqualTo(thrifty);
     byte[] none = HexFormat.of().parseHex("030000" + hex(bytes).substring(12));
     assertThatThrownBy(() -> JobCodec.decode(none))
+        .isInstanceOf(MalformedException.class)
+        .hasMessageContaining("written shorter");
+    JobSpec timed =
+        new JobSpec(
+            plain.consumer(),
+            plain.nonce(),
+            plain.name(),
+            plain.priority(),
+            plain.budget(),
+            plain.kinds(),
+            plain.tasks(),
+            plain.results(),
+            plain.verification(),
+            0,
+            3_600_000);
+    // Version 4, a provider's word counts, no thrift, an hour, and then as ever.
+    String within = hex(JobCodec.encode(timed));
+    assertThat(within)
+        .startsWith("040000" + "80dddb01")
+        .endsWith(hex(JobCodec.encode(plain)).substring(2));
+    assertThat(JobCodec.decode(HexFormat.of().parseHex(within))).isEqualTo(timed);
+    byte[] whenever = HexFormat.of().parseHex("04000000" + within.substring(14));
+    assertThatThrownBy(() -> JobCodec.decode(whenever))
         .isInstanceOf(MalformedException.class)
         .hasMessageContaining("written shorter");
     byte[] believing = HexFormat.of().parseHex("0200" + hex(bytes).substring(12));

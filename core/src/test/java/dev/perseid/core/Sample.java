@@ -240,6 +240,7 @@ final class Sample {
         tasks,
         results,
         verification(random),
+        random.nextInt(4) == 0 ? random.nextLong(1_000_000_000) : 0,
         random.nextInt(4) == 0 ? random.nextLong(1_000_000_000) : 0);
   }
 }

@@ -54,7 +54,8 @@ class ThriftTest {
         s.tasks(),
         s.results(),
         new Verification.None(),
-        thriftMs);
+        thriftMs,
+        0);
   }
 
   private List<Address> assigned() {
@@ -180,7 +181,8 @@ class ThriftTest {
             s.tasks(),
             s.results(),
             s.verification(),
-            MINUTE_MS));
+            MINUTE_MS,
+            0));
     assertThat(assigned()).containsExactly(CHEAP);
   }
 
@@ -208,7 +210,8 @@ class ThriftTest {
               s.tasks(),
               s.results(),
               s.verification(),
-              thrift);
+              thrift,
+              0);
       assertThat(f.refused(new Command.SubmitJob(bad, Sample.SIGNATURE)).message())
           .contains("thrift", "write 0 to");
     }

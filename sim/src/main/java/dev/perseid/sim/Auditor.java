@@ -119,6 +119,13 @@ final class Auditor {
       }
     }
 
+    /// Whether it asked to be done by now, and never was.
+    boolean isOver(long atUs) {
+      return spec.deadlineMs() > 0
+          && reopened == 0
+          && atUs >= acceptedUs + spec.deadlineMs() * 1_000;
+    }
+
     String name(int task) {
       return "job " + number + " task " + task + " (" + spec.taskName(task) + ")";
     }
@@ -537,6 +544,9 @@ final class Auditor {
     }
     if (j.state != Event.JobState.RUNNING) {
       throw new Violation(task + " was assigned though its job is " + j.state);
+    }
+    if (j.isOver(e.atUs())) {
+      throw new Violation(task + " was assigned though the time of its job is over");
     }
     if (j.outputs[e.task()] != null) {
       throw new Violation(task + " is done and was assigned again as lease " + e.lease());
@@ -1033,6 +1043,9 @@ final class Auditor {
     if ((e.state() == Event.JobState.DONE) != e.reason().isEmpty()) {
       throw new Violation(
           "job " + e.job() + " ended as " + e.state() + " because '" + e.reason() + "'");
+    }
+    if (e.reason().contains("was not done within") && !j.isOver(e.atUs())) {
+      throw new Violation("job " + e.job() + " ended before its time was over: " + e.reason());
     }
     if (e.refund() != j.reserved - j.held) {
       throw new Violation(

@@ -91,7 +91,8 @@ public final class JobParts {
         h.hasVerification()
             ? Translation.read(h.getVerification(), "header.verification")
             : new Verification.None(),
-        h.getThriftMsPerCredit());
+        h.getThriftMsPerCredit(),
+        h.getDeadlineMs());
   }
 
   /// The consumer's signature of the order, 65 bytes in hexadecimal digits.

@@ -476,6 +476,7 @@ public final class Translation {
             .setPriority(job.priority())
             .setBudget(job.budget())
             .setThriftMsPerCredit(job.thriftMs())
+            .setDeadlineMs(job.deadlineMs())
             .setSignature(signature(signature));
     write(job.verification()).ifPresent(header::setVerification);
     for (TaskKind kind : job.kinds()) {

@@ -26,6 +26,7 @@ import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
 import dev.perseid.core.ToProvider;
 import dev.perseid.core.Usage;
+import dev.perseid.core.Verification;
 import dev.perseid.wire.v1.Proto;
 import java.util.ArrayList;
 import java.util.List;
@@ -162,7 +163,10 @@ class TranslationTest {
           random.nextLong(),
           several(this::kind),
           several(this::task),
-          several(() -> new Input.Produced(small(9), small(9))));
+          several(() -> new Input.Produced(small(9), small(9))),
+          new Verification.None(),
+          positive(),
+          positive());
     }
 
     Lease lease(Address provider, JobId job, TaskKind kind) {

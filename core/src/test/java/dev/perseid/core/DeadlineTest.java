@@ -1,0 +1,137 @@
+package dev.perseid.core;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/// Jobs that must be done within a time.
+class DeadlineTest {
+  private static final long MINUTE_MS = 60_000;
+  private static final long MINUTE_US = MINUTE_MS * 1_000;
+
+  private final Fixture f = new Fixture();
+
+  private static JobSpec job(Address consumer, long nonce, int tasks, long deadlineMs) {
+    JobSpec s = Sample.job(nonce, tasks);
+    return new JobSpec(
+        consumer,
+        nonce,
+        s.name(),
+        0,
+        s.budget(),
+        s.kinds(),
+        s.tasks(),
+        s.results(),
+        new Verification.None(),
+        0,
+        deadlineMs);
+  }
+
+  private JobId submit(long nonce, int tasks, long deadlineMs) {
+    return f.submit(job(Sample.ALICE, nonce, tasks, deadlineMs));
+  }
+
+  private List<JobId> assigned(int max) {
+    return f.schedule(max).stream().map(Lease::job).toList();
+  }
+
+  @Test
+  void aJobEndsWhenItsTimeIsOver() {
+    f.join(1, 1);
+    JobId id = submit(1, 3, MINUTE_MS);
+    List<Lease> leases = f.schedule(9);
+    assertThat(leases).isNotEmpty();
+    assertThat(f.pool.why(id, null, f.nowUs + 20_000_000).sentence())
+        .contains("it must be done within 40 s");
+
+    f.nowUs += MINUTE_US - 1;
+    f.run(new Command.Schedule(9));
+    assertThat(f.view(id).state()).isEqualTo(Event.JobState.RUNNING);
+
+    f.nowUs += 1;
+    f.run(new Command.Schedule(9));
+    assertThat(f.view(id).state()).isEqualTo(Event.JobState.FAILED);
+    assertThat(f.view(id).reason())
+        .isEqualTo("it was not done within the 60 s that it asked for: 0 of 3 tasks were done");
+    assertThat(f.stopped()).containsExactlyElementsOf(leases.stream().map(Lease::id).toList());
+    Answer why = f.pool.why(id, null, f.nowUs);
+    assertThat(why.sentence()).contains("not done within the 60 s");
+    assertThat(why.wouldHelp().getFirst()).contains("later deadline");
+    assertThat(f.run(new Command.Schedule(9))).as("it ends once").isEmpty();
+  }
+
+  @Test
+  void aJobThatIsDoneInTimeStaysDone() {
+    f.join(1, 1);
+    JobId id = submit(1, 1, MINUTE_MS);
+    Lease lease = f.schedule(9).getFirst();
+    f.report(Sample.done(lease));
+    assertThat(f.view(id).state()).isEqualTo(Event.JobState.DONE);
+    f.nowUs += 2 * MINUTE_US;
+    assertThat(f.run(new Command.Schedule(9))).isEmpty();
+    assertThat(f.view(id).state()).isEqualTo(Event.JobState.DONE);
+  }
+
+  @Test
+  void ofOneConsumersJobsTheOneThatIsDueFirstGoesFirst() {
+    JobId whenever = submit(1, 1, 0);
+    JobId later = submit(2, 1, 9 * MINUTE_MS);
+    JobId first = submit(3, 1, MINUTE_MS);
+    f.join(1, 8);
+    List<JobId> order = new ArrayList<>();
+    for (int i = 0; i < 3; i++) {
+      order.addAll(assigned(1));
+    }
+    assertThat(order).containsExactly(first, later, whenever);
+  }
+
+  @Test
+  void itIsDueByWhenItWasAcceptedToo() {
+    JobId early = submit(1, 1, 2 * MINUTE_MS);
+    f.nowUs += MINUTE_US + 1;
+    submit(2, 1, MINUTE_MS);
+    f.join(1, 8);
+    assertThat(assigned(1)).containsExactly(early);
+  }
+
+  @Test
+  void hasteGivesNobodyAShareOfOthers() {
+    f.run(new Command.Grant(Sample.BOB, 100_000_000, "start"));
+    JobId patient = f.submit(job(Sample.BOB, 1, 4, 0));
+    JobId hasty = submit(2, 4, MINUTE_MS);
+    f.join(1, 4);
+    List<JobId> got = assigned(4);
+    assertThat(got.stream().filter(patient::equals)).hasSize(2);
+    assertThat(got.stream().filter(hasty::equals)).hasSize(2);
+  }
+
+  @Test
+  void aRestoredPoolEndsItAtTheSameTime() throws Exception {
+    JobId id = submit(1, 1, MINUTE_MS);
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    f.pool.snapshot(new DataOutputStream(out));
+    Pool restored = Pool.restore(new DataInputStream(new ByteArrayInputStream(out.toByteArray())));
+    List<Effect> effects = new ArrayList<>();
+    assertThat(restored.execute(new Command.Schedule(9), f.nowUs + MINUTE_US - 1, effects))
+        .isEmpty();
+    assertThat(restored.execute(new Command.Schedule(9), f.nowUs + MINUTE_US, effects))
+        .singleElement()
+        .isInstanceOf(Event.JobEnded.class);
+    assertThat(restored.job(id).orElseThrow().state()).isEqualTo(Event.JobState.FAILED);
+  }
+
+  @Test
+  void nonsenseIsRefused() {
+    for (long deadline : new long[] {-1, Limits.DEADLINE_MS + 1}) {
+      JobSpec bad = job(Sample.ALICE, 1, 1, deadline);
+      assertThat(f.refused(new Command.SubmitJob(bad, Sample.SIGNATURE)).message())
+          .contains("deadline", "or 0 for none");
+    }
+  }
+}

@@ -237,11 +237,11 @@ final class Why {
           new Answer(
               "The job failed: " + job.reason + ".",
               List.of(
-                  job.endedUs >= job.dueUs
-                      ? "submit it under a new nonce with a later deadline, more providers or a higher"
-                          + " priority"
-                      : "look at the records of the task that failed, change what it names and submit the"
-                          + " job under a new nonce",
+                  job.failed > 0
+                      ? "look at the records of the task that failed, change what it names and"
+                          + " submit the job under a new nonce"
+                      : "submit the job under a new nonce with more of what it lacked: credits, time"
+                          + " until its deadline, or providers",
                   "what the job did not use of its budget has been returned"));
       case CANCELLED ->
           new Answer(

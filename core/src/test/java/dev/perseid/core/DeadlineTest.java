@@ -62,7 +62,7 @@ class DeadlineTest {
     assertThat(f.stopped()).containsExactlyElementsOf(leases.stream().map(Lease::id).toList());
     Answer why = f.pool.why(id, null, f.nowUs);
     assertThat(why.sentence()).contains("not done within the 60 s");
-    assertThat(why.wouldHelp().getFirst()).contains("later deadline");
+    assertThat(why.wouldHelp().getFirst()).contains("time until its deadline");
     assertThat(f.run(new Command.Schedule(9))).as("it ends once").isEmpty();
   }
 

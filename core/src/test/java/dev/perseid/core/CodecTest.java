@@ -55,21 +55,6 @@ class CodecTest {
         List.of(new Input.Produced(1, 0)));
   }
 
-  private static JobSpec like(JobSpec s, long thriftMs, long deadlineMs) {
-    return new JobSpec(
-        s.consumer(),
-        s.nonce(),
-        s.name(),
-        s.priority(),
-        s.budget(),
-        s.kinds(),
-        s.tasks(),
-        s.results(),
-        s.verification(),
-        thriftMs,
-        deadlineMs);
-  }
-
   private static Entry entry() {
     Usage usage =
         new Usage(
@@ -590,7 +575,7 @@ class CodecTest {
   @Test
   void jobsWithThriftHaveOtherBytesAndOthersNot() {
     JobSpec plain = job();
-    JobSpec thrifty = like(plain, 3_600_000, 0);
+    JobSpec thrifty = Sample.like(plain, 3_600_000, 0);
     byte[] bytes = JobCodec.encode(thrifty);
     // Version 3, a provider's word counts, an hour for a credit, and then as ever.
     assertThat(hex(bytes))
@@ -601,7 +586,7 @@ class CodecTest {
     assertThatThrownBy(() -> JobCodec.decode(none))
         .isInstanceOf(MalformedException.class)
         .hasMessageContaining("written shorter");
-    JobSpec timed = like(plain, 0, 3_600_000);
+    JobSpec timed = Sample.like(plain, 0, 3_600_000);
     // Version 4, a provider's word counts, no thrift, an hour, and then as ever.
     String within = hex(JobCodec.encode(timed));
     assertThat(within)

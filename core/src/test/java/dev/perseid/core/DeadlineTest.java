@@ -19,16 +19,8 @@ class DeadlineTest {
 
   private static JobSpec job(Address consumer, long nonce, int tasks, long deadlineMs) {
     JobSpec s = Sample.job(nonce, tasks);
-    return new JobSpec(
-        consumer,
-        nonce,
-        s.name(),
-        0,
-        s.budget(),
-        s.kinds(),
-        s.tasks(),
-        s.results(),
-        new Verification.None(),
+    return Sample.like(
+        new JobSpec(consumer, nonce, s.name(), 0, s.budget(), s.kinds(), s.tasks(), s.results()),
         0,
         deadlineMs);
   }

@@ -75,6 +75,22 @@ final class Sample {
         List.of(new Input.Produced(tasks.size() - 1, 0)));
   }
 
+  /// The same job with other wishes of time.
+  static JobSpec like(JobSpec s, long thriftMs, long deadlineMs) {
+    return new JobSpec(
+        s.consumer(),
+        s.nonce(),
+        s.name(),
+        s.priority(),
+        s.budget(),
+        s.kinds(),
+        s.tasks(),
+        s.results(),
+        s.verification(),
+        thriftMs,
+        deadlineMs);
+  }
+
   static Offer offer(int number, int cores, long memoryBytes) {
     return new Offer(
         provider(number),

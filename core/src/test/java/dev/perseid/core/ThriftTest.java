@@ -198,20 +198,7 @@ class ThriftTest {
   @Test
   void nonsenseIsRefused() {
     for (long thrift : new long[] {-1, Limits.THRIFT_MS + 1}) {
-      JobSpec s = Sample.job(1, 1);
-      JobSpec bad =
-          new JobSpec(
-              s.consumer(),
-              1,
-              s.name(),
-              0,
-              s.budget(),
-              s.kinds(),
-              s.tasks(),
-              s.results(),
-              s.verification(),
-              thrift,
-              0);
+      JobSpec bad = Sample.like(Sample.job(1, 1), thrift, 0);
       assertThat(f.refused(new Command.SubmitJob(bad, Sample.SIGNATURE)).message())
           .contains("thrift", "write 0 to");
     }

@@ -14,13 +14,10 @@ import io.grpc.netty.shaded.io.netty.channel.ChannelOption;
 import io.grpc.netty.shaded.io.netty.handler.ssl.SslProvider;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
-import java.util.Collections;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import javax.net.ssl.SSLException;
 import javax.net.ssl.X509TrustManager;
@@ -56,8 +53,8 @@ public final class Channels {
 
   /// How a call ends whose connection broke. INTERNAL is among them because a server that closes a
   /// connection with an error of HTTP/2's (PROTOCOL_ERROR, say, for another stream) is reported so.
-  private static final Set<Status.Code> BROKEN =
-      Collections.unmodifiableSet(EnumSet.of(Status.Code.UNAVAILABLE, Status.Code.INTERNAL));
+  private static final List<Status.Code> BROKEN =
+      List.of(Status.Code.UNAVAILABLE, Status.Code.INTERNAL);
 
   private Channels() {}
 

@@ -1,8 +1,6 @@
 package dev.perseid.wire;
 
-import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
-import java.io.DataOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -10,6 +8,7 @@ import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -18,6 +17,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 /// PROTOCOL_ERROR (RFC 9113, 6.8); the connections after it are passed on to a server.
 final class AbruptServer implements AutoCloseable {
   private static final int PREFACE_BYTES = 24;
+  private static final int HEADER_BYTES = 9;
   private static final int HEADERS = 1;
   private static final int SETTINGS = 4;
   private static final int GOAWAY = 7;
@@ -62,7 +62,7 @@ final class AbruptServer implements AutoCloseable {
     DataInputStream in = new DataInputStream(socket.getInputStream());
     OutputStream out = socket.getOutputStream();
     in.skipNBytes(PREFACE_BYTES);
-    out.write(frame(SETTINGS, new byte[0]));
+    out.write(frame(SETTINGS));
     out.flush();
     int stream = 0;
     while (stream == 0) {
@@ -72,12 +72,8 @@ final class AbruptServer implements AutoCloseable {
       in.skipNBytes(head >>> 8);
       stream = (head & 0xff) == HEADERS ? number : 0;
     }
-    ByteArrayOutputStream body = new ByteArrayOutputStream();
-    DataOutputStream words = new DataOutputStream(body);
     // This stream was seen, so that it is not sent again of itself.
-    words.writeInt(stream);
-    words.writeInt(PROTOCOL_ERROR);
-    out.write(frame(GOAWAY, body.toByteArray()));
+    out.write(frame(GOAWAY, stream, PROTOCOL_ERROR));
     out.flush();
     closed.incrementAndGet();
     socket.shutdownOutput();
@@ -85,14 +81,15 @@ final class AbruptServer implements AutoCloseable {
     socket.close();
   }
 
-  private static byte[] frame(int type, byte[] body) throws IOException {
-    ByteArrayOutputStream all = new ByteArrayOutputStream();
-    DataOutputStream out = new DataOutputStream(all);
-    out.writeInt(body.length << 8 | type);
-    out.writeByte(0);
-    out.writeInt(0);
-    out.write(body);
-    return all.toByteArray();
+  /// A frame of the connection, not of a stream, without flags.
+  private static byte[] frame(int type, int... words) {
+    int bytes = words.length * Integer.BYTES;
+    ByteBuffer out = ByteBuffer.allocate(HEADER_BYTES + bytes);
+    out.putInt(bytes << 8 | type).put((byte) 0).putInt(0);
+    for (int word : words) {
+      out.putInt(word);
+    }
+    return out.array();
   }
 
   private static void pass(Socket from, Socket to) {

@@ -806,7 +806,9 @@ final class Decision {
     if (c.expire()) {
       expire();
     }
-    endOverdue();
+    if (!endOverdue()) {
+      return; // Nothing goes to a job that is overdue: the rest of them ends in the next turn.
+    }
     if (c.measure()) {
       measure();
     }
@@ -903,12 +905,13 @@ final class Decision {
     return usualMs / 2 + Math.floorMod(luck, usualMs);
   }
 
-  /// Ends jobs that were not done in time: nobody wants their results any more.
-  private void endOverdue() {
+  /// Ends jobs that were not done in time: nobody wants their results any more. Says whether none
+  /// is left.
+  private boolean endOverdue() {
     for (int i = 0; i < Limits.EXPIRED_AT_ONCE && !state.timed.isEmpty(); i++) {
       Job first = state.timed.first();
       if (first.dueUs > nowUs) {
-        break;
+        return true;
       }
       endJob(
           first,
@@ -921,6 +924,7 @@ final class Decision {
               + first.tasks
               + " tasks were done");
     }
+    return state.timed.isEmpty() || state.timed.first().dueUs > nowUs;
   }
 
   private void expire() {

@@ -29,7 +29,8 @@ final class Job {
   /// What the specification counts against the pool's limits.
   final long specBytes;
 
-  /// By when it asks to be done, microseconds; [#NEVER_DUE] without a graph or a deadline.
+  /// By when it asks to be done, microseconds; [#NEVER_DUE] without a graph or a deadline, and once
+  /// it was done in time and runs again, because results of it were found doubtful.
   long dueUs = NEVER_DUE;
 
   Event.JobState state = Event.JobState.RUNNING;
@@ -113,10 +114,9 @@ final class Job {
     return state == Event.JobState.RUNNING;
   }
 
-  /// Whether it ends when its time is over. A job that was done and runs again, because results of
-  /// it were found doubtful, was in time.
+  /// Whether it ends when its time is over.
   boolean isTimed() {
-    return isRunning() && reopened == 0 && dueUs != NEVER_DUE;
+    return isRunning() && dueUs != NEVER_DUE;
   }
 
   /// The graph, which a running job and a job with open leases have.

@@ -475,6 +475,10 @@ final class Round {
         if (best == idle || best.isOpen()) {
           return new Assign(group.job, task, best, 0);
         }
+        if (isLate(group, task, best)) {
+          // What ends too late is worth nothing, however cheap it is.
+          return new Assign(group.job, task, idle, 0);
+        }
         promise(group, task, best, 1L << Math.max(0, waiting.count - FEW));
         waiting.count++;
         waiting.rank = rank;
@@ -482,6 +486,16 @@ final class Round {
         rank = group.rankAfter(rank);
       }
       return null;
+    }
+
+    /// Whether a task that waits for this provider is expected to end after its job.
+    private boolean isLate(Group group, int task, Provider awaited) {
+      Job job = group.job;
+      long ns =
+          awaited.freeInNs(nowUs)
+              + promisedNs.getOrDefault(awaited.index, 0L)
+              + awaited.wallNs(job.graph().expectedWallNs(task));
+      return job.isTimed() && ns / 1_000 > job.dueUs - nowUs;
     }
 
     /// Whether a task that would end first there can go there now.

@@ -403,7 +403,8 @@ final class State {
   void list(Job job, Graph graph) {
     job.graph = graph;
     long deadlineMs = graph.spec.deadlineMs();
-    job.dueUs = deadlineMs == 0 ? Job.NEVER_DUE : job.submittedUs + deadlineMs * 1_000;
+    boolean isDue = deadlineMs != 0 && job.reopened == 0;
+    job.dueUs = isDue ? job.submittedUs + deadlineMs * 1_000 : Job.NEVER_DUE;
     if (job.isTimed()) {
       timed.add(job);
     }
@@ -840,6 +841,7 @@ final class State {
     job.reason = "";
     job.endedUs = 0;
     job.reopened++;
+    job.dueUs = Job.NEVER_DUE;
     Movement.Ref ref = new Movement.Ref.OfJob(job.id);
     treasury.reserve(
         effects, e.atUs(), job.consumer, job.payer, job.reservation, e.reserved(), ref);

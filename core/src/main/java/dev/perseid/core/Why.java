@@ -250,7 +250,10 @@ final class Why {
       case RUNNING -> {
         if (job.leased == 0 && job.ready > 0) {
           Graph graph = job.graph();
-          yield aboutReady(job, graph, firstReady(job, graph));
+          Answer ready = aboutReady(job, graph, firstReady(job, graph));
+          yield job.isTimed()
+              ? new Answer(ready.sentence() + " " + due(job), ready.wouldHelp())
+              : ready;
         }
         yield new Answer(
             "The job is running: "
@@ -264,15 +267,19 @@ final class Why {
                 + " are ready for a provider and "
                 + job.waiting
                 + " wait for other tasks"
-                + (job.isTimed()
-                    ? "; it must be done within "
-                        + Text.seconds(Math.max(0, (job.dueUs - nowUs) / 1_000))
-                    : "")
                 + reviewed(job)
-                + ".",
+                + "."
+                + (job.isTimed() ? " " + due(job) : ""),
             List.of());
       }
     };
+  }
+
+  private String due(Job job) {
+    long leftMs = (job.dueUs - nowUs) / 1_000;
+    return leftMs > 0
+        ? "It must be done within " + Text.seconds(leftMs) + "."
+        : "Its time is over: it ends in the next round.";
   }
 
   /// What became of results that a provider had given that was found out.

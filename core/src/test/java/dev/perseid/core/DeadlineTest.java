@@ -40,7 +40,7 @@ class DeadlineTest {
     List<Lease> leases = f.schedule(9);
     assertThat(leases).isNotEmpty();
     assertThat(f.pool.why(id, null, f.nowUs + 20_000_000).sentence())
-        .contains("it must be done within 40 s");
+        .contains("It must be done within 40 s.");
 
     f.nowUs += MINUTE_US - 1;
     f.run(new Command.Schedule(9));
@@ -116,6 +116,32 @@ class DeadlineTest {
         .singleElement()
         .isInstanceOf(Event.JobEnded.class);
     assertThat(restored.job(id).orElseThrow().state()).isEqualTo(Event.JobState.FAILED);
+  }
+
+  @Test
+  void nothingGoesToAJobThatIsOverdueThoughMoreAreThanEndAtOnce() {
+    int jobs = Limits.EXPIRED_AT_ONCE + 1;
+    f.run(new Command.Grant(Sample.ALICE, jobs * 1_000_000L, "for all of them"));
+    for (int nonce = 1; nonce <= jobs; nonce++) {
+      submit(nonce, 1, MINUTE_MS);
+    }
+    f.join(1, 8);
+    f.nowUs += MINUTE_US;
+    assertThat(f.schedule(9)).isEmpty();
+    assertThat(f.schedule(9)).isEmpty();
+    assertThat(f.pool.jobs(null, jobs))
+        .hasSize(jobs)
+        .allMatch(view -> view.state() == Event.JobState.FAILED);
+  }
+
+  @Test
+  void whatIsReadyKnowsHowMuchTimeIsLeft() {
+    JobId id = submit(1, 1, MINUTE_MS);
+    assertThat(f.pool.why(id, null, f.nowUs).sentence())
+        .contains("no provider takes tasks now")
+        .endsWith("It must be done within 60 s.");
+    assertThat(f.pool.why(id, null, f.nowUs + MINUTE_US).sentence())
+        .endsWith("Its time is over: it ends in the next round.");
   }
 
   @Test

@@ -66,6 +66,24 @@ class ReviewTest {
     return ran;
   }
 
+  @Test
+  void aJobThatWasDoneInTimeIsNotLateWhenItRunsAgain() {
+    JobSpec timed = Sample.like(chain(1, 2), 0, 60_000);
+    JobId id = f.submit(timed);
+    f.report(Sample.wrong(next()));
+    f.report(Sample.right(next()));
+    assertThat(f.view(id).state()).isEqualTo(Event.JobState.DONE);
+    findOut();
+    assertThat(f.view(id).state()).isEqualTo(Event.JobState.RUNNING);
+    f.nowUs += 61_000_000;
+    JobSpec urgent = Sample.like(chain(2, 1), 0, 60_000);
+    f.submit(urgent);
+    assertThat(next().job()).as("it stands behind what has a deadline").isEqualTo(urgent.id());
+    assertThat(f.pool.why(id, null, f.nowUs).sentence()).doesNotContain("must be done within");
+    runAll();
+    assertThat(f.view(id).state()).isEqualTo(Event.JobState.DONE);
+  }
+
   private static <E extends Event> List<E> all(List<Event> events, Class<E> type) {
     return events.stream().filter(type::isInstance).map(type::cast).toList();
   }

@@ -112,6 +112,17 @@ class ThriftTest {
   }
 
   @Test
+  void itDoesNotWaitForWhatWouldEndTooLate() {
+    join(1, 1, 1_000);
+    join(2, 4, 2_000);
+    // As above, but two seconds are all there is: the third at the cheap one would end after them.
+    f.submit(Sample.like(many(9, MINUTE_MS), MINUTE_MS, 2_000));
+    List<Address> first = assigned();
+    assertThat(first.stream().filter(CHEAP::equals)).hasSize(1);
+    assertThat(first.stream().filter(DEAR::equals)).isNotEmpty();
+  }
+
+  @Test
   void aCheapProviderThatHangsIsGivenUp() {
     join(1, 1, 1_000);
     join(2, 4, 2_000);

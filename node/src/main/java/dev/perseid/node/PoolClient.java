@@ -78,6 +78,11 @@ import javax.net.ssl.X509ExtendedTrustManager;
 /// Expected failures are [PoolFailure]s with a message for people.
 public final class PoolClient implements AutoCloseable {
   private static final long CALL_MS = 30_000;
+
+  /// A watch that breaks off with an error so often, each time within [#CALL_MS], is given up: a
+  /// pool that always breaks off in the same place would be asked for ever.
+  private static final int WATCHES_BROKEN = 10;
+
   private static final long SUBMIT_MS = 300_000;
   private static final long LIST_MS = 300_000;
   private static final Duration BLOB_IDLE = Duration.ofMinutes(10);
@@ -546,10 +551,13 @@ public final class PoolClient implements AutoCloseable {
   /// for as long as the pool comes back within [#CALL_MS].
   public Proto.JobProgress watch(JobId job, Consumer<Proto.JobProgress> seen) throws PoolFailure {
     long brokenSince = -1;
+    int errors = 0;
+    long begunNs = 0;
     // A pool that was started again knows no session: one new login for each time that it answers.
     boolean loggedIn = false;
     while (true) {
       try {
+        begunNs = System.nanoTime();
         Proto.JobProgress last = null;
         Iterator<Proto.JobProgress> states =
             JobsGrpc.newBlockingStub(channel)
@@ -570,6 +578,12 @@ public final class PoolClient implements AutoCloseable {
           loggedIn = true;
         } else if (!Channels.isBroken(e.getStatus())) {
           throw failure(e);
+        } else if (e.getStatus().getCode() == Status.Code.INTERNAL) {
+          boolean soon = System.nanoTime() - begunNs < CALL_MS * 1_000_000;
+          errors = soon ? errors + 1 : 0;
+          if (errors == WATCHES_BROKEN) {
+            throw failure(e);
+          }
         }
       }
       long now = System.nanoTime();
@@ -1221,6 +1235,7 @@ public final class PoolClient implements AutoCloseable {
     String text = status.getDescription() == null ? "" : status.getDescription();
     return switch (status.getCode()) {
       case UNAVAILABLE, DEADLINE_EXCEEDED -> unreachable(causes(status, text));
+      case INTERNAL -> broken(causes(status, text));
       default ->
           new PoolFailure(
               PoolFailure.Kind.REFUSED,
@@ -1242,6 +1257,17 @@ public final class PoolClient implements AutoCloseable {
         PoolFailure.Kind.UNREACHABLE,
         "UNREACHABLE",
         why.apply(target.host() + ":" + target.port()));
+  }
+
+  /// The connection broke under a call, or the pool made a mistake in it: the two cannot be told
+  /// apart by the code alone ([Channels#isBroken]).
+  private PoolFailure broken(String why) {
+    return unreachable(place ->
+        "the pool at "
+            + place
+            + " gave no answer"
+            + (why.isEmpty() ? "" : " (" + shortened(why) + ")")
+            + ": try again");
   }
 
   private PoolFailure unreachable(String why) {

@@ -146,6 +146,11 @@ final class DisputeCommand implements Runnable {
       if (wallS < 1 || wallS > MOST_WALL_S) {
         throw new BadInput("--wall-s: 1 to " + MOST_WALL_S);
       }
+      if (!record.isReplayable()) {
+        throw new BadInput(
+            "--receipt: the record is of a native task or of a request to a model, which nobody can"
+                + " replay; only portable tasks can be disputed");
+      }
       byte[] arguments = args.getBytes(StandardCharsets.UTF_8);
       if (argsFile != null) {
         if (!args.isEmpty() || Files.size(argsFile) > ARGS_BYTES) {

@@ -3,12 +3,15 @@ package dev.perseid.cli;
 import dev.perseid.cli.JobReader.JobText;
 import dev.perseid.cli.JobReader.TaskEntry;
 import dev.perseid.core.Blob;
+import dev.perseid.core.Comparison;
+import dev.perseid.core.Form;
 import dev.perseid.core.Input;
 import dev.perseid.core.Limits;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
 import dev.perseid.sandbox.Profile;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -113,23 +116,54 @@ final class JobExpansion {
     TaskKind kind =
         new TaskKind(
             name,
-            module(entry.module()),
+            entry.form().isPresent() ? program(entry.module()) : module(entry.module()),
             entry.limits().gas(),
             entry.limits().memoryBytes(),
             entry.limits().outputBytes(),
             entry.limits().wallMs(),
-            1,
-            entry.limits().attempts());
+            entry.form().map(JobReader.NativeText::cores).orElse(1),
+            entry.limits().attempts(),
+            entry.form().isPresent() ? form(entry.form().get()) : new Form.Portable());
     TaskKind known = kinds.putIfAbsent(name, kind);
     if (known != null && !known.equals(kind)) {
       throw entry
           .kind()
           .wrong(
-              "tasks of the kind '" + name + "' differ in module or limits",
+              "tasks of the kind '" + name + "' differ in module, program or limits",
               "give them the same, or another kind");
     }
     Integer index = kindIndex.putIfAbsent(name, kindIndex.size());
     return index == null ? kindIndex.size() - 1 : index;
+  }
+
+  private Form form(JobReader.NativeText text) throws BadInput {
+    if (text.module().isPresent()) {
+      Blob compares = module(text.module().get());
+      return new Form.Native(text.platform(), new Comparison.Module(compares));
+    }
+    return new Form.Native(text.platform(), text.comparison().orElseThrow());
+  }
+
+  private Blob program(Placed<String> program) throws BadInput {
+    Blob blob = files.input(program).blob();
+    if (program.value().startsWith("sha256:")) {
+      return blob;
+    }
+    byte[] head;
+    try (InputStream in = Files.newInputStream(files.path(program))) {
+      head = in.readNBytes(4);
+    } catch (IOException e) {
+      throw program.wrong(
+          "'" + program.value() + "' cannot be read: " + e.getMessage(), "make it readable");
+    }
+    boolean script = head.length >= 2 && head[0] == '#' && head[1] == '!';
+    boolean elf = head.length == 4 && head[0] == 0x7F && head[1] == 'E' && head[2] == 'L';
+    if (!script && !elf) {
+      throw program.wrong(
+          "'" + program.value() + "' is no program for Linux",
+          "name an ELF file, or a script whose first line is '#!' and an interpreter");
+    }
+    return blob;
   }
 
   private Blob module(Placed<String> module) throws BadInput {

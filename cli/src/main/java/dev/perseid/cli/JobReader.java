@@ -1,6 +1,8 @@
 package dev.perseid.cli;
 
+import dev.perseid.core.Comparison;
 import dev.perseid.core.Limits;
+import dev.perseid.core.Platform;
 import dev.perseid.core.Verification;
 import java.io.IOException;
 import java.math.BigDecimal;
@@ -46,6 +48,10 @@ final class JobReader {
           "kind",
           "count",
           "module",
+          "program",
+          "platform",
+          "compare",
+          "cores",
           "args",
           "inputs",
           "after",
@@ -55,6 +61,12 @@ final class JobReader {
           "output_mib",
           "wall_limit_ms",
           "max_attempts");
+
+  private static final List<String> COMPARE_KEYS = List.of("numeric", "module");
+  private static final List<String> NUMERIC_KEYS = List.of("relative", "absolute");
+
+  /// What only native tasks have.
+  private static final List<String> NATIVE_KEYS = List.of("platform", "compare", "cores");
 
   private static final Pattern NAME = Pattern.compile("[A-Za-z0-9._-]{1,64}");
   private static final long MIB = 1 << 20;
@@ -73,6 +85,8 @@ final class JobReader {
   /// An element of `tasks`.
   ///
   /// @param count how many copies; empty for one task without a number
+  /// @param module the portable module, or the native program
+  /// @param form of a native task what it is
   record TaskEntry(
       Placed<String> name,
       Placed<String> kind,
@@ -82,7 +96,8 @@ final class JobReader {
       List<Template> inputs,
       List<Template> after,
       int outputs,
-      TaskLimits limits) {
+      TaskLimits limits,
+      Optional<NativeText> form) {
     /// The names by which this entry's copies may be meant, for messages.
     String copiesText() {
       return "'"
@@ -93,6 +108,17 @@ final class JobReader {
           + (count.orElse(1) - 1);
     }
   }
+
+  /// What a native task is.
+  ///
+  /// @param comparison when results are alike; empty: as `module` says
+  /// @param module the portable module that compares
+  /// @param cores how many it reserves
+  record NativeText(
+      Platform platform,
+      Optional<Comparison> comparison,
+      Optional<Placed<String>> module,
+      int cores) {}
 
   /// A job file as it stands, with references not yet followed.
   record JobText(
@@ -299,6 +325,25 @@ final class JobReader {
     Optional<Placed<String>> kind = task.text("kind");
     Optional<Placed<Long>> count = task.number("count", 1, Limits.JOB_TASKS);
     Placed<String> none = new Placed<>("", name.place());
+    Optional<Placed<String>> program = task.text("program");
+    Optional<Placed<String>> module = task.text("module");
+    if (program.isPresent() == module.isPresent()) {
+      throw program.isPresent()
+          ? program
+              .get()
+              .wrong(
+                  "a task has a 'program' or a 'module', not both",
+                  "leave one of them out: a module is portable, a program native")
+          : task.missing("module", "a task", name.value() + ".wasm");
+    }
+    if (program.isEmpty()) {
+      for (String key : NATIVE_KEYS) {
+        if (task.node(key).isPresent()) {
+          throw Fields.place(file, task.node(key).get())
+              .wrong("'" + key + "' is for native tasks", "leave it out, or name a 'program'");
+        }
+      }
+    }
     List<Template> inputs = new ArrayList<>();
     for (Placed<String> input : task.texts("inputs")) {
       inputs.add(Template.parse(input));
@@ -311,12 +356,89 @@ final class JobReader {
         name,
         kind.isPresent() ? checked(kind.get()) : name,
         count.isPresent() ? OptionalInt.of(count.get().value().intValue()) : OptionalInt.empty(),
-        task.needText("module", "a task", name.value() + ".wasm"),
+        program.orElseGet(module::orElseThrow),
         Template.parse(task.textOrNumber("args").orElse(none)),
         inputs,
         after,
         task.number("outputs", 0, Limits.TASK_OUTPUTS).map(o -> o.value().intValue()).orElse(1),
-        limits(task, defaults));
+        program.isPresent() ? nativeLimits(task, defaults) : limits(task, defaults),
+        program.isPresent() ? Optional.of(nativeForm(task)) : Optional.empty());
+  }
+
+  private NativeText nativeForm(Fields task) throws BadInput {
+    Optional<Placed<String>> word = task.text("platform");
+    Platform platform = Platform.LINUX_X86_64;
+    if (word.isPresent()) {
+      platform =
+          Platform.named(word.get().value())
+              .orElseThrow(() ->
+                  word.get()
+                      .wrong(
+                          "no provider runs programs for '" + word.get().value() + "'",
+                          "write linux-x86_64 or linux-aarch64"));
+    }
+    int cores = task.number("cores", 1, Limits.TASK_CORES).map(c -> c.value().intValue()).orElse(1);
+    Optional<Node> compare = task.node("compare");
+    if (compare.isEmpty()) {
+      return new NativeText(platform, Optional.of(new Comparison.Exact()), Optional.empty(), cores);
+    }
+    if (compare.get() instanceof ScalarNode how) {
+      Comparison comparison =
+          switch (how.getValue()) {
+            case "exact" -> new Comparison.Exact();
+            case "lines" -> new Comparison.Lines();
+            default ->
+                throw Fields.place(file, compare.get())
+                    .wrong(
+                        "'" + how.getValue() + "' is no way to compare results",
+                        "write exact, lines, {numeric: {relative: 1e-6}} or {module: FILE.wasm}");
+          };
+      return new NativeText(platform, Optional.of(comparison), Optional.empty(), cores);
+    }
+    Fields kind = Fields.of(file, compare.get(), "'compare'", COMPARE_KEYS);
+    Optional<Placed<String>> module = kind.text("module");
+    if (module.isPresent() == kind.node("numeric").isPresent()) {
+      throw kind.place()
+          .wrong(
+              "'compare' names " + (module.isPresent() ? 2 : 0) + " ways to compare results",
+              "write one: exact, lines, {numeric: {relative: 1e-6}} or {module: FILE.wasm}");
+    }
+    if (module.isPresent()) {
+      return new NativeText(platform, Optional.empty(), module, cores);
+    }
+    Fields near = Fields.of(file, kind.node("numeric").get(), "'numeric'", NUMERIC_KEYS);
+    return new NativeText(
+        platform,
+        Optional.of(
+            new Comparison.Numeric(
+                tolerance(near, "relative", 1), tolerance(near, "absolute", 1e300))),
+        Optional.empty(),
+        cores);
+  }
+
+  private static double tolerance(Fields near, String key, double most) throws BadInput {
+    Optional<Placed<BigDecimal>> said = near.decimal(key);
+    if (said.isEmpty()) {
+      return 0;
+    }
+    double tolerance = said.get().value().doubleValue();
+    if (tolerance < 0 || tolerance > most) {
+      throw said.get()
+          .wrong("'" + key + "' is out of range: " + said.get().value(), "write 0 to " + most);
+    }
+    return tolerance;
+  }
+
+  private TaskLimits nativeLimits(Fields task, TaskLimits defaults) throws BadInput {
+    if (task.node("gas_limit").isPresent()) {
+      throw Fields.place(file, task.node("gas_limit").get())
+          .wrong(
+              "native tasks are not metered",
+              "leave 'gas_limit' out: 'wall_limit_ms' limits what they cost");
+    }
+    TaskLimits limits = limits(task, defaults, Limits.NATIVE_MEMORY_BYTES);
+    return new TaskLimits(
+        0, limits.memoryBytes, limits.outputBytes, limits.wallMs, limits.attempts);
   }
 
   private static Placed<String> checked(Placed<String> name) throws BadInput {
@@ -329,9 +451,14 @@ final class JobReader {
   }
 
   private static TaskLimits limits(Fields f, TaskLimits defaults) throws BadInput {
+    return limits(f, defaults, Limits.TASK_MEMORY_BYTES);
+  }
+
+  private static TaskLimits limits(Fields f, TaskLimits defaults, long mostMemoryBytes)
+      throws BadInput {
     return new TaskLimits(
         f.number("gas_limit", 1, Limits.GAS).map(Placed::value).orElse(defaults.gas),
-        f.number("memory_mib", 1, Limits.TASK_MEMORY_BYTES / MIB)
+        f.number("memory_mib", 1, mostMemoryBytes / MIB)
             .map(mib -> mib.value() * MIB)
             .orElse(defaults.memoryBytes),
         f.number("output_mib", 1, Limits.OUTPUT_BYTES / MIB)

@@ -138,6 +138,7 @@ final class ProvidersCommand implements Callable<Integer> {
     json.writeNumberField("doubt_ppm", view.getDoubtPpm());
     json.writeNumberField("check_ppm", view.getCheckPpm());
     json.writeBooleanField("distrusted", view.getDistrusted());
+    json.writeStringField("native_platform", view.getNativePlatform());
     json.writeNumberField("retained_microcredits", view.getRetained());
     json.writeBooleanField("measuring", view.getMeasuring());
     if (view.hasCapacity()) {

@@ -384,6 +384,13 @@ final class Serving {
     boolean withoutIsolation;
 
     @Option(
+        names = "--native",
+        description =
+            "Run native programs of consumers, too, each in a container (bubblewrap). Only the kernel"
+                + " keeps them in, so this is off unless you ask for it.")
+    boolean natives;
+
+    @Option(
         names = "--serve",
         paramLabel = "MODEL[=PATH|URL]",
         description =
@@ -557,6 +564,9 @@ final class Serving {
     if (!isolation || options.withoutIsolation) {
       config = config.isolationPreferred();
     }
+    if (options.natives) {
+      config = config.withNatives();
+    }
     ProviderNode provider = ProviderNode.start(config, screen::note);
     onStop(() -> {
       screen.note("draining; what runs gets " + options.drainS + " s");
@@ -585,6 +595,7 @@ final class Serving {
         json.writeNumberField("cores", config.lent().cores());
         json.writeNumberField("memory_bytes", config.lent().memoryBytes());
         json.writeStringField("isolation", provider.isolation().kind().name());
+        json.writeBooleanField("native", config.natives());
         json.writeEndObject();
       });
       return;
@@ -600,7 +611,8 @@ final class Serving {
             + Amounts.bytes(config.lent().memoryBytes())
             + (provider.offer().capability().gasPerS().isPresent()
                 ? ", " + Amounts.count(provider.offer().capability().gasPerS()) + " gas/s a core"
-                : ""));
+                : "")
+            + (config.natives() ? ", native programs in bubblewrap" : ""));
   }
 
   private static ProviderConfig.Terms terms(ProviderOptions options, ProviderConfig.Terms usual)

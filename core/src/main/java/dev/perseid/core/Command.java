@@ -33,13 +33,20 @@ public sealed interface Command {
   ///   it or never reached it
   /// @param network from which network it came, so that no two providers of one network check each
   ///   other; empty if that is not known
+  /// @param platform for which it runs native tasks; empty if it runs none
   record JoinProvider(
-      Offer offer, Hash offerHash, String signature, long session, List<Long> held, String network)
+      Offer offer,
+      Hash offerHash,
+      String signature,
+      long session,
+      List<Long> held,
+      String network,
+      Optional<Platform> platform)
       implements Command {
-    /// From nobody knows where.
+    /// From nobody knows where, for portable tasks alone.
     public JoinProvider(
         Offer offer, Hash offerHash, String signature, long session, List<Long> held) {
-      this(offer, offerHash, signature, session, held, "");
+      this(offer, offerHash, signature, session, held, "", Optional.empty());
     }
   }
 
@@ -69,6 +76,14 @@ public sealed interface Command {
   /// A report was found wrong before it reached the core (digest, missing or wrong blob): the
   /// attempt is refused, recorded and not paid.
   record RefuseReport(Address provider, long session, long lease, String reason)
+      implements Command {}
+
+  /// A result was compared with others, as [Effect.Compare] asked for.
+  ///
+  /// @param entry index of its record
+  /// @param like index of the record of the first that it is like, or its own
+  /// @param problem why it could not be compared with all of them; empty if it could
+  record RecordComparison(JobId job, int task, long entry, long like, String problem)
       implements Command {}
 
   /// A provider was measured.

@@ -49,6 +49,7 @@ final class Decision {
       case Command.ReturnLeases c -> returnLeases(c);
       case Command.LoseProvider c -> lose(c);
       case Command.RecordCapacity c -> recordCapacity(c);
+      case Command.RecordComparison c -> recordComparison(c);
       case Command.ReportAttempts c -> report(c);
       case Command.RefuseReport c -> refuseReport(c);
       case Command.Schedule c -> schedule(c);
@@ -297,6 +298,9 @@ final class Decision {
     emit(new Event.ProviderJoined(c.offer(), c.offerHash(), c.signature(), c.session(), nowUs));
     if (!c.network().isEmpty() && !c.network().equals(state.provider(address).network)) {
       emit(new Event.NetworkSeen(address, c.network(), nowUs));
+    }
+    if (state.provider(address).platform != c.platform().orElse(null)) {
+      emit(new Event.PlatformSeen(address, c.platform(), nowUs));
     }
     Set<Long> held = new HashSet<>(c.held());
     Provider joined = state.provider(address);
@@ -578,7 +582,7 @@ final class Decision {
     Event.CheckDrawn drawn = draw(open, lease, record, graph, luck);
     emit(drawn);
     return switch (drawn.why()) {
-      case POLICY, NEWCOMER, DRAWN, FAILURE -> Event.Next.CHECK;
+      case POLICY, NEWCOMER, DRAWN, FAILURE, NATIVE -> Event.Next.CHECK;
       case NOT_DRAWN, NOBODY_ELSE, BUDGET -> next;
     };
   }
@@ -590,13 +594,16 @@ final class Decision {
     int doubtPpm = state.trust.doubtPpm(belief);
     boolean failed = record.outcome() == Outcome.TASK_FAILED;
     boolean isNew = state.trust.isNew(belief, state.newcomers);
+    boolean isNative = graph.kind(open.task).isNative();
     int ppm =
         switch (graph.spec.verification()) {
           case Verification.None _ -> 0;
           case Verification.SpotCheck s -> failed ? CERTAIN_PPM : s.ppm();
           case Verification.Replicate _ -> CERTAIN_PPM;
           case Verification.Adaptive a ->
-              failed ? CERTAIN_PPM : state.trust.checkPpm(belief, state.newcomers, a.harm());
+              failed || isNative
+                  ? CERTAIN_PPM
+                  : state.trust.checkPpm(belief, state.newcomers, a.harm());
         };
     Event.CheckReason why;
     if (graph.spec.verification() instanceof Verification.Replicate) {
@@ -608,6 +615,8 @@ final class Decision {
       why = Event.CheckReason.BUDGET;
     } else if (failed) {
       why = Event.CheckReason.FAILURE;
+    } else if (isNative && graph.spec.verification() instanceof Verification.Adaptive) {
+      why = Event.CheckReason.NATIVE;
     } else if (lot(luck, open.id) >= ppm) {
       why = Event.CheckReason.NOT_DRAWN;
     } else if (isNew && graph.spec.verification() instanceof Verification.Adaptive) {
@@ -644,6 +653,9 @@ final class Decision {
     if (check == null) {
       throw new IllegalStateException("task " + task + " is not checked");
     }
+    if (check.isComparing()) {
+      return;
+    }
     int quorum = graph.spec.verification().quorum();
     boolean full = check.votes.size() >= Limits.VERIFICATION_VOTES;
     if (check.isSettled(quorum)) {
@@ -653,6 +665,46 @@ final class Decision {
     } else if (full) {
       settle(job, task, List.of(), false);
     }
+  }
+
+  private void recordComparison(Command.RecordComparison c) {
+    Job job = state.jobsById.get(c.job());
+    Check check =
+        job == null || !job.isRunning() || job.graph == null
+            ? null
+            : job.graph.checks.get(c.task());
+    if (job == null
+        || check == null
+        || !check.isComparing()
+        || check.compared().entry() != c.entry()) {
+      // The job has ended meanwhile, or what was compared is not wanted any more.
+      refuse(
+          "RecordComparison",
+          Address.ZERO,
+          Rejection.Code.STALE,
+          "record " + c.entry() + " is not compared now");
+      return;
+    }
+    boolean known =
+        c.like() == c.entry() || check.comparedWith().stream().anyMatch(o -> o.entry() == c.like());
+    if (!known) {
+      refuse(
+          "RecordComparison",
+          Address.ZERO,
+          Rejection.Code.INVALID,
+          "record " + c.entry() + " was not to be compared with record " + c.like());
+      return;
+    }
+    String problem = Text.isUnicode(c.problem()) ? c.problem() : "it could not be compared";
+    emit(
+        new Event.ResultsCompared(
+            job.number,
+            c.task(),
+            c.entry(),
+            c.like(),
+            Text.cut(problem, Limits.REASON_CHARS),
+            nowUs));
+    judge(job, c.task());
   }
 
   /// @param right what counts; nothing if the task is given up

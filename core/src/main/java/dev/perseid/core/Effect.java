@@ -1,5 +1,7 @@
 package dev.perseid.core;
 
+import java.util.List;
+
 /// What the outside must do once the events are durable. Data, not calls.
 public sealed interface Effect {
   /// Hand a lease to its provider.
@@ -18,6 +20,20 @@ public sealed interface Effect {
   /// @param cores how many it declares
   /// @param memoryBytes how much it declares
   record Measure(Address provider, long id, int cores, long memoryBytes) implements Effect {}
+
+  /// Compare a result with others, and say with [Command.RecordComparison] which it is like.
+  ///
+  /// @param comparison when two are alike
+  /// @param what the result; it differs from the others in its bytes
+  /// @param with the others, in this order
+  record Compare(JobId job, int task, Comparison comparison, Compared what, List<Compared> with)
+      implements Effect {}
+
+  /// A result that is compared.
+  ///
+  /// @param entry index of its record
+  /// @param outputs what it is
+  record Compared(long entry, List<Blob> outputs) {}
 
   /// Append the batch to the record store.
   record StoreBatch(SignedBatch batch) implements Effect {}

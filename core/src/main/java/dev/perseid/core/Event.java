@@ -81,6 +81,19 @@ public sealed interface Event {
   /// A provider came from another network than before.
   record NetworkSeen(Address provider, String network, long atUs) implements Event {}
 
+  /// A provider runs native tasks from now on.
+  ///
+  /// @param platform of which kind; empty if it runs none any more
+  record PlatformSeen(Address provider, Optional<Platform> platform, long atUs) implements Event {}
+
+  /// The result of a native task was compared with what others got.
+  ///
+  /// @param entry index of its record
+  /// @param like index of the first record whose result it is like; its own if it is like none
+  /// @param problem why it could not be compared with all of them; empty if it could
+  record ResultsCompared(int job, int task, long entry, long like, String problem, long atUs)
+      implements Event {}
+
   /// A provider is to be measured: it gets no new lease until it was.
   ///
   /// @param id number of the measurement in the pool, from 1
@@ -254,7 +267,9 @@ public sealed interface Event {
     /// Not, because nobody else could run it.
     NOBODY_ELSE,
     /// Not, because the budget would not do for the rest of the job.
-    BUDGET
+    BUDGET,
+    /// The task is native: nothing that is believed of its provider says that it is right.
+    NATIVE
   }
 
   /// The state of a job.

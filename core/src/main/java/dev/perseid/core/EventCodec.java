@@ -55,6 +55,8 @@ public final class EventCodec {
   private static final int CAPACITY_ASKED = 50;
   private static final int CAPACITY_MEASURED = 51;
   private static final int NETWORK_SEEN = 52;
+  private static final int PLATFORM_SEEN = 53;
+  private static final int RESULTS_COMPARED = 54;
 
   private static final int CREDITS = 0;
   private static final int VOUCHED_CREDITS = 1;
@@ -77,7 +79,9 @@ public final class EventCodec {
           Event.CheckReason.NOT_DRAWN,
           Event.CheckReason.FAILURE,
           Event.CheckReason.NOBODY_ELSE,
-          Event.CheckReason.BUDGET);
+          Event.CheckReason.BUDGET,
+          Event.CheckReason.NATIVE);
+  static final List<Platform> PLATFORMS = List.of(Platform.LINUX_X86_64, Platform.LINUX_AARCH64);
   static final List<Event.JobState> JOB_STATES =
       List.of(
           Event.JobState.RUNNING,
@@ -197,6 +201,21 @@ public final class EventCodec {
         out.octet(NETWORK_SEEN);
         out.sharedAddress(e.provider());
         out.sharedText(e.network());
+        out.number(e.atUs());
+      }
+      case Event.PlatformSeen e -> {
+        out.octet(PLATFORM_SEEN);
+        out.sharedAddress(e.provider());
+        writePlatform(out, e.platform());
+        out.number(e.atUs());
+      }
+      case Event.ResultsCompared e -> {
+        out.octet(RESULTS_COMPARED);
+        out.number(e.job());
+        out.number(e.task());
+        out.number(e.entry());
+        out.number(e.like());
+        out.text(e.problem());
         out.number(e.atUs());
       }
       case Event.CapacityAsked e -> {
@@ -465,6 +484,11 @@ public final class EventCodec {
           new Event.ResultsDoubted(in.integer(), in.address(), in.number(), in.number());
       case JOB_REOPENED -> new Event.JobReopened(in.integer(), in.number(), in.number());
       case NETWORK_SEEN -> new Event.NetworkSeen(in.sharedAddress(), in.sharedText(), in.number());
+      case PLATFORM_SEEN ->
+          new Event.PlatformSeen(in.sharedAddress(), readPlatform(in), in.number());
+      case RESULTS_COMPARED ->
+          new Event.ResultsCompared(
+              in.integer(), in.integer(), in.number(), in.number(), in.text(), in.number());
       case CAPACITY_ASKED -> new Event.CapacityAsked(in.number(), in.sharedAddress(), in.number());
       case CAPACITY_MEASURED ->
           new Event.CapacityMeasured(
@@ -542,6 +566,15 @@ public final class EventCodec {
       case EXITED -> new Event.Exited(in.sharedAddress(), in.number(), in.number());
       default -> throw in.malformed("no event has the tag " + tag);
     };
+  }
+
+  static void writePlatform(Out out, Optional<Platform> platform) {
+    out.octet(platform.isPresent() ? 1 : 0);
+    platform.ifPresent(p -> out.choice(p, PLATFORMS));
+  }
+
+  static Optional<Platform> readPlatform(In in) {
+    return in.flag() ? Optional.of(in.choice(PLATFORMS)) : Optional.empty();
   }
 
   private static void writeNumbers(Out out, List<Long> numbers) {

@@ -19,11 +19,11 @@ import java.util.OptionalLong;
 /// @param consumer who pays
 /// @param provider who ran it
 /// @param offer EIP-712 digest of the offer
-/// @param module SHA-256 of the module
+/// @param module SHA-256 of the module, or of a native program
 /// @param argsHash SHA-256 of the arguments' UTF-8
 /// @param inputs the inputs in order
 /// @param dependsOn indices of the tasks that had to end first
-/// @param gasLimit requested
+/// @param gasLimit requested; 0 of a native task, which cannot be replayed
 /// @param memoryBytes requested
 /// @param cores requested
 /// @param submittedUs,readyUs,assignedUs by the pool's clock, microseconds since the epoch
@@ -133,6 +133,11 @@ public record ExecutionRecord(
         isolation,
         charge,
         Optional.empty());
+  }
+
+  /// Whether anybody can run it again and get the same: it is of a portable task.
+  public boolean isReplayable() {
+    return gasLimit > 0 && inference.isEmpty();
   }
 
   /// The same with what an inference adds.
@@ -289,7 +294,7 @@ public record ExecutionRecord(
     return Math.min(
         l.maxCharge(),
         price.charge(
-            r.usage().gas().orElse(0),
+            l.kind().work(r.usage().gas().orElse(0), r.usage().wallNs().orElse(0)),
             l.kind().memoryBytes(),
             r.usage().wallNs().orElse(0),
             r.usage().bytesIn().orElse(0) + r.usage().bytesOut().orElse(0)));

@@ -1,12 +1,21 @@
 package dev.perseid.core;
 
 import java.util.List;
+import java.util.Optional;
 
 /// What a provider says on its stream, in core's words.
 public sealed interface FromProvider {
   /// The first message: who I am, on which terms, and which leases I still hold (running, or ended
   /// with a result that the pool has not yet called durable).
-  record Hello(Offer offer, String signature, List<Long> held) implements FromProvider {}
+  ///
+  /// @param platform for which I run native tasks; empty if I run none
+  record Hello(Offer offer, String signature, List<Long> held, Optional<Platform> platform)
+      implements FromProvider {
+    /// Of a provider of portable tasks alone.
+    public Hello(Offer offer, String signature, List<Long> held) {
+      this(offer, signature, held, Optional.empty());
+    }
+  }
 
   /// I am alive.
   record Heartbeat() implements FromProvider {}

@@ -112,7 +112,7 @@ final class Graph {
     TreeMap<Group.Shape, Integer> shapes = new TreeMap<>();
     for (int k = 0; k < groupOfKind.length; k++) {
       TaskKind kind = spec.kinds().get(k);
-      Group.Shape shape = new Group.Shape(kind.cores(), kind.memoryBytes());
+      Group.Shape shape = Group.Shape.of(kind);
       groupOfKind[k] = shapes.computeIfAbsent(shape, s -> shapes.size());
     }
     groups = new Group[shapes.size()];
@@ -347,10 +347,14 @@ final class Graph {
     return weightNs[kind] > 1 ? weightNs[kind] : UNKNOWN_NS;
   }
 
-  /// How much gas a task is expected to use: as its kind usually does, or all that it may.
-  long expectedGas(int task) {
+  /// How much of what is paid as gas a task is expected to use: as its kind usually does, or all
+  /// that it may; of a native one what it holds in the time that it takes.
+  ///
+  /// @param wallNs what it is expected to take
+  long expectedWork(int task, long wallNs) {
     int kind = spec.tasks().get(task).kind();
-    return usualGas[kind] > 0 ? usualGas[kind] : spec.kinds().get(kind).gasLimit();
+    TaskKind of = spec.kinds().get(kind);
+    return of.work(usualGas[kind] > 0 ? usualGas[kind] : of.gasLimit(), wallNs);
   }
 
   /// Learns the gas of a kind from one attempt; before [#learn].

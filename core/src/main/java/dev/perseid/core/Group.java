@@ -1,6 +1,8 @@
 package dev.perseid.core;
 
+import java.util.Comparator;
 import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
 
 /// The tasks of one job that need the same cores and memory, and which of them are ready.
 final class Group {
@@ -20,11 +22,25 @@ final class Group {
   boolean listed;
 
   /// What a task needs of a machine.
-  record Shape(int cores, long memoryBytes) implements Comparable<Shape> {
+  ///
+  /// @param platform where a native task runs; null for portable ones
+  record Shape(int cores, long memoryBytes, @Nullable Platform platform)
+      implements Comparable<Shape> {
+    private static final Comparator<Shape> ORDER =
+        Comparator.<Shape>comparingInt(s -> s.cores)
+            .thenComparingLong(s -> s.memoryBytes)
+            .thenComparing(s -> s.platform, Comparator.nullsFirst(Comparator.naturalOrder()));
+
+    static Shape of(TaskKind kind) {
+      return new Shape(
+          kind.cores(),
+          kind.memoryBytes(),
+          kind.form() instanceof Form.Native n ? n.platform() : null);
+    }
+
     @Override
     public int compareTo(Shape o) {
-      int x = Integer.compare(cores, o.cores);
-      return x != 0 ? x : Long.compare(memoryBytes, o.memoryBytes);
+      return ORDER.compare(this, o);
     }
   }
 

@@ -155,11 +155,14 @@ public final class JobCheck {
               1,
               Limits.MODULE_BYTES);
       if (problem == null) {
-        problem = range(where, "the gas limit", kind.gasLimit(), 1, Limits.GAS);
+        problem =
+            kind.isNative()
+                ? form(where, kind)
+                : range(where, "the gas limit", kind.gasLimit(), 1, Limits.GAS);
       }
       if (problem == null) {
-        problem =
-            range(where, "the memory in bytes", kind.memoryBytes(), 1, Limits.TASK_MEMORY_BYTES);
+        long most = kind.isNative() ? Limits.NATIVE_MEMORY_BYTES : Limits.TASK_MEMORY_BYTES;
+        problem = range(where, "the memory in bytes", kind.memoryBytes(), 1, most);
       }
       if (problem == null) {
         problem =
@@ -184,6 +187,45 @@ public final class JobCheck {
       }
     }
     return null;
+  }
+
+  private static @Nullable String form(String where, TaskKind kind) {
+    if (kind.gasLimit() != 0) {
+      return where
+          + "the gas limit is "
+          + kind.gasLimit()
+          + ", but native tasks are not metered: write 0";
+    }
+    if (kind.comparison().reads() && kind.outputBytesLimit() > Limits.COMPARED_BYTES) {
+      return where
+          + "the limit of output bytes is "
+          + kind.outputBytesLimit()
+          + ", but outputs are to be compared: write at most "
+          + Limits.COMPARED_BYTES
+          + ", or have them compared exactly";
+    }
+    return switch (kind.comparison()) {
+      case Comparison.Exact _, Comparison.Lines _ -> null;
+      case Comparison.Numeric c ->
+          c.relative() >= 0
+                  && c.relative() <= 1
+                  && c.absolute() >= 0
+                  && Double.isFinite(c.absolute())
+              ? null
+              : where
+                  + "numbers cannot be compared with a relative tolerance of "
+                  + c.relative()
+                  + " and an absolute one of "
+                  + c.absolute()
+                  + ": write 0 to 1, and 0 or more";
+      case Comparison.Module m ->
+          range(
+              where,
+              "the size in bytes of the module that compares",
+              m.module().sizeBytes(),
+              1,
+              Limits.MODULE_BYTES);
+    };
   }
 
   private static @Nullable String range(

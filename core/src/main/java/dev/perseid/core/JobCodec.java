@@ -17,8 +17,15 @@ public final class JobCodec {
   /// Had no deadline, and is still written so where there is none.
   private static final int TIMELESS = 3;
 
-  private static final int VERSION = 4;
+  /// Had portable tasks only, and is still written so where there are no others.
+  private static final int PORTABLE = 4;
 
+  private static final int VERSION = 5;
+
+  private static final int EXACT = 0;
+  private static final int NUMERIC = 1;
+  private static final int LINES = 2;
+  private static final int MODULE = 3;
   private static final int BELIEVE = 0;
   private static final int SPOT_CHECK = 1;
   private static final int REPLICATE = 2;
@@ -57,11 +64,7 @@ public final class JobCodec {
 
   /// All but the tasks: their number comes last.
   static void writeHead(Out out, JobSpec spec) {
-    boolean believing = spec.verification() instanceof Verification.None;
-    int version =
-        spec.deadlineMs() != 0
-            ? VERSION
-            : spec.thriftMs() != 0 ? TIMELESS : believing ? BELIEVING : HASTY;
+    int version = version(spec);
     out.octet(version);
     if (version > BELIEVING) {
       writeVerification(out, spec.verification());
@@ -80,6 +83,9 @@ public final class JobCodec {
     out.number(spec.kinds().size());
     for (TaskKind kind : spec.kinds()) {
       writeKind(out, kind);
+      if (version > PORTABLE) {
+        writeForm(out, kind.form());
+      }
     }
     out.number(spec.results().size());
     for (Input.Produced result : spec.results()) {
@@ -89,21 +95,28 @@ public final class JobCodec {
     out.number(spec.tasks().size());
   }
 
+  /// The oldest version that can say it all.
+  private static int version(JobSpec spec) {
+    if (spec.kinds().stream().anyMatch(TaskKind::isNative)) {
+      return VERSION;
+    }
+    if (spec.deadlineMs() != 0) {
+      return PORTABLE;
+    }
+    boolean believing = spec.verification() instanceof Verification.None;
+    return spec.thriftMs() != 0 ? TIMELESS : believing ? BELIEVING : HASTY;
+  }
+
   static JobSpec read(In in) {
     int version = in.octet();
     if (version < BELIEVING || version > VERSION) {
       throw in.malformed(
-          "a job of version " + version + " is not known here (these are versions 1 to 4)");
+          "a job of version " + version + " is not known here (these are versions 1 to 5)");
     }
     Verification verification =
         version == BELIEVING ? new Verification.None() : readVerification(in);
     long thriftMs = version > HASTY ? in.number() : 0;
     long deadlineMs = version > TIMELESS ? in.number() : 0;
-    boolean shorter =
-        (version == TIMELESS && thriftMs == 0) || (version == VERSION && deadlineMs == 0);
-    if (shorter || (version == HASTY && verification instanceof Verification.None)) {
-      throw in.malformed("a job that could have been written shorter");
-    }
     Address consumer = in.address();
     long nonce = in.fixed();
     String name = in.text();
@@ -115,7 +128,7 @@ public final class JobCodec {
     int kindCount = in.count();
     List<TaskKind> kinds = in.list(kindCount);
     for (int i = 0; i < kindCount; i++) {
-      kinds.add(readKind(in));
+      kinds.add(readKind(in, version));
     }
     int resultCount = in.count();
     List<Input.Produced> results = in.list(resultCount);
@@ -131,18 +144,23 @@ public final class JobCodec {
       args = task.args();
       tasks.add(task);
     }
-    return new JobSpec(
-        consumer,
-        nonce,
-        name,
-        (int) priority,
-        budget,
-        List.copyOf(kinds),
-        List.copyOf(tasks),
-        List.copyOf(results),
-        verification,
-        thriftMs,
-        deadlineMs);
+    JobSpec spec =
+        new JobSpec(
+            consumer,
+            nonce,
+            name,
+            (int) priority,
+            budget,
+            List.copyOf(kinds),
+            List.copyOf(tasks),
+            List.copyOf(results),
+            verification,
+            thriftMs,
+            deadlineMs);
+    if (version != version(spec)) {
+      throw in.malformed("a job that could have been written shorter");
+    }
+    return spec;
   }
 
   private static void writeVerification(Out out, Verification verification) {
@@ -185,7 +203,7 @@ public final class JobCodec {
     out.number(kind.maxAttempts());
   }
 
-  private static TaskKind readKind(In in) {
+  private static TaskKind readKind(In in, int version) {
     return new TaskKind(
         in.text(),
         in.blob(),
@@ -194,7 +212,56 @@ public final class JobCodec {
         in.number(),
         in.number(),
         in.integer(),
-        in.integer());
+        in.integer(),
+        version > PORTABLE ? readForm(in) : new Form.Portable());
+  }
+
+  private static void writeForm(Out out, Form form) {
+    switch (form) {
+      case Form.Portable _ -> out.octet(0);
+      case Form.Native n -> {
+        out.octet(1);
+        out.choice(n.platform(), EventCodec.PLATFORMS);
+        switch (n.comparison()) {
+          case Comparison.Exact _ -> out.octet(EXACT);
+          case Comparison.Numeric c -> {
+            out.octet(NUMERIC);
+            out.fixed(Double.doubleToRawLongBits(c.relative()));
+            out.fixed(Double.doubleToRawLongBits(c.absolute()));
+          }
+          case Comparison.Lines _ -> out.octet(LINES);
+          case Comparison.Module m -> {
+            out.octet(MODULE);
+            out.blob(m.module());
+          }
+        }
+      }
+    }
+  }
+
+  private static Form readForm(In in) {
+    if (!in.flag()) {
+      return new Form.Portable();
+    }
+    Platform platform = in.choice(EventCodec.PLATFORMS);
+    int kind = in.octet();
+    return new Form.Native(
+        platform,
+        switch (kind) {
+          case EXACT -> new Comparison.Exact();
+          case NUMERIC -> new Comparison.Numeric(readTolerance(in), readTolerance(in));
+          case LINES -> new Comparison.Lines();
+          case MODULE -> new Comparison.Module(in.blob());
+          default -> throw in.malformed("no comparison is of kind " + kind);
+        });
+  }
+
+  private static double readTolerance(In in) {
+    double tolerance = Double.longBitsToDouble(in.fixed());
+    if (!Double.isFinite(tolerance)) {
+      throw in.malformed("a tolerance that is no number");
+    }
+    return tolerance;
   }
 
   static void writeTask(Out out, TaskSpec task) {

@@ -95,6 +95,13 @@ public final class Limits {
   /// Linear memory of one task: what 32-bit WebAssembly can address.
   public static final long TASK_MEMORY_BYTES = 4L << 30;
 
+  /// Memory of one native task.
+  public static final long NATIVE_MEMORY_BYTES = 1L << 40;
+
+  /// Outputs of one attempt of a native task together, where results are compared by more than
+  /// their hashes.
+  public static final long COMPARED_BYTES = 64L << 20;
+
   /// Outputs of one attempt together.
   public static final long OUTPUT_BYTES = 16L << 30;
 

@@ -19,6 +19,8 @@ final class OpenProviders {
 
   private final TreeMap<Integer, Room> rooms = new TreeMap<>();
 
+  private static final int PLATFORM_BITS = 4;
+
   /// All that get work, also those that take no lease now.
   private final TreeSet<Provider> fastest = new TreeSet<>(FASTEST_FIRST);
 
@@ -27,15 +29,23 @@ final class OpenProviders {
 
   private int count;
 
-  /// Providers of about the same size.
+  /// Providers of about the same size that run the same native tasks.
   static final class Room {
     private final int coreBits;
     private final int memoryBits;
+    private final @Nullable Platform platform;
     private final TreeSet<Provider> providers = new TreeSet<>(BEST_FIRST);
 
-    private Room(int coreBits, int memoryBits) {
+    private Room(int coreBits, int memoryBits, @Nullable Platform platform) {
       this.coreBits = coreBits;
       this.memoryBits = memoryBits;
+      this.platform = platform;
+    }
+
+    private boolean mayFit(Group.Shape shape) {
+      return coreBits >= bits(shape.cores())
+          && memoryBits >= bits(shape.memoryBytes())
+          && (shape.platform() == null || shape.platform() == platform);
     }
   }
 
@@ -96,7 +106,11 @@ final class OpenProviders {
   private Room room(Provider provider) {
     int coreBits = bits(provider.cores());
     int memoryBits = bits(provider.memoryBytes());
-    return rooms.computeIfAbsent(coreBits << 8 | memoryBits, k -> new Room(coreBits, memoryBits));
+    Platform platform = provider.platform;
+    int size = coreBits << 8 | memoryBits;
+    int number = platform == null ? 0 : 1 + EventCodec.PLATFORMS.indexOf(platform);
+    int key = size << PLATFORM_BITS | number;
+    return rooms.computeIfAbsent(key, _ -> new Room(coreBits, memoryBits, platform));
   }
 
   private static int bits(long number) {
@@ -106,17 +120,17 @@ final class OpenProviders {
   /// The best open provider on which a task of this shape fits, or null.
   ///
   /// @param excluded ordinals of providers that must not be chosen
-  @Nullable Provider best(int cores, long memoryBytes, int[] excluded) {
+  @Nullable Provider best(Group.Shape shape, int[] excluded) {
     Provider best = null;
     for (Room room : rooms.values()) {
-      if (room.coreBits < bits(cores) || room.memoryBits < bits(memoryBytes)) {
+      if (!room.mayFit(shape)) {
         continue;
       }
       for (Provider provider : room.providers) {
         if (best != null && BEST_FIRST.compare(provider, best) > 0) {
           break;
         }
-        if (provider.fits(cores, memoryBytes) && !contains(excluded, provider.index)) {
+        if (provider.fits(shape) && !contains(excluded, provider.index)) {
           best = provider;
           break;
         }

@@ -198,6 +198,23 @@ public final class Pool {
     return new Why(state, nowUs).answer(id, taskName);
   }
 
+  /// What must be compared and was not yet: what [Effect.Compare] asked for before a restart.
+  /// O(jobs
+  /// + tasks that are checked).
+  public List<Effect.Compare> comparisons() {
+    List<Effect.Compare> found = new ArrayList<>();
+    for (Job job : state.jobs.values()) {
+      if (job.graph != null && job.isRunning()) {
+        job.graph.checks.forEach((task, check) -> {
+          if (check.isComparing()) {
+            found.add(State.comparison(job, task, check));
+          }
+        });
+      }
+    }
+    return found;
+  }
+
   /// What is believed of a provider's results, and what would make it more. Never fails.
   public Answer why(Address provider, long nowUs) {
     return new Why(state, nowUs).about(provider);

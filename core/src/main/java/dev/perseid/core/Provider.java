@@ -64,6 +64,9 @@ final class Provider {
   /// From which network it came last; empty if that is not known.
   String network = "";
 
+  /// For which platform it runs native tasks; null if it runs none.
+  @Nullable Platform platform;
+
   /// How much of what it has it gets work for, millionths; see [TrustRule#admittedPpm].
   int admittedPpm = ALL_PPM;
 
@@ -156,8 +159,10 @@ final class Provider {
   }
 
   /// Whether a task of this shape can run here at all.
-  boolean fits(int taskCores, long taskMemory) {
-    return taskCores <= cores() && taskMemory <= memoryBytes();
+  boolean fits(Group.Shape shape) {
+    return shape.cores() <= cores()
+        && shape.memoryBytes() <= memoryBytes()
+        && (shape.platform() == null || shape.platform() == platform);
   }
 
   /// A result counts on its word alone and was paid.

@@ -1,5 +1,7 @@
 package dev.perseid.core;
 
+import java.util.Optional;
+
 /// What can be seen of a provider.
 ///
 /// @param offer its newest offer
@@ -18,6 +20,7 @@ package dev.perseid.core;
 /// @param capacity what it showed of its hardware: it gets work for no more
 /// @param measuring whether it is being measured, or will be when its leases have ended, and gets
 ///   no new lease until then
+/// @param nativeOn for which platform it runs native tasks; empty if it runs none
 public record ProviderView(
     Offer offer,
     Hash offerHash,
@@ -33,7 +36,8 @@ public record ProviderView(
     int speedPermille,
     Trust trust,
     Capacity capacity,
-    boolean measuring) {
+    boolean measuring,
+    Optional<Platform> nativeOn) {
   /// What is believed of a provider's results, from records that others confirmed or refuted.
   ///
   /// @param confirmed how many were confirmed, ever

@@ -32,6 +32,9 @@ public record Report(
   /// had used by then is paid. With any other reason it is not.
   public static final String STOPPED = "stopped by the pool";
 
+  /// The engine of a native task.
+  public static final String NATIVE = "native";
+
   /// Whether it says that the pool stopped it.
   boolean isStopped() {
     return outcome == Outcome.CANCELLED && reason.equals(STOPPED);

@@ -25,10 +25,23 @@ final class ReportCheck {
     if (problem == null) {
       problem = texts(report);
     }
+    boolean ran = report.outcome() == Outcome.DONE || report.outcome() == Outcome.TASK_FAILED;
+    if (problem == null && ran && lease.kind().isNative() != isNative(report)) {
+      problem =
+          "it says that "
+              + Text.quote(report.engine())
+              + " ran it, and the task is "
+              + (lease.kind().isNative() ? "native" : "portable");
+    }
     if (problem == null) {
       problem = times(report);
     }
     return problem == null ? usage(lease, report.usage()) : problem;
+  }
+
+  /// Whether it says that no engine stood between the task and the machine.
+  private static boolean isNative(Report report) {
+    return report.engine().equals(Report.NATIVE);
   }
 
   private static @Nullable String done(Lease lease, Report report) {

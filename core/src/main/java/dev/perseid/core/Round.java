@@ -168,7 +168,7 @@ final class Round {
         advance(head);
         continue;
       }
-      if (state.open.best(group.shape.cores(), group.shape.memoryBytes(), NOBODY) == null) {
+      if (state.open.best(group.shape, NOBODY) == null) {
         head.line.isOver = true;
         queue(head.due);
         continue;
@@ -303,10 +303,7 @@ final class Round {
     Map.Entry<Integer, Provider> row = state.providers.ceilingEntry(from);
     while (lookedAt++ < Math.min(Limits.CHECKERS_LOOKED_AT, state.providers.size())) {
       Provider p = row == null ? state.providers.firstEntry().getValue() : row.getValue();
-      boolean may =
-          p.isOpen()
-              && p.fits(group.shape.cores(), group.shape.memoryBytes())
-              && !OpenProviders.contains(excluded, p.index);
+      boolean may = p.isOpen() && p.fits(group.shape) && !OpenProviders.contains(excluded, p.index);
       int distance = may ? distance(state, p, excluded) : -1;
       if (distance == FAR) {
         return p;
@@ -317,9 +314,7 @@ final class Round {
       }
       row = state.providers.higherEntry(p.index);
     }
-    return best != null
-        ? best
-        : state.open.best(group.shape.cores(), group.shape.memoryBytes(), excluded);
+    return best != null ? best : state.open.best(group.shape, excluded);
   }
 
   private static final int OTHER_REGION = 1;
@@ -353,8 +348,6 @@ final class Round {
   ///
   /// @param waits what waits for fast providers in this round; null if nothing does
   private static @Nullable Step choose(State state, Group group, long luck, @Nullable Waits waits) {
-    int cores = group.shape.cores();
-    long memoryBytes = group.shape.memoryBytes();
     int lookedAt = 0;
     for (int task : group.again) {
       if (lookedAt++ == Limits.RETRIES_LOOKED_AT) {
@@ -378,7 +371,7 @@ final class Round {
       }
       Provider provider =
           state.open.best(
-              cores, memoryBytes, anotherFits(state, group.shape, excluded) ? excluded : NOBODY);
+              group.shape, anotherFits(state, group.shape, excluded) ? excluded : NOBODY);
       if (provider != null) {
         return new Assign(group.job, task, provider, 0);
       }
@@ -386,7 +379,7 @@ final class Round {
     if (!group.hasFresh()) {
       return null;
     }
-    Provider idle = state.open.best(cores, memoryBytes, NOBODY);
+    Provider idle = state.open.best(group.shape, NOBODY);
     if (idle == null) {
       return null;
     }
@@ -557,7 +550,7 @@ final class Round {
 
       /// Whether it could run the task at all.
       boolean look(Provider p) {
-        if (p.askedId != 0 || !p.fits(group.shape.cores(), group.shape.memoryBytes())) {
+        if (p.askedId != 0 || !p.fits(group.shape)) {
           return false;
         }
         long ends = endsNs(p, promisedNs.getOrDefault(p.index, 0L));
@@ -583,15 +576,9 @@ final class Round {
         return 0;
       }
       TaskKind kind = graph.kind(task);
-      long charge =
-          p.offer
-              .offer
-              .price()
-              .charge(
-                  graph.expectedGas(task),
-                  kind.memoryBytes(),
-                  p.wallNs(graph.expectedWallNs(task)),
-                  0);
+      long wallNs = p.wallNs(graph.expectedWallNs(task));
+      long work = graph.expectedWork(task, wallNs);
+      long charge = p.offer.offer.price().charge(work, kind.memoryBytes(), wallNs, 0);
       // A microcredit is worth as many nanoseconds as a credit is milliseconds.
       return Math.min(Price.scaled(charge, thriftMs, 1), LONGEST_NS);
     }
@@ -599,7 +586,7 @@ final class Round {
 
   /// The busy provider for which a ready task waits though another is idle; null if for none.
   static @Nullable Provider awaited(State state, Group group, int task, long nowUs) {
-    Provider idle = state.open.best(group.shape.cores(), group.shape.memoryBytes(), NOBODY);
+    Provider idle = state.open.best(group.shape, NOBODY);
     if (idle == null) {
       return null;
     }
@@ -635,8 +622,7 @@ final class Round {
   private static long cheapest(State state, Job job, Group group, int task) {
     long least = 0;
     for (Provider p : state.providers.values()) {
-      if (p.state == ProviderView.State.SERVING
-          && p.fits(group.shape.cores(), group.shape.memoryBytes())) {
+      if (p.state == ProviderView.State.SERVING && p.fits(group.shape)) {
         long worst = worstCase(job.graph(), task, job.graph().kind(task), p.offer.offer.price());
         least = least == 0 ? worst : Math.min(least, worst);
       }
@@ -647,9 +633,7 @@ final class Round {
   /// Whether a serving provider outside the excluded ones could run such a task.
   static boolean anotherFits(State state, Group.Shape shape, int[] excluded) {
     for (Provider p : state.providers.values()) {
-      if (p.takesWork()
-          && p.fits(shape.cores(), shape.memoryBytes())
-          && !OpenProviders.contains(excluded, p.index)) {
+      if (p.takesWork() && p.fits(shape) && !OpenProviders.contains(excluded, p.index)) {
         return true;
       }
     }
@@ -661,7 +645,7 @@ final class Round {
     long in = ReportCheck.bytesIn(graph.inputs(task), graph.spec.tasks().get(task).args());
     long moved = in + kind.outputBytesLimit();
     return price.charge(
-        kind.gasLimit(),
+        kind.mostWork(),
         kind.memoryBytes(),
         kind.wallLimitMs() * 1_000_000,
         moved < 0 ? Long.MAX_VALUE : moved);

@@ -8,12 +8,16 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /// The state as bytes and back. What follows from the rest (edges, counts of open dependencies,
 /// lines of ready tasks, order of providers) is not written but made again. docs/formats.md has the
 /// layout.
 final class Snapshot {
-  private static final int VERSION = 9;
+  private static final int VERSION = 10;
+
+  /// Had nothing about native tasks.
+  private static final int WITHOUT_NATIVES = 9;
 
   /// Had nothing about what providers showed of their hardware.
   private static final int WITHOUT_CAPACITY = 8;
@@ -176,6 +180,7 @@ final class Snapshot {
     out.number(p.nextMeasureUs);
     out.text(p.network);
     out.octet(p.hasPassed ? 1 : 0);
+    EventCodec.writePlatform(out, Optional.ofNullable(p.platform));
   }
 
   /// What is written of every job, with a graph or without.
@@ -268,6 +273,7 @@ final class Snapshot {
         writeVote(out, vote);
         out.flushFull();
       }
+      out.octet(e.getValue().isComparing() ? 1 : 0);
     }
   }
 
@@ -281,6 +287,7 @@ final class Snapshot {
     writeBlobs(out, vote.outputs());
     out.number(vote.charge());
     out.octet(vote.doubted() ? 1 : 0);
+    out.number(vote.like() + 1);
   }
 
   private static void writeBlobs(Out out, List<Blob> blobs) {
@@ -315,7 +322,8 @@ final class Snapshot {
         overtime,
         readBlobs(in),
         in.number(),
-        version > WITHOUT_DOUBTS && in.flag());
+        version > WITHOUT_DOUBTS && in.flag(),
+        version > WITHOUT_NATIVES ? in.number() - 1 : -1);
   }
 
   static State read(DataInput stream) throws IOException {
@@ -330,7 +338,7 @@ final class Snapshot {
     int version = in.octet();
     if (version < WITHOUT_MODELS || version > VERSION) {
       throw in.malformed(
-          "a snapshot of version " + version + " is not known here (these are versions 1 to 9)");
+          "a snapshot of version " + version + " is not known here (these are versions 1 to 10)");
     }
     State state = new State(in.address());
     state.lastUs = in.number();
@@ -455,6 +463,9 @@ final class Snapshot {
       p.hasPassed = in.flag();
     } else {
       p.hasPassed = !state.trust.isNew(p.belief, TrustRule.Newcomers.NONE);
+    }
+    if (version > WITHOUT_NATIVES) {
+      p.platform = EventCodec.readPlatform(in).orElse(null);
     }
     return longestWallMs;
   }
@@ -656,13 +667,18 @@ final class Snapshot {
     }
     int count = in.count();
     for (int i = 0; i < count; i++) {
-      Check check = new Check();
-      graph.checks.put(in.integer(), check);
+      int task = in.integer();
+      Check check = new Check(graph.kind(task).comparison());
+      graph.checks.put(task, check);
       int votes = in.count();
       for (int v = 0; v < votes; v++) {
         Check.Vote vote = readVote(in, version);
         check.votes.add(vote);
         job.held += vote.charge();
+      }
+      if (version > WITHOUT_NATIVES && in.flag()) {
+        check.resumeComparing();
+        graph.pending[task]++;
       }
     }
   }

@@ -7,6 +7,7 @@ import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -168,6 +169,13 @@ final class State {
         provider(e.provider()).network = e.network();
         seen(e.atUs());
       }
+      case Event.PlatformSeen e -> {
+        Provider provider = provider(e.provider());
+        provider.platform = e.platform().orElse(null);
+        refresh(provider);
+        seen(e.atUs());
+      }
+      case Event.ResultsCompared e -> resultsCompared(e, effects);
       case Event.CapacityAsked e -> {
         Provider provider = provider(e.provider());
         measurements = e.id();
@@ -616,12 +624,16 @@ final class State {
         taskDone(job, graph, lease.task, record.outputs(), entry.recordedUs(), effects);
       }
       case CHECK -> {
-        graph
-            .checks
-            .computeIfAbsent(lease.task, _ -> new Check())
-            .votes
-            .add(Check.Vote.of(entry, graph.kind(lease.task)));
+        Check check =
+            graph.checks.computeIfAbsent(
+                lease.task, _ -> new Check(graph.kind(lease.task).comparison()));
+        check.add(Check.Vote.of(entry, graph.kind(lease.task)));
         graph.exclude(lease.task, provider.index);
+        if (check.isComparing()) {
+          // It waits for that as for another task.
+          graph.pending[lease.task]++;
+          effects.add(comparison(job, lease.task, check));
+        }
         standAgain(job, graph, lease.task);
       }
       case STALE -> standAgain(job, graph, lease.task);
@@ -695,18 +707,24 @@ final class State {
     }
     unstand(job, graph, e.task());
     graph.checks.remove(e.task());
+    // A native task may turn out differently though everybody ran it: that says nothing about them,
+    // and its consumer could have it turn out as it likes.
+    boolean telling = !graph.kind(e.task()).isNative();
     Check.Vote counts = null;
     for (Check.Vote vote : check.votes) {
       release(job, vote);
       if (e.right().contains(vote.entry())) {
-        counts = vote;
+        // Of results that are alike the one counts with which the others were compared.
+        counts = counts == null || telling ? vote : counts;
         pay(job, graph, e.task(), vote, e.atUs(), effects);
-        if (e.agreed()) {
+        if (e.agreed() && telling) {
           confirmed(vote.provider(), e.atUs());
         }
       } else if (e.wrong().contains(vote.entry())) {
         job.refuted++;
-        refuted(vote.provider(), e.atUs());
+        if (telling) {
+          refuted(vote.provider(), e.atUs());
+        }
       }
     }
     if (counts != null && counts.outcome() == Outcome.DONE) {
@@ -729,6 +747,29 @@ final class State {
       graph.state[e.task()] = Graph.FAILED;
       graph.forget(e.task());
       job.failed++;
+    }
+    seen(e.atUs());
+    effects.add(new Effect.JobChanged(job.id));
+  }
+
+  /// What must be compared before it is known what was said of a task.
+  static Effect.Compare comparison(Job job, int task, Check check) {
+    return new Effect.Compare(
+        job.id, task, check.comparison, check.compared(), check.comparedWith());
+  }
+
+  private void resultsCompared(Event.ResultsCompared e, List<Effect> effects) {
+    Job job = jobNumber(e.job());
+    Graph graph = job.graph();
+    Check check = graph.checks.get(e.task());
+    if (check == null || !check.isComparing() || check.compared().entry() != e.entry()) {
+      throw new IllegalStateException("record " + e.entry() + " is not compared");
+    }
+    check.compared(e.like());
+    if (--graph.pending[e.task()] == 0) {
+      unstand(job, graph, e.task());
+      stand(job, graph, e.task(), e.atUs());
+      relist(graph.group(e.task()));
     }
     seen(e.atUs());
     effects.add(new Effect.JobChanged(job.id));
@@ -787,8 +828,8 @@ final class State {
       if (!isDoubtable(graph, t, provider)) {
         continue;
       }
-      Check check = new Check();
-      check.votes.add(Check.Vote.doubted(graph, t, provider.address));
+      Check check = new Check(graph.kind(t).comparison());
+      check.add(Check.Vote.doubted(graph, t, provider.address));
       job.reviewed++;
       undone(job, graph, t);
       graph.checks.put(t, check);
@@ -975,6 +1016,10 @@ final class State {
     Check check = graph.checks.remove(task);
     if (check == null) {
       return;
+    }
+    if (check.isComparing()) {
+      // Whoever has this done has more to wait for, or nothing more to do.
+      graph.pending[task]--;
     }
     graph.forget(task);
     for (Check.Vote vote : check.votes) {
@@ -1218,21 +1263,10 @@ final class State {
         l.maxCharge);
   }
 
-  /// The kind with no more gas than the lease's hold can pay: a small rest of a budget must not buy
-  /// what the provider sells for more.
+  /// The kind with no more gas, or time if it is native, than the lease's hold can pay: a small
+  /// rest of a budget must not buy what the provider sells for more.
   private static TaskKind paidFor(TaskKind kind, OpenLease l) {
-    long gas = Math.max(1, l.offer.offer.price().gasFor(l.maxCharge));
-    return gas >= kind.gasLimit()
-        ? kind
-        : new TaskKind(
-            kind.name(),
-            kind.module(),
-            gas,
-            kind.memoryBytes(),
-            kind.outputBytesLimit(),
-            kind.wallLimitMs(),
-            kind.cores(),
-            kind.maxAttempts());
+    return kind.within(Math.max(1, l.offer.offer.price().gasFor(l.maxCharge)));
   }
 
   JobView view(Job job) {
@@ -1307,6 +1341,7 @@ final class State {
             p.distrusted,
             p.retained(lastUs)),
         p.shown,
-        p.askedId != 0);
+        p.askedId != 0,
+        Optional.ofNullable(p.platform));
   }
 }

@@ -181,6 +181,9 @@ final class Why {
       case POLICY -> "; others ran it too, as the job asks for";
       case NEWCOMER -> "; others ran it too, because its provider was new";
       case DRAWN -> "; others ran it too: it was drawn to be checked";
+      case NATIVE ->
+          "; others ran it too and got what counts as alike, because nothing that is believed of its"
+              + " provider says that the result of a native task is right";
       case FAILURE -> "; others ran it too, because it was said to have failed";
       case NOT_DRAWN -> "; its provider's word counts: it was not drawn to be checked";
       case NOBODY_ELSE -> "; its provider's word counts: nobody else could have run it";
@@ -317,7 +320,13 @@ final class Why {
     if (graph.state[task] == Graph.DONE) {
       String why = isDoubtful(graph, task) ? DOUBTFUL : belief(graph, task);
       return new Answer(
-          name + " is done, in " + attempts(graph.attempts[task]) + why + ".",
+          name
+              + " is done, in "
+              + attempts(graph.attempts[task])
+              + why
+              + (graph.kind(task).isNative()
+                  ? ". It is a native task, which nobody can replay: its result was not verified."
+                  : "."),
           why.equals(DOUBTFUL)
               ? List.of("submit the job again under a new nonce when other providers are there")
               : List.of());
@@ -343,6 +352,15 @@ final class Why {
   }
 
   private static Answer aboutWaiting(Graph graph, int task, String name) {
+    Check check = graph.checks.get(task);
+    if (check != null && check.isComparing()) {
+      return new Answer(
+          name
+              + " was run by "
+              + check.votes.size()
+              + " providers, and the pool compares what the last one got with what the others got.",
+          List.of("wait"));
+    }
     List<String> open = new ArrayList<>();
     int more = 0;
     for (int before : graph.dependsOn(task)) {
@@ -388,7 +406,9 @@ final class Why {
     String name = "Task " + graph.spec.taskName(task);
     TaskKind kind = graph.kind(task);
     int[] excluded = graph.excludedFor(task);
+    Group.Shape shape = graph.group(task).shape;
     int serving = 0;
+    int willing = 0;
     int fitting = 0;
     Check check = graph.checks.get(task);
     int allowed = 0;
@@ -401,9 +421,13 @@ final class Why {
         continue;
       }
       serving++;
+      if (shape.platform() != null && p.platform != shape.platform()) {
+        continue;
+      }
+      willing++;
       cores = Math.max(cores, p.cores());
       memoryBytes = Math.max(memoryBytes, p.memoryBytes());
-      if (p.fits(kind.cores(), kind.memoryBytes())) {
+      if (p.fits(shape)) {
         fitting++;
         boolean may = !OpenProviders.contains(excluded, p.index);
         allowed += may ? 1 : 0;
@@ -416,6 +440,17 @@ final class Why {
       return new Answer(
           name + " is ready, but no provider takes tasks now.",
           List.of("start a provider", "wait for a provider that drains or is gone to come back"));
+    }
+    Platform platform = shape.platform();
+    if (platform != null && willing == 0) {
+      return new Answer(
+          name
+              + " is not placed because no provider runs native tasks for "
+              + platform.word()
+              + " now.",
+          List.of(
+              "start a provider that does (perseid provide --native)",
+              "make it a portable module, which every provider runs"));
     }
     if (fitting == 0) {
       return new Answer(

@@ -40,6 +40,9 @@ final class Auditor {
 
   private final Map<Long, Entry> all = new HashMap<>();
 
+  /// For each record of a native task that was compared the first that it is like.
+  private final Map<Long, Long> likes = new HashMap<>();
+
   /// Who is asked to be measured, and under which number.
   private final Map<Address, Long> measured = new HashMap<>();
 
@@ -63,6 +66,21 @@ final class Auditor {
       case Event.Granted e -> granted += e.amount();
       case Event.JobAccepted e -> specs.put(specs.size(), e.spec());
       case Event.NetworkSeen e -> assertThat(pool.provider(e.provider())).isPresent();
+      case Event.PlatformSeen e ->
+          assertThat(pool.provider(e.provider()).orElseThrow().nativeOn()).isEqualTo(e.platform());
+      case Event.ResultsCompared e -> {
+        Map<Long, ExecutionRecord> votes = unpaid.get(e.job());
+        assertThat(votes).containsKeys(e.entry(), e.like());
+        assertThat(votes.get(e.like()).task()).isEqualTo(e.task());
+        assertThat(jobEnds).doesNotContainKey(e.job());
+        assertThat(open.values())
+            .as("nobody gets what is compared")
+            .noneMatch(l -> l.job() == e.job() && l.task() == e.task());
+        assertThat(likes.getOrDefault(e.like(), e.like()))
+            .as("the first of those that are alike")
+            .isEqualTo(e.like());
+        likes.put(e.entry(), e.like());
+      }
       case Event.CapacityAsked e -> {
         assertThat(e.id()).as("measurements without gaps").isEqualTo(++measurements);
         assertThat(measured.put(e.provider(), e.id())).as("is not measured yet").isNull();
@@ -103,7 +121,7 @@ final class Auditor {
         if (!e.right().isEmpty()) {
           ExecutionRecord counts = votes.get(e.right().getFirst());
           for (long entry : e.right()) {
-            assertThat(votes.get(entry).outputs()).isEqualTo(counts.outputs());
+            assertThat(areAlike(votes, entry, e.right().getFirst())).isTrue();
             if (!doubted.contains(entry)) {
               pay(e.job(), votes.get(entry));
             }
@@ -264,6 +282,17 @@ final class Auditor {
     assertThat(pool.batches()).isEqualTo(batches);
   }
 
+  /// Whether two results are the same, or the later was found to be like the earlier, or is the
+  /// same as one that was.
+  private boolean areAlike(Map<Long, ExecutionRecord> votes, long entry, long first) {
+    List<Blob> gave = votes.get(entry).outputs();
+    return gave.equals(votes.get(first).outputs())
+        || votes.entrySet().stream()
+            .anyMatch(v ->
+                v.getValue().outputs().equals(gave)
+                    && likes.getOrDefault(v.getKey(), v.getKey()) == first);
+  }
+
   private void checkInference(Entry entry) {
     ExecutionRecord r = entry.record();
     Inference i = r.inference().orElseThrow();
@@ -329,7 +358,7 @@ final class Auditor {
     if (drawn != null) {
       boolean checks =
           switch (drawn.why()) {
-            case POLICY, NEWCOMER, DRAWN, FAILURE -> true;
+            case POLICY, NEWCOMER, DRAWN, FAILURE, NATIVE -> true;
             case NOT_DRAWN, NOBODY_ELSE, BUDGET -> false;
           };
       assertThat(drawn.lease()).isEqualTo(r.lease());

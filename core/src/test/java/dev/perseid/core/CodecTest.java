@@ -350,7 +350,7 @@ class CodecTest {
   @Test
   void eventsAboutTrustKeepTheirBytes() {
     List<Event> events = new ArrayList<>();
-    for (Event.CheckReason why : Event.CheckReason.values()) {
+    for (Event.CheckReason why : EnumSet.complementOf(EnumSet.of(Event.CheckReason.NATIVE))) {
       events.add(new Event.CheckDrawn(7, why, 250_000, 30_000, 11));
     }
     events.add(new Event.TaskJudged(3, 4, List.of(5L, 9L), List.of(6L), true, 12));
@@ -417,7 +417,7 @@ class CodecTest {
     ByteBuffer now = ByteBuffer.wrap(out.toByteArray());
     byte[] whole = new byte[now.getInt()];
     now.position(8).get(whole);
-    assertThat(whole[0]).isEqualTo((byte) 9);
+    assertThat(whole[0]).isEqualTo((byte) 10);
     // Money, movements (one grant), epoch, none closed, 7 sums, no payments, no rows.
     byte[] treasury = {0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
     int end = whole.length - AFTER_MONEY;
@@ -563,6 +563,78 @@ class CodecTest {
                 2, Sample.provider(2), new Capacity(8, 0, 0, 0, "no answer"), 2_000));
     assertThat(hex(EventCodec.encode(events))).isEqualTo(hex(golden("events-v1-capacity.hex")));
     assertThat(EventCodec.decode(golden("events-v1-capacity.hex"))).isEqualTo(events);
+  }
+
+  private static JobSpec nativeJob() {
+    JobSpec plain = job();
+    List<Comparison> comparisons =
+        List.of(
+            new Comparison.Exact(),
+            new Comparison.Numeric(1e-6, 0.5),
+            new Comparison.Lines(),
+            new Comparison.Module(Sample.blob(98)));
+    List<TaskKind> kinds = new ArrayList<>(plain.kinds());
+    for (Comparison comparison : comparisons) {
+      kinds.add(
+          new TaskKind(
+              "native-" + kinds.size(),
+              Sample.blob(97),
+              0,
+              Sample.GB,
+              10_000,
+              1_000,
+              2,
+              3,
+              new Form.Native(Platform.LINUX_AARCH64, comparison)));
+    }
+    return new JobSpec(
+        plain.consumer(),
+        plain.nonce(),
+        plain.name(),
+        plain.priority(),
+        plain.budget(),
+        kinds,
+        plain.tasks(),
+        plain.results(),
+        new Verification.None(),
+        0,
+        0);
+  }
+
+  @Test
+  void eventsAboutNativeTasksKeepTheirBytes() {
+    List<Event> events =
+        List.of(
+            new Event.JobAccepted(nativeJob(), Sample.SIGNATURE, 3),
+            new Event.PlatformSeen(Sample.provider(2), Optional.of(Platform.LINUX_AARCH64), 5),
+            new Event.PlatformSeen(Sample.provider(2), Optional.empty(), 6),
+            new Event.CheckDrawn(9, Event.CheckReason.NATIVE, 1_000_000, 20_000, 7),
+            new Event.ResultsCompared(3, 4, 90, 88, "it trapped", 8));
+    assertThat(hex(EventCodec.encode(events))).isEqualTo(hex(golden("events-v1-native.hex")));
+    assertThat(EventCodec.decode(golden("events-v1-native.hex"))).isEqualTo(events);
+    everyCutIsNoticed(EventCodec.encode(events));
+  }
+
+  @Test
+  void jobsWithoutNativeTasksAreNotWrittenAsIfTheyHadSome() {
+    byte[] bytes = JobCodec.encode(nativeJob());
+    assertThat(bytes[0]).isEqualTo((byte) 5);
+    assertThat(JobCodec.decode(bytes)).isEqualTo(nativeJob());
+    JobSpec plain = job();
+    String head = hex(JobCodec.encode(plain));
+    String kind = hex(kindBytes(plain.kinds().getFirst()));
+    int after = head.indexOf(kind) + kind.length();
+    // Version 5, a provider's word counts, no thrift, no deadline, and a kind that is portable.
+    String longer = "05000000" + head.substring(2, after) + "00" + head.substring(after);
+    assertThatThrownBy(() -> JobCodec.decode(HexFormat.of().parseHex(longer)))
+        .isInstanceOf(MalformedException.class)
+        .hasMessageContaining("written shorter");
+  }
+
+  private static byte[] kindBytes(TaskKind kind) {
+    Out out = Out.plain();
+    JobCodec.writeKind(out, kind);
+    return out.bytes();
   }
 
   @Test

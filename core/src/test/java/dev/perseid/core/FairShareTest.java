@@ -269,9 +269,7 @@ class FairShareTest {
       }
       for (Group group : job.graph().groups) {
         boolean fits =
-            state.providers.values().stream()
-                .anyMatch(
-                    p -> p.isOpen() && p.fits(group.shape.cores(), group.shape.memoryBytes()));
+            state.providers.values().stream().anyMatch(p -> p.isOpen() && p.fits(group.shape));
         if (fits && !group.isEmpty()) {
           found.add(new Passed(job.consumer, job.priority));
         }

@@ -101,6 +101,9 @@ class RandomHistoryTest {
       if (random.nextInt(3) == 0) {
         return models.command(sessions);
       }
+      if (!comparisons.isEmpty() && random.nextInt(4) == 0) {
+        return compared();
+      }
       return switch (random.nextInt(24)) {
         case 0, 1, 2 -> submit();
         case 3 -> cancel();
@@ -139,6 +142,19 @@ class RandomHistoryTest {
           random.nextLong());
     }
 
+    private Command compared() {
+      Effect.Compare c = comparisons.get(random.nextInt(comparisons.size()));
+      int like = random.nextInt(c.with().size() + 1);
+      return new Command.RecordComparison(
+          c.job(),
+          c.task(),
+          c.what().entry(),
+          random.nextInt(50) == 0
+              ? random.nextInt(100)
+              : like == c.with().size() ? c.what().entry() : c.with().get(like).entry(),
+          random.nextInt(9) == 0 ? "it trapped" : "");
+    }
+
     private Command submit() {
       if (!everSubmitted.isEmpty() && random.nextInt(6) == 0) {
         JobSpec old = everSubmitted.get(random.nextInt(everSubmitted.size()));
@@ -166,7 +182,10 @@ class RandomHistoryTest {
       }
       sessions[p] = Math.max(sessions[p], session);
       Offer offer = Sample.offer(p, 1 + random.nextInt(4), 4 * Sample.GB);
-      return Sample.join(offer, session, mine.keySet().toArray(Long[]::new));
+      Long[] has = mine.keySet().toArray(Long[]::new);
+      return random.nextInt(4) == 0
+          ? Sample.join(offer, session, has)
+          : Sample.joinNative(offer, session, has);
     }
 
     /// A lease of this provider, of another, ended, or invented.
@@ -198,7 +217,8 @@ class RandomHistoryTest {
     }
 
     private Report report(Lease lease) {
-      long what = random.nextInt(8) == 0 ? random.nextInt(3) : 1_000_000 + lease.task();
+      boolean differs = random.nextInt(8) == 0 || lease.kind().isNative();
+      long what = differs ? random.nextInt(3) : 1_000_000 + lease.task();
       Report good = Sample.done(lease, 1_000 + random.nextInt(3_000_000), what);
       return switch (random.nextInt(30)) {
         case 0 -> Sample.ended(lease, Outcome.TASK_FAILED, "it trapped");
@@ -237,6 +257,9 @@ class RandomHistoryTest {
           assertThat(EntryCodec.decode(EntryCodec.encode(e.entry()))).isEqualTo(e.entry());
         }
         checks += event instanceof Event.TaskJudged ? 1 : 0;
+        if (event instanceof Event.ResultsCompared e) {
+          comparisons.removeIf(c -> c.what().entry() == e.entry());
+        }
         if (event instanceof Event.AttemptEnded e) {
           ends++;
           assertThat(EntryCodec.decode(EntryCodec.encode(e.entry()))).isEqualTo(e.entry());
@@ -256,6 +279,7 @@ class RandomHistoryTest {
     private long movements;
 
     private final TreeMap<Address, Long> measures = new TreeMap<>();
+    private final List<Effect.Compare> comparisons = new ArrayList<>();
 
     private void deliver(Effect effect) {
       switch (effect) {
@@ -274,6 +298,12 @@ class RandomHistoryTest {
         case Effect.StoreMovement(Movement movement) ->
             assertThat(movement.number()).as("movements without gaps").isEqualTo(movements++);
         case Effect.PurseChanged(Address consumer) -> {}
+        case Effect.Compare c -> {
+          assertThat(c.comparison().reads()).isTrue();
+          assertThat(c.with()).isNotEmpty().doesNotContain(c.what());
+          assertThat(executed.comparisons()).contains(c);
+          comparisons.add(c);
+        }
         case Effect.Measure m -> {
           assertThat(executed.provider(m.provider()).orElseThrow().leases()).isZero();
           measures.put(m.provider(), m.id());

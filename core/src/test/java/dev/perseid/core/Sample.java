@@ -2,6 +2,7 @@ package dev.perseid.core;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Random;
 import org.jspecify.annotations.Nullable;
@@ -113,6 +114,13 @@ final class Sample {
         offer, hash(1_000 + offer.madeUs()), SIGNATURE, session, List.of(held));
   }
 
+  /// Of a provider that runs native tasks.
+  static Command.JoinProvider joinNative(Offer offer, long session, Long... held) {
+    Command.JoinProvider j = join(offer, session, held);
+    return new Command.JoinProvider(
+        offer, j.offerHash(), SIGNATURE, session, j.held(), "", Optional.of(Platform.LINUX_X86_64));
+  }
+
   static Report done(Lease lease) {
     return done(lease, 1_000_000);
   }
@@ -139,7 +147,7 @@ final class Sample {
     }
     Usage usage =
         new Usage(
-            OptionalLong.of(500_000),
+            lease.kind().isNative() ? OptionalLong.empty() : OptionalLong.of(500_000),
             OptionalLong.empty(),
             OptionalLong.of(wallNs),
             OptionalLong.of(65_536),
@@ -157,9 +165,13 @@ final class Sample {
         OptionalLong.of(lease.assignedUs() + 5 + wallNs / 1_000),
         usage,
         outputs,
-        "engine 1",
+        engine(lease),
         "none",
         hash(lease.id() + 5_000));
+  }
+
+  private static String engine(Lease lease) {
+    return lease.kind().isNative() ? Report.NATIVE : "engine 1";
   }
 
   static Report ended(Lease lease, Outcome outcome, String reason) {
@@ -171,7 +183,7 @@ final class Sample {
         OptionalLong.empty(),
         Usage.UNMEASURED,
         List.of(),
-        "engine 1",
+        engine(lease),
         "none",
         hash(lease.id() + 5_000));
   }
@@ -201,21 +213,34 @@ final class Sample {
     };
   }
 
+  static Comparison comparison(Random random) {
+    return switch (random.nextInt(5)) {
+      case 0 -> new Comparison.Exact();
+      case 1 -> new Comparison.Lines();
+      case 2 -> new Comparison.Module(blob(98));
+      default -> new Comparison.Numeric(random.nextDouble(), random.nextInt(3));
+    };
+  }
+
   /// A job whose tasks depend on earlier ones at random.
   static JobSpec randomJob(Random random, Address consumer, long nonce) {
     int kindCount = 1 + random.nextInt(3);
     List<TaskKind> kinds = new ArrayList<>();
     for (int k = 0; k < kindCount; k++) {
+      boolean isNative = random.nextInt(4) == 0;
       kinds.add(
           new TaskKind(
               "k" + k,
               blob(k),
-              1_000_000,
+              isNative ? 0 : 1_000_000,
               random.nextInt(8) == 0 ? 4L << 30 : GB * (1 + random.nextInt(2)),
               10_000,
               1_000 + random.nextInt(60_000),
               1 + random.nextInt(2),
-              1 + random.nextInt(4)));
+              1 + random.nextInt(4),
+              isNative
+                  ? new Form.Native(Platform.LINUX_X86_64, comparison(random))
+                  : new Form.Portable()));
     }
     int count = 1 + random.nextInt(12);
     List<TaskSpec> tasks = new ArrayList<>();

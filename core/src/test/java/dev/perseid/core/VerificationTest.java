@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
 /// Results that count only once other providers agree.
@@ -326,7 +327,8 @@ class VerificationTest {
                 join.signature(),
                 1,
                 List.of(),
-                p == 6 ? "c63364/24" : "c00002/24"));
+                p == 6 ? "c63364/24" : "c00002/24",
+                Optional.empty()));
       }
       g.submit(job(1, 1, new Verification.Replicate(2)));
       Lease first = g.schedule(1).getFirst();

@@ -78,6 +78,11 @@ final class PoolHindsight {
         attempts.stream()
             .filter(r -> r.outcome() == Outcome.DONE || r.outcome() == Outcome.TASK_FAILED)
             .toList();
+    if (votes.size() > 1 && !votes.getFirst().isReplayable()) {
+      return votes.size()
+          + " providers ran it, and their results were compared; it is a native task, which nobody"
+          + " can replay, so that none was verified; ";
+    }
     long best = 0;
     for (ExecutionRecord vote : votes) {
       best = Math.max(best, votes.stream().filter(r -> agree(r, vote)).count());

@@ -5,10 +5,12 @@ import dev.perseid.core.Address;
 import dev.perseid.core.Answer;
 import dev.perseid.core.Blob;
 import dev.perseid.core.Command;
+import dev.perseid.core.Comparison;
 import dev.perseid.core.Entry;
 import dev.perseid.core.EntryCodec;
 import dev.perseid.core.Event;
 import dev.perseid.core.ExecutionRecord;
+import dev.perseid.core.Form;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Input;
 import dev.perseid.core.JobCodec;
@@ -16,6 +18,7 @@ import dev.perseid.core.JobId;
 import dev.perseid.core.JobSpec;
 import dev.perseid.core.JobView;
 import dev.perseid.core.Limits;
+import dev.perseid.core.Platform;
 import dev.perseid.core.ProviderView;
 import dev.perseid.core.Rejection;
 import dev.perseid.core.Result;
@@ -344,6 +347,14 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
       for (TaskKind kind : job.kinds()) {
         if (checked.add(kind.module()) && lacks(consumer, kind.module())) {
           return "the module of kind '" + kind.name() + "' (" + named(kind.module());
+        }
+        if (kind.form() instanceof Form.Native(Platform _, Comparison.Module(Blob compares))
+            && checked.add(compares)
+            && lacks(consumer, compares)) {
+          return "the module that compares results of kind '"
+              + kind.name()
+              + "' ("
+              + named(compares);
         }
       }
       for (int t = 0; t < job.tasks().size(); t++) {

@@ -3,6 +3,12 @@ package dev.perseid.node;
 /// Every limit of the pool's side of a node, in one place. Limits of the core and of the protocol
 /// stand in `core.Limits` and `wire.WireLimits`.
 public final class PoolLimits {
+  /// What a consumer's own module may use to compare two results.
+  static final long COMPARISON_GAS = 10_000_000_000L;
+
+  static final long COMPARISON_MEMORY_BYTES = 256L << 20;
+  static final long COMPARISON_WALL_MS = 20_000;
+
   // ---- the loop ----
 
   /// Commands that wait for the loop; more are refused with OVERLOADED.

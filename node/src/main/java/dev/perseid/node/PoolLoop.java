@@ -110,6 +110,21 @@ public final class PoolLoop {
     void judge(Probe probe, ProbeAnswer answer, Consumer<String> done);
   }
 
+  /// Compares results of native tasks.
+  public interface Comparer {
+    /// Does what is asked, which may take seconds. `done` hears on the loop's thread, at once or
+    /// later, which record's result it is like, or its own record if it is like none, and why it
+    /// could not be compared with all of them; the owner calls [PoolLoop#turn] after that.
+    void compare(Effect.Compare asked, Compared done);
+  }
+
+  /// Hears what came of a comparison.
+  public interface Compared {
+    /// @param like index of a record
+    /// @param problem empty if all was compared
+    void is(long like, String problem);
+  }
+
   /// What waits for the loop.
   private sealed interface Item {
     record Plain(Command command, Consumer<Reply> done) implements Item {}
@@ -139,6 +154,10 @@ public final class PoolLoop {
   private final Settings settings;
   private final LongSupplier luck;
   private final Measurements measurements;
+  private final Comparer comparer;
+
+  /// What came of comparisons and was not executed yet: at most one for each task that is checked.
+  private final ArrayDeque<Command> compared = new ArrayDeque<>();
 
   private final ArrayDeque<Item> items = new ArrayDeque<>();
   private final ArrayDeque<Consumer<Pool>> questions = new ArrayDeque<>();
@@ -159,6 +178,7 @@ public final class PoolLoop {
   /// @param luck numbers that nobody can foresee: they decide which results are checked, and by
   ///   whom
   /// @param judge checks what providers show when they are measured
+  /// @param comparer compares results of native tasks
   public PoolLoop(
       Pool pool,
       Log log,
@@ -168,8 +188,10 @@ public final class PoolLoop {
       RecordDigests digests,
       Settings settings,
       LongSupplier luck,
-      Judge judge) {
+      Judge judge,
+      Comparer comparer) {
     this.pool = pool;
+    this.comparer = comparer;
     this.log = log;
     this.outbox = outbox;
     this.archive = archive;
@@ -292,7 +314,8 @@ public final class PoolLoop {
     streams.put(provider, fresh);
     spoke.add(provider);
     submit(
-        new Command.JoinProvider(offer, hash, hello.signature(), session, hello.held(), network),
+        new Command.JoinProvider(
+            offer, hash, hello.signature(), session, hello.held(), network, hello.platform()),
         reply -> {
           switch (reply) {
             case Reply.Done _ -> {
@@ -424,9 +447,13 @@ public final class PoolLoop {
           heardUs.putIfAbsent(p.offer().provider(), nowUs);
         }
       }
+      pool.comparisons().forEach(this::compare);
     }
     while (!questions.isEmpty()) {
       questions.remove().accept(pool);
+    }
+    while (!compared.isEmpty() && items.size() < PoolLimits.QUEUED_COMMANDS) {
+      items.add(new Item.Plain(compared.remove(), _ -> {}));
     }
     boolean due = nowUs - scheduledUs >= PoolLimits.IDLE_SCHEDULE_US;
     if (due) {
@@ -671,6 +698,7 @@ public final class PoolLoop {
         case Effect.JobChanged c -> changed.put(c.job(), true);
         case Effect.StoreMovement m -> archive.movement(m.movement());
         case Effect.PurseChanged p -> purses.add(p.consumer());
+        case Effect.Compare c -> compare(c);
         case Effect.Measure m -> {
           Stream stream = streams.get(m.provider());
           if (stream != null) {
@@ -701,6 +729,14 @@ public final class PoolLoop {
     });
     changed.keySet().forEach(outbox::jobChanged);
     purses.forEach(outbox::purseChanged);
+  }
+
+  private void compare(Effect.Compare c) {
+    comparer.compare(
+        c,
+        (like, problem) ->
+            compared.add(
+                new Command.RecordComparison(c.job(), c.task(), c.what().entry(), like, problem)));
   }
 
   private static Parcel parcel(Map<Address, Parcel> parcels, Address provider) {

@@ -6,6 +6,7 @@ import dev.perseid.core.Entry;
 import dev.perseid.core.EntryCodec;
 import dev.perseid.core.Event;
 import dev.perseid.core.EventCodec;
+import dev.perseid.core.Hash;
 import dev.perseid.core.Movement;
 import dev.perseid.core.Pool;
 import dev.perseid.core.Probe;
@@ -68,6 +69,7 @@ final class PoolMill implements Closeable {
   private final ExecutorService judges =
       Executors.newSingleThreadExecutor(
           Thread.ofPlatform().name("pool-measures").daemon().factory());
+  private final ResultComparer comparisons;
   private final AtomicReference<String> failure = new AtomicReference<>("");
   private final PoolLoop loop;
   private final RatisLog log;
@@ -77,8 +79,13 @@ final class PoolMill implements Closeable {
   private @Nullable Pool state;
 
   private PoolMill(
-      PoolConfig config, InstantSource clock, PoolLoop.Outbox outbox, PoolLoop.Stored stored)
+      PoolConfig config,
+      InstantSource clock,
+      PoolLoop.Outbox outbox,
+      PoolLoop.Stored stored,
+      Function<Hash, Optional<Path>> files)
       throws IOException {
+    this.comparisons = new ResultComparer(config.dir().resolve("comparisons"), files);
     this.dir = config.dir();
     this.clock = clock;
     this.lockFile = lock(dir);
@@ -106,7 +113,8 @@ final class PoolMill implements Closeable {
               new SettleDigests(),
               new PoolLoop.Settings(config.heartbeatMs(), config.silenceMs(), config.measures()),
               new SecureRandom()::nextLong,
-              this::judge);
+              this::judge,
+              this::compare);
       whole = true;
     } finally {
       if (!whole) {
@@ -119,10 +127,16 @@ final class PoolMill implements Closeable {
   /// Rebuilds the state from what `config.dir()` has; [#start] sets it going.
   ///
   /// @throws PoolStartException if another process has the directory, or if it is damaged
+  ///
+  /// @param files where blobs are that the pool has
   static PoolMill open(
-      PoolConfig config, InstantSource clock, PoolLoop.Outbox outbox, PoolLoop.Stored stored)
+      PoolConfig config,
+      InstantSource clock,
+      PoolLoop.Outbox outbox,
+      PoolLoop.Stored stored,
+      Function<Hash, Optional<Path>> files)
       throws IOException {
-    return new PoolMill(config, clock, outbox, stored);
+    return new PoolMill(config, clock, outbox, stored, files);
   }
 
   private static FileChannel lock(Path dir) throws IOException {
@@ -196,6 +210,10 @@ final class PoolMill implements Closeable {
     }
   }
 
+  private void compare(Effect.Compare asked, PoolLoop.Compared done) {
+    comparisons.compare(asked, (like, problem) -> inbox.add(() -> done.is(like, problem)));
+  }
+
   /// What the replay feeds.
   private final class Owner implements RatisLog.Owner {
     private final Archive archive = new Archive();
@@ -247,7 +265,9 @@ final class PoolMill implements Closeable {
               Effect.ReportDurable _,
               Effect.PurseChanged _,
               Effect.JobChanged _,
-              Effect.Measure _ -> {}
+              Effect.Measure _,
+              // Is asked for again when the loop starts.
+              Effect.Compare _ -> {}
         }
       }
     }
@@ -468,6 +488,7 @@ final class PoolMill implements Closeable {
     closing = true;
     thread.interrupt();
     judges.shutdownNow();
+    comparisons.close();
     try {
       thread.join();
     } catch (InterruptedException e) {

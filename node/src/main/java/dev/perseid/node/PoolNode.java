@@ -78,7 +78,8 @@ public final class PoolNode implements Closeable {
                   config,
                   clock,
                   streams,
-                  (by, blob) -> grants.has(by, blob.hash()) && blobs.has(blob)));
+                  (by, blob) -> grants.has(by, blob.hash()) && blobs.has(blob),
+                  blobs::path));
       PublishedFiles published = new PublishedFiles();
       EventLoopGroup loops = HttpBackend.loops(Runtime.getRuntime().availableProcessors());
       opened.push(() -> {

@@ -20,6 +20,7 @@ import java.util.Optional;
 /// @param isolationRequired whether to run nothing where isolation does not work
 /// @param measured whether to run the benchmark at the start
 /// @param models which models it serves; empty: none
+/// @param natives whether it runs native programs, too
 public record ProviderConfig(
     Key key,
     PoolAt pool,
@@ -29,7 +30,8 @@ public record ProviderConfig(
     Optional<Path> engineCache,
     boolean isolationRequired,
     boolean measured,
-    List<ServedModel> models) {
+    List<ServedModel> models,
+    boolean natives) {
 
   /// Where a pool listens and who it is.
   ///
@@ -136,7 +138,8 @@ public record ProviderConfig(
         Optional.empty(),
         true,
         true,
-        List.of());
+        List.of(),
+        false);
   }
 
   /// @throws IllegalArgumentException if more models are named than a provider may offer
@@ -153,25 +156,61 @@ public record ProviderConfig(
   /// The same, serving these models.
   public ProviderConfig withModels(List<ServedModel> served) {
     return new ProviderConfig(
-        key, pool, terms, lent, directory, engineCache, isolationRequired, measured, served);
+        key,
+        pool,
+        terms,
+        lent,
+        directory,
+        engineCache,
+        isolationRequired,
+        measured,
+        served,
+        natives);
   }
 
   /// The same for another pool.
   public ProviderConfig with(PoolAt newPool) {
     return new ProviderConfig(
-        key, newPool, terms, lent, directory, engineCache, isolationRequired, measured, models);
+        key,
+        newPool,
+        terms,
+        lent,
+        directory,
+        engineCache,
+        isolationRequired,
+        measured,
+        models,
+        natives);
   }
 
   /// The same under other terms.
   public ProviderConfig with(Terms newTerms) {
     return new ProviderConfig(
-        key, pool, newTerms, lent, directory, engineCache, isolationRequired, measured, models);
+        key,
+        pool,
+        newTerms,
+        lent,
+        directory,
+        engineCache,
+        isolationRequired,
+        measured,
+        models,
+        natives);
   }
 
   /// The same, lending another part of the machine.
   public ProviderConfig with(Lent newLent) {
     return new ProviderConfig(
-        key, pool, terms, newLent, directory, engineCache, isolationRequired, measured, models);
+        key,
+        pool,
+        terms,
+        newLent,
+        directory,
+        engineCache,
+        isolationRequired,
+        measured,
+        models,
+        natives);
   }
 
   /// The same with a cache for the start of engines.
@@ -185,19 +224,26 @@ public record ProviderConfig(
         Optional.of(folder),
         isolationRequired,
         measured,
-        models);
+        models,
+        natives);
   }
 
   /// The same without the benchmark.
   public ProviderConfig unmeasured() {
     return new ProviderConfig(
-        key, pool, terms, lent, directory, engineCache, isolationRequired, false, models);
+        key, pool, terms, lent, directory, engineCache, isolationRequired, false, models, natives);
   }
 
   /// The same, running tasks also where isolation does not work.
   public ProviderConfig isolationPreferred() {
     return new ProviderConfig(
-        key, pool, terms, lent, directory, engineCache, false, measured, models);
+        key, pool, terms, lent, directory, engineCache, false, measured, models, natives);
+  }
+
+  /// The same, running native programs of consumers, too. They are kept in by the kernel alone.
+  public ProviderConfig withNatives() {
+    return new ProviderConfig(
+        key, pool, terms, lent, directory, engineCache, isolationRequired, measured, models, true);
   }
 
   private static void check(boolean good, String what, Object value, String expected) {

@@ -2,12 +2,14 @@ package dev.perseid.node;
 
 import dev.perseid.core.Address;
 import dev.perseid.core.ExecutionRecord;
+import dev.perseid.core.Form;
 import dev.perseid.core.FromProvider;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Lease;
 import dev.perseid.core.Limits;
 import dev.perseid.core.Offer;
 import dev.perseid.core.Outcome;
+import dev.perseid.core.Platform;
 import dev.perseid.core.Probe;
 import dev.perseid.core.ProbeAnswer;
 import dev.perseid.core.Rejection;
@@ -114,6 +116,7 @@ public final class ProviderLoop {
 
   private final Address pool;
   private final Offer offer;
+  private final Optional<Platform> platform;
   private final Hash offerDigest;
   private final String offerSignature;
   private final Signer signer;
@@ -158,6 +161,15 @@ public final class ProviderLoop {
   /// @param pool the pool it serves
   /// @param offer what it lends; the same for the life of this object
   public ProviderLoop(Address pool, Offer offer, Signer signer, Runner runner) {
+    this(pool, offer, Optional.empty(), signer, runner);
+  }
+
+  /// The same of one that runs native tasks, too.
+  ///
+  /// @param platform for which; empty for none
+  public ProviderLoop(
+      Address pool, Offer offer, Optional<Platform> platform, Signer signer, Runner runner) {
+    this.platform = platform;
     this.pool = pool;
     this.offer = offer;
     this.signer = signer;
@@ -180,7 +192,7 @@ public final class ProviderLoop {
         ids.add(h.lease.id());
       }
     }
-    send(newLink, new FromProvider.Hello(offer, offerSignature, List.copyOf(ids)), nowUs);
+    send(newLink, new FromProvider.Hello(offer, offerSignature, List.copyOf(ids), platform), nowUs);
   }
 
   /// The connection is lost. What runs goes on; what ended is kept; what is queued starts only as
@@ -469,6 +481,15 @@ public final class ProviderLoop {
       if (cores > offer.cores() || memoryBytes > offer.memoryBytes()) {
         i.remove();
         conclude(h, Attempt.unstarted(Outcome.PROVIDER_FAILED, tooLarge(h.lease)), nowUs);
+      } else if (h.lease.kind().form() instanceof Form.Native n
+          && !platform.equals(Optional.of(n.platform()))) {
+        i.remove();
+        conclude(
+            h,
+            Attempt.unstarted(
+                Outcome.PROVIDER_FAILED,
+                "this provider runs no native tasks for " + n.platform().word()),
+            nowUs);
       } else if (cores <= freeCores && memoryBytes <= freeMemoryBytes) {
         if (waiting != null && ++waiting.overtaken > ProviderLimits.OVERTAKERS) {
           return;

@@ -7,6 +7,7 @@ import dev.perseid.core.ProbeAnswer;
 import dev.perseid.core.Rejection;
 import dev.perseid.core.ToProvider;
 import dev.perseid.sandbox.Isolation;
+import dev.perseid.sandbox.Natives;
 import dev.perseid.sandbox.Sandbox;
 import dev.perseid.sandbox.SandboxConfig;
 import dev.perseid.settle.SealKey;
@@ -68,6 +69,7 @@ public final class ProviderNode implements AutoCloseable {
   private final Consumer<String> notices;
   private final FileChannel lockFile;
   private final Sandbox sandbox;
+  private final Optional<Natives> natives;
   private final Offer offer;
   private final ProviderRunner runner;
   private final ProviderLoop loop;
@@ -93,8 +95,10 @@ public final class ProviderNode implements AutoCloseable {
       Consumer<String> notices,
       FileChannel lockFile,
       Sandbox sandbox,
+      Optional<Natives> natives,
       Foundry makers)
       throws IOException, InterruptedException {
+    this.natives = natives;
     this.config = config;
     this.notices = notices;
     this.lockFile = lockFile;
@@ -131,6 +135,7 @@ public final class ProviderNode implements AutoCloseable {
     runner =
         new ProviderRunner(
             sandbox,
+            natives,
             sandboxMemoryBytes(config),
             blobs,
             transfer,
@@ -150,7 +155,13 @@ public final class ProviderNode implements AutoCloseable {
                         notices,
                         this::wake),
                     makers.maker(config, sandbox, transfer, notices)));
-    loop = new ProviderLoop(config.pool().address(), offer, new ProviderSeal(config.key()), runner);
+    loop =
+        new ProviderLoop(
+            config.pool().address(),
+            offer,
+            natives.flatMap(_ -> Natives.platform()),
+            new ProviderSeal(config.key()),
+            runner);
     loopThread = Thread.ofPlatform().name("provider-loop").daemon().unstarted(this::run);
   }
 
@@ -182,9 +193,11 @@ public final class ProviderNode implements AutoCloseable {
     FileChannel lockFile = lock(config.directory());
     boolean started = false;
     Sandbox sandbox = null;
+    Optional<Natives> natives = Optional.empty();
     try {
+      natives = natives(config);
       sandbox = Sandbox.open(sandboxConfig(config));
-      ProviderNode node = new ProviderNode(config, notices, lockFile, sandbox, makers);
+      ProviderNode node = new ProviderNode(config, notices, lockFile, sandbox, natives, makers);
       node.loopThread.start();
       node.serving.ifPresent(ProviderServing::start);
       node.connector.start();
@@ -195,9 +208,30 @@ public final class ProviderNode implements AutoCloseable {
         if (sandbox != null) {
           sandbox.close();
         }
+        natives.ifPresent(Natives::close);
         lockFile.close();
       }
     }
+  }
+
+  private static Optional<Natives> natives(ProviderConfig config) throws IOException {
+    if (!config.natives()) {
+      return Optional.empty();
+    }
+    if (Natives.platform().isEmpty()) {
+      throw new IOException(
+          "native programs run on Linux only (x86_64 or aarch64), and this is "
+              + System.getProperty("os.name")
+              + " on "
+              + System.getProperty("os.arch")
+              + ": leave --native out");
+    }
+    Natives opened = Natives.open(config.directory().resolve("natives"));
+    if (opened.isolation().kind() == Isolation.Kind.NONE) {
+      opened.close();
+      throw new IOException(opened.isolation().reason() + ": mend that, or leave --native out");
+    }
+    return Optional.of(opened);
   }
 
   /// The provider's name in the pool.
@@ -251,6 +285,7 @@ public final class ProviderNode implements AutoCloseable {
     serving.ifPresent(ProviderServing::close);
     runner.close();
     sandbox.close();
+    natives.ifPresent(Natives::close);
     try {
       lockFile.close();
     } catch (IOException e) {

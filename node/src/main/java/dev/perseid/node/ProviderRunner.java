@@ -6,12 +6,16 @@ import dev.perseid.core.Lease;
 import dev.perseid.core.Outcome;
 import dev.perseid.core.Probe;
 import dev.perseid.core.ProbeAnswer;
+import dev.perseid.core.Report;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.Usage;
 import dev.perseid.sandbox.Execution;
 import dev.perseid.sandbox.Input;
+import dev.perseid.sandbox.Isolation;
+import dev.perseid.sandbox.Natives;
 import dev.perseid.sandbox.Output;
 import dev.perseid.sandbox.Portable;
+import dev.perseid.sandbox.Program;
 import dev.perseid.sandbox.RunLimits;
 import dev.perseid.sandbox.Sandbox;
 import dev.perseid.sandbox.Verdict;
@@ -25,8 +29,10 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /// Runs leases: fetches what the task needs, runs it in the sandbox, stores its outputs in the
@@ -44,6 +50,10 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
   /// What runs the modules.
   private static final String ENGINE = "endive";
 
+  /// Native programs are run with this or not at all.
+  private static final String NATIVE_ISOLATION =
+      Isolation.Kind.BUBBLEWRAP.name().toLowerCase(Locale.ROOT);
+
   private static final class Run {
     final Lease lease;
     @Nullable Thread waiting;
@@ -56,6 +66,7 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
   }
 
   private final Sandbox sandbox;
+  private final Optional<Natives> natives;
   private final long memoryBytes;
   private final ProviderBlobs blobs;
   private final ProviderTransfer transfer;
@@ -65,16 +76,19 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
   private volatile @Nullable Thread prober;
   private final ConcurrentHashMap<Long, Run> runs = new ConcurrentHashMap<>();
 
+  /// @param natives runs native programs, where that is lent
   /// @param memoryBytes the largest memory limit that the sandbox takes
   /// @param probed hears what probes asked for, on any thread
   ProviderRunner(
       Sandbox sandbox,
+      Optional<Natives> natives,
       long memoryBytes,
       ProviderBlobs blobs,
       ProviderTransfer transfer,
       Ends ends,
       Consumer<ProbeAnswer> probed) {
     this.sandbox = sandbox;
+    this.natives = natives;
     this.memoryBytes = memoryBytes;
     this.blobs = blobs;
     this.transfer = transfer;
@@ -107,7 +121,7 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
         run.waiting.interrupt();
       }
       if (run.inSandbox) {
-        sandbox.cancel(lease);
+        cancel(run);
       }
     }
   }
@@ -177,7 +191,7 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
   }
 
   private void execute(Run run, ProviderBlobs.Loan loan) {
-    Portable task;
+    Supplier<CompletableFuture<Execution>> task;
     try {
       task = task(run.lease, loan);
     } catch (IOException e) {
@@ -197,8 +211,7 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
     }
     long startedUs = wallUs();
     var _ =
-        sandbox
-            .run(task)
+        task.get()
             .whenComplete((execution, bug) -> {
               long endedUs = wallUs();
               synchronized (run) {
@@ -216,11 +229,20 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
       stopped = run.stopped && run.inSandbox;
     }
     if (stopped) {
-      sandbox.cancel(run.lease.id()); // the stop came before the sandbox knew the run
+      cancel(run); // the stop came before the sandbox knew the run
     }
   }
 
-  private Portable task(Lease lease, ProviderBlobs.Loan loan) throws IOException {
+  private void cancel(Run run) {
+    if (run.lease.kind().isNative()) {
+      natives.ifPresent(n -> n.cancel(run.lease.id()));
+    } else {
+      sandbox.cancel(run.lease.id());
+    }
+  }
+
+  private Supplier<CompletableFuture<Execution>> task(Lease lease, ProviderBlobs.Loan loan)
+      throws IOException {
     TaskKind kind = lease.kind();
     List<Input> inputs = new ArrayList<>(lease.inputs().size());
     long inlineBytes = 0;
@@ -235,19 +257,37 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
         inputs.add(new Input.File(loan.path(b), b.sizeBytes()));
       }
     }
-    return new Portable(
-        lease.id(),
-        lease.consumer().toString(),
-        loan.path(kind.module()),
-        kind.module().hash().bytes(),
-        lease.args().getBytes(StandardCharsets.UTF_8),
-        inputs,
-        lease.outputs(),
-        new RunLimits(
-            kind.gasLimit(),
-            Math.min(memoryBytes, kind.memoryBytes()),
-            kind.outputBytesLimit(),
-            kind.wallLimitMs()));
+    if (kind.isNative()) {
+      Natives of =
+          natives.orElseThrow(() -> new IllegalStateException("no native programs are run here"));
+      String args = lease.args().strip();
+      Program program =
+          new Program(
+              lease.id(),
+              loan.path(kind.module()),
+              kind.module().hash().bytes(),
+              args.isEmpty() ? List.of() : List.of(args.split("\\s+", -1)),
+              inputs,
+              lease.outputs(),
+              kind.cores(),
+              new RunLimits(0, kind.memoryBytes(), kind.outputBytesLimit(), kind.wallLimitMs()));
+      return () -> of.run(program);
+    }
+    Portable portable =
+        new Portable(
+            lease.id(),
+            lease.consumer().toString(),
+            loan.path(kind.module()),
+            kind.module().hash().bytes(),
+            lease.args().getBytes(StandardCharsets.UTF_8),
+            inputs,
+            lease.outputs(),
+            new RunLimits(
+                kind.gasLimit(),
+                Math.min(memoryBytes, kind.memoryBytes()),
+                kind.outputBytesLimit(),
+                kind.wallLimitMs()));
+    return () -> sandbox.run(portable);
   }
 
   /// On the sandbox's thread: must not block.
@@ -263,7 +303,7 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
           outputs.add(new Blob(Hash.of(o.sha256()), o.size()));
           nothing &= o.size() == 0;
         }
-        Attempt done = attempt(Outcome.DONE, "", startedUs, endedUs, usage, outputs);
+        Attempt done = attempt(run, Outcome.DONE, "", startedUs, endedUs, usage, outputs);
         if (nothing) {
           end(run, done);
         } else {
@@ -285,7 +325,7 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
             run,
             f.kind() == Verdict.Kind.NOT_STARTED
                 ? Attempt.unstarted(outcome, f.message())
-                : attempt(outcome, f.message(), startedUs, endedUs, usage, List.of()));
+                : attempt(run, outcome, f.message(), startedUs, endedUs, usage, List.of()));
       }
     }
   }
@@ -329,6 +369,7 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
   }
 
   private Attempt attempt(
+      Run run,
       Outcome outcome,
       String reason,
       long startedUs,
@@ -342,8 +383,8 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
         OptionalLong.of(endedUs),
         usage,
         outputs,
-        ENGINE,
-        isolation);
+        run.lease.kind().isNative() ? Report.NATIVE : ENGINE,
+        run.lease.kind().isNative() ? NATIVE_ISOLATION : isolation);
   }
 
   private static Attempt instead(Attempt a, Outcome outcome, String reason) {

@@ -42,6 +42,9 @@ public final class SandboxReplay implements Replay, AutoCloseable {
   /// @param task what the record names: module, arguments, inputs and limits
   /// @throws Impossible if the task is not the record's: who runs another one loses
   public SandboxReplay(Sandbox sandbox, Portable task, ExecutionRecord record) throws Impossible {
+    if (!record.isReplayable()) {
+      throw new Impossible("the record is of a native task, which nobody can run again to the bit");
+    }
     List<Blob> inputs = new ArrayList<>();
     try {
       for (Input input : task.inputs()) {

@@ -94,7 +94,8 @@ class PoolLoopTest {
             new Cheap(),
             new PoolLoop.Settings(1_000, 5_000),
             () -> 1,
-            (_, _, _) -> {});
+            (_, _, _) -> {},
+            (_, _) -> {});
     long nowUs = 1_000_000;
 
     @Override
@@ -320,7 +321,8 @@ class PoolLoopTest {
             new Cheap(),
             new PoolLoop.Settings(1_000, 5_000),
             () -> 1,
-            (_, _, _) -> {});
+            (_, _, _) -> {},
+            (_, _) -> {});
     long later = s.nowUs + 7_000_000;
     restarted.turn(later);
     restarted.turn(later + 4_900_000);

@@ -12,6 +12,7 @@ import dev.perseid.core.Outcome;
 import dev.perseid.core.Probe;
 import dev.perseid.core.ProbeAnswer;
 import dev.perseid.core.TaskKind;
+import dev.perseid.sandbox.Natives;
 import dev.perseid.sandbox.Sandbox;
 import dev.perseid.sandbox.SandboxConfig;
 import java.nio.file.Files;
@@ -41,6 +42,7 @@ final class ProviderRunnerTest {
 
   @TempDir static Path folder;
   private static Sandbox sandbox;
+  private static Natives natives;
 
   private final Map<Long, CompletableFuture<Attempt>> ends = new ConcurrentHashMap<>();
   private BlobHost host;
@@ -56,10 +58,12 @@ final class ProviderRunnerTest {
                 .withSlots(2)
                 .withMaxChildren(1)
                 .withMemoryBytes(32 * MIB));
+    natives = Natives.open(folder.resolve("natives"));
   }
 
   @AfterAll
   static void closeSandbox() {
+    natives.close();
     sandbox.close();
   }
 
@@ -76,6 +80,7 @@ final class ProviderRunnerTest {
     runner =
         new ProviderRunner(
             sandbox,
+            Optional.of(natives),
             32 * MIB,
             blobs,
             transfer,

@@ -9,6 +9,7 @@ import dev.perseid.settle.Key;
 import dev.perseid.wire.Malformed;
 import dev.perseid.wire.Translation;
 import dev.perseid.wire.v1.IdentityGrpc;
+import dev.perseid.wire.v1.JobsGrpc;
 import dev.perseid.wire.v1.Proto;
 import dev.perseid.wire.v1.ProvidersGrpc;
 import io.grpc.Context;
@@ -24,6 +25,7 @@ import io.grpc.stub.StreamObserver;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.util.List;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -40,6 +42,9 @@ final class ScriptedPool implements AutoCloseable {
   /// What the next logins answer instead of a token.
   volatile @Nullable Status loginFault;
 
+  /// What every call about jobs ends with, watches after a first state.
+  volatile Status jobsFault = Status.UNIMPLEMENTED;
+
   volatile Address claimed = key.address();
   volatile long tokenMs = 3_600_000;
   private volatile @Nullable StreamObserver<Proto.ToProvider> stream;
@@ -50,6 +55,7 @@ final class ScriptedPool implements AutoCloseable {
         NettyServerBuilder.forAddress(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0))
             .addService(new Identity())
             .addService(new Providers())
+            .addService(new Jobs())
             .intercept(
                 new ServerInterceptor() {
                   @Override
@@ -139,7 +145,7 @@ final class ScriptedPool implements AutoCloseable {
       try {
         Address caller = Translation.address(q.getCaller(), "caller");
         Hash digest = Digests.login(key.address(), caller, q.getRole(), nonce);
-        if (!q.getRole().equals("provider")
+        if (!List.of("provider", "consumer").contains(q.getRole())
             || !Key.verify(digest, Translation.signature(q.getSignature(), "s"), caller)) {
           r.onError(Status.UNAUTHENTICATED.asRuntimeException());
           return;
@@ -182,6 +188,19 @@ final class ScriptedPool implements AutoCloseable {
           out.onCompleted();
         }
       };
+    }
+  }
+
+  private final class Jobs extends JobsGrpc.JobsImplBase {
+    @Override
+    public void list(Proto.ListRequest q, StreamObserver<Proto.ListReply> r) {
+      r.onError(jobsFault.asRuntimeException());
+    }
+
+    @Override
+    public void watch(Proto.WatchRequest q, StreamObserver<Proto.JobProgress> r) {
+      r.onNext(Proto.JobProgress.newBuilder().setJob(q.getJob()).setState("running").build());
+      r.onError(jobsFault.asRuntimeException());
     }
   }
 }

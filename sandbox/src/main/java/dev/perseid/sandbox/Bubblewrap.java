@@ -18,6 +18,24 @@ final class Bubblewrap {
   private static final Path INPUTS = Path.of("/in");
   private static final Path OUTPUTS = Path.of("/out");
 
+  /// Name spaces, rights and an environment of its own, and an end with whoever started it.
+  static final List<String> APART =
+      List.of(
+          "--unshare-all",
+          "--unshare-user",
+          "--disable-userns",
+          "--die-with-parent",
+          "--new-session",
+          "--clearenv",
+          "--cap-drop",
+          "ALL",
+          "--uid",
+          "65534",
+          "--gid",
+          "65534",
+          "--hostname",
+          "sandbox");
+
   private final Optional<Path> program;
   private final Path javaHome;
   private final List<Path> classPath;
@@ -78,24 +96,7 @@ final class Bubblewrap {
     Optional<Path> seenAotCache = aotCache;
     if (program.isPresent()) {
       command.add(program.get().toString());
-      add(
-          command,
-          "--unshare-all",
-          "--unshare-user",
-          "--disable-userns",
-          "--die-with-parent",
-          "--new-session");
-      add(
-          command,
-          "--clearenv",
-          "--cap-drop",
-          "ALL",
-          "--uid",
-          "65534",
-          "--gid",
-          "65534",
-          "--hostname",
-          "sandbox");
+      command.addAll(APART);
       for (String system : List.of("/lib", "/lib32", "/lib64", "/libx32")) {
         Path path = Path.of(system);
         if (Files.isSymbolicLink(path)) {

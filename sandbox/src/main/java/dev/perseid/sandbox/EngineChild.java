@@ -176,7 +176,7 @@ final class EngineChild {
   /// Before, bubblewrap may just be splitting in two, and killing its upper half would leave the
   /// lower one waiting for it for ever; so the lower ones are killed as they appear, until the
   /// upper one gives up.
-  private static void destroy(Process p, boolean up) {
+  static void destroy(Process p, boolean up) {
     if (up) {
       var _ = p.destroyForcibly();
       return;
@@ -429,14 +429,10 @@ final class EngineChild {
   /// which the child may spoil.
   private void place(Path from, Path to) throws IOException {
     if (starter.isolates()) {
-      try {
-        Files.createLink(to, from.toRealPath());
-        return;
-      } catch (IOException | UnsupportedOperationException e) {
-        Files.deleteIfExists(to); // another file system: copied below
-      }
+      Folders.place(from, to);
+    } else {
+      Files.copy(from, to);
     }
-    Files.copy(from, to);
   }
 
   private void removeInputs(Run run) {

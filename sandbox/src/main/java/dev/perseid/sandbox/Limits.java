@@ -89,6 +89,9 @@ final class Limits {
 
   static final long TICK_MS = 50;
 
+  /// Files and folders of one native program, outputs included.
+  static final int NATIVE_FILES = 20_000;
+
   /// How long a consumer keeps its child while others wait for one.
   static final long TURN_MS = 2_000;
 

@@ -6,6 +6,7 @@ import dev.perseid.core.Capacity;
 import dev.perseid.core.Entry;
 import dev.perseid.core.Event;
 import dev.perseid.core.ExecutionRecord;
+import dev.perseid.core.Form;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Input;
 import dev.perseid.core.JobId;
@@ -15,6 +16,7 @@ import dev.perseid.core.Model;
 import dev.perseid.core.ModelOffer;
 import dev.perseid.core.Offer;
 import dev.perseid.core.Outcome;
+import dev.perseid.core.Platform;
 import dev.perseid.core.Pool;
 import dev.perseid.core.Price;
 import dev.perseid.core.ProviderView;
@@ -197,9 +199,15 @@ final class Auditor {
 
     Capacity shown = Capacity.UNKNOWN;
 
+    /// For which platform it runs native tasks.
+    Optional<Platform> platform = Optional.empty();
+
     boolean fits(TaskKind kind) {
       boolean measured = shown.isShown();
-      return shown.problem().isEmpty()
+      boolean runs =
+          !(kind.form() instanceof Form.Native n) || platform.equals(Optional.of(n.platform()));
+      return runs
+          && shown.problem().isEmpty()
           && kind.cores() <= Math.min(offer.cores(), measured ? shown.cores() : kind.cores())
           && kind.memoryBytes()
               <= Math.min(offer.memoryBytes(), measured ? shown.memoryBytes() : kind.memoryBytes());
@@ -380,6 +388,11 @@ final class Auditor {
         time(e.atUs());
         provider(e.provider());
       }
+      case Event.PlatformSeen e -> {
+        time(e.atUs());
+        provider(e.provider()).platform = e.platform();
+      }
+      case Event.ResultsCompared e -> compared(e);
       case Event.CapacityAsked e -> {
         time(e.atUs());
         ProviderFile p = provider(e.provider());
@@ -674,7 +687,9 @@ final class Auditor {
                 offer(r.offer())
                     .price()
                     .charge(
-                        r.usage().gas().orElse(0),
+                        r.isReplayable()
+                            ? r.usage().gas().orElse(0)
+                            : r.cores() * r.usage().wallNs().orElse(0),
                         r.memoryBytes(),
                         r.usage().wallNs().orElse(0),
                         r.usage().bytesIn().orElse(0) + r.usage().bytesOut().orElse(0)))
@@ -854,6 +869,9 @@ final class Auditor {
     boolean review = false;
     long paid = 0;
     ExecutionRecord counts = e.right().isEmpty() ? null : said.get(e.right().getFirst());
+    // Of a native task the one counts with which the others were compared.
+    boolean first = counts != null && !counts.isReplayable();
+    long backing = counts == null ? -1 : first ? e.right().getFirst() : e.right().getLast();
     for (Map.Entry<Long, ExecutionRecord> row : said.entrySet()) {
       ExecutionRecord r = row.getValue();
       long cost = j.cost(row.getKey(), r);
@@ -863,11 +881,14 @@ final class Auditor {
       boolean right = e.right().contains(row.getKey());
       if (right) {
         pay(j, r, cost);
-        paid = cost;
+        paid = row.getKey() == backing ? cost : paid;
       }
-      if (counts != null
-          && right
-          && (r.outcome() != counts.outcome() || !r.outputs().equals(counts.outputs()))) {
+      boolean alike =
+          counts == null
+              || (r.isReplayable()
+                  ? r.outputs().equals(counts.outputs())
+                  : Work.alike(r.outputs(), counts.outputs()));
+      if (counts != null && right && (r.outcome() != counts.outcome() || !alike)) {
         throw new Violation(task + ": two results count that differ");
       }
       if (e.wrong().contains(row.getKey())) {
@@ -902,12 +923,26 @@ final class Auditor {
       j.doubtful += !e.agreed() && review ? 1 : 0;
       done(j, e.task(), counts.outputs());
       if (!e.agreed()) {
-        alone(j, e.task(), entries.get(Math.toIntExact(e.right().getLast())), paid, review);
+        alone(j, e.task(), entries.get(Math.toIntExact(backing)), paid, review);
       }
     } else {
       j.mustFail = e.task();
     }
     changed.add(j.number);
+  }
+
+  private void compared(Event.ResultsCompared e) {
+    time(e.atUs());
+    JobFile j = jobs.get(e.job());
+    Map<Long, ExecutionRecord> said = j.votes.getOrDefault(e.task(), Map.of());
+    ExecutionRecord what = said.get(e.entry());
+    ExecutionRecord like = said.get(e.like());
+    if (what == null || like == null || what.isReplayable() || j.leased[e.task()]) {
+      throw new Violation(j.name(e.task()) + " was compared, which it cannot be: " + e);
+    }
+    if (!Work.alike(what.outputs(), like.outputs())) {
+      throw new Violation(j.name(e.task()) + ": these are not alike: " + e);
+    }
   }
 
   private boolean mayLie(Address provider) {
@@ -1422,7 +1457,7 @@ final class Auditor {
 
   /// The kind's limit, or what the hold pays for at the offer's price if that is less.
   private static long gasLimit(TaskKind kind, long hold, Price price) {
-    if (price.perBillionGas() == 0) {
+    if (price.perBillionGas() == 0 || kind.isNative()) {
       return kind.gasLimit();
     }
     return BigInteger.valueOf(hold)

@@ -3,11 +3,14 @@ package dev.perseid.sim;
 import dev.perseid.core.Address;
 import dev.perseid.core.Blob;
 import dev.perseid.core.Command;
+import dev.perseid.core.Comparison;
 import dev.perseid.core.Event;
+import dev.perseid.core.Form;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Input;
 import dev.perseid.core.JobId;
 import dev.perseid.core.JobSpec;
+import dev.perseid.core.Platform;
 import dev.perseid.core.Rejection;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
@@ -209,16 +212,22 @@ final class Customer {
     int kindCount = 1 + dice.below(3);
     for (int i = 0; i < kindCount; i++) {
       long wallMs = weather.taskUs() * 3 / 1_000 + 10;
+      boolean isNative = dice.chance(2_000);
       kinds.add(
           new TaskKind(
               "k" + i,
               new Blob(new Hash(dice.next(), dice.next(), dice.next(), dice.next()), 100),
-              dice.between(1, MOST_GAS),
+              isNative ? 0 : dice.between(1, MOST_GAS),
               dice.between(1, MOST_MEMORY_BYTES),
               OUTPUT_BYTES_LIMIT,
               dice.chance(9_000) ? wallMs : 1 + wallMs / 10,
               1 + dice.below(dice.chance(8_000) ? 1 : MOST_CORES),
-              1 + dice.below(5)));
+              1 + dice.below(5),
+              isNative
+                  ? new Form.Native(
+                      Platform.LINUX_X86_64,
+                      dice.chance(3_000) ? new Comparison.Exact() : new Comparison.Numeric(0.5, 0))
+                  : new Form.Portable()));
     }
     // Tasks depend on tasks that come earlier in a hidden order, which is not that of their
     // indices.

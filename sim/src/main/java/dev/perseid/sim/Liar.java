@@ -81,7 +81,7 @@ final class Liar {
         List<Long> held = new ArrayList<>(m.held());
         held.add(dice.between(-1, 300));
         held.addAll(m.held());
-        cable.toPool(new FromProvider.Hello(m.offer(), m.signature(), held));
+        cable.toPool(new FromProvider.Hello(m.offer(), m.signature(), held, m.platform()));
       }
       case 1 ->
           cable.toPool(

@@ -34,6 +34,9 @@ import org.jspecify.annotations.Nullable;
 /// The pool's process: the node's real [PoolLoop] on a simulated disk and network. It dies and
 /// comes back from its log.
 final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
+  /// A comparison takes about so long at most.
+  private static final long COMPARISON_US = 3_000_000;
+
   private static final long HEARTBEAT_MS = 1_000;
   static final long SILENCE_MS = 6_000;
   private static final long LONGEST_PROCESSING_US = 2_000;
@@ -156,8 +159,9 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
             Effect.ReportDurable _,
             Effect.PurseChanged _,
             Effect.JobChanged _,
-            Effect.Measure _ -> {
-          // Providers ask again when they join; nobody watches yet.
+            Effect.Measure _,
+            Effect.Compare _ -> {
+          // Providers ask again when they join, the loop when it starts; nobody watches yet.
         }
       }
     }
@@ -194,11 +198,33 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
             new PoolLoop.Settings(HEARTBEAT_MS, SILENCE_MS, weather.measures()),
             luck::next,
             // Nobody here pretends to have done what it has not: that is for a test of its own.
-            (_, _, done) -> done.accept(""));
+            (_, _, done) -> done.accept(""),
+            this::compare);
     onStart.run();
     turnSoon();
     tick();
     scheduleCrash();
+  }
+
+  private void compare(Effect.Compare asked, PoolLoop.Compared done) {
+    int now = life;
+    agenda.after(
+        dice.skewed(100, COMPARISON_US),
+        "results compared",
+        asked.what().entry(),
+        () -> {
+          if (now != life) {
+            return;
+          }
+          long like =
+              asked.with().stream()
+                  .filter(o -> Work.alike(o.outputs(), asked.what().outputs()))
+                  .mapToLong(Effect.Compared::entry)
+                  .findFirst()
+                  .orElse(asked.what().entry());
+          done.is(like, "");
+          turnSoon();
+        });
   }
 
   /// Who is told that the process has started, with nothing in its memory but the state.
@@ -269,6 +295,8 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
             Event.LeaseReturned _,
             Event.ProviderJoined _,
             Event.NetworkSeen _,
+            Event.PlatformSeen _,
+            Event.ResultsCompared _,
             Event.CapacityAsked _,
             Event.CapacityMeasured _,
             Event.ProviderDraining _,
@@ -342,6 +370,9 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
           "ProviderJoined " + e.offer().provider() + " session " + e.session();
       case Event.CapacityAsked e -> "CapacityAsked " + e.id() + " of " + e.provider();
       case Event.CapacityMeasured e -> "CapacityMeasured " + e.id() + ": " + e.capacity();
+      case Event.PlatformSeen e -> "PlatformSeen " + e.platform() + " of " + e.provider();
+      case Event.ResultsCompared e ->
+          "ResultsCompared " + e.entry() + " is like " + e.like() + " " + e.problem();
       case Event.NetworkSeen e -> "NetworkSeen " + e.network() + " of " + e.provider();
       case Event.ProviderGone e -> "ProviderGone " + e.provider() + ": " + e.reason();
       case Event.Refused e -> "Refused " + e.what() + ": " + e.rejection();

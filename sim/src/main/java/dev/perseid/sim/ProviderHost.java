@@ -9,9 +9,11 @@ import dev.perseid.core.Hash;
 import dev.perseid.core.Lease;
 import dev.perseid.core.Offer;
 import dev.perseid.core.Outcome;
+import dev.perseid.core.Platform;
 import dev.perseid.core.Price;
 import dev.perseid.core.Probe;
 import dev.perseid.core.ProbeAnswer;
+import dev.perseid.core.Report;
 import dev.perseid.core.ToProvider;
 import dev.perseid.core.Usage;
 import dev.perseid.node.Attempt;
@@ -21,6 +23,7 @@ import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeMap;
@@ -226,7 +229,15 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
             price,
             Capability.UNMEASURED,
             wallUs());
-    loop = new ProviderLoop(pool, made, new Pen(), this);
+    // Some run no native tasks, but whoever stays does.
+    boolean lends = staysForEver || number % 4 != 3;
+    loop =
+        new ProviderLoop(
+            pool,
+            made,
+            lends ? Optional.of(Platform.LINUX_X86_64) : Optional.empty(),
+            new Pen(),
+            this);
     dialSoon();
     scheduleCrash();
     scheduleDrain();
@@ -564,7 +575,7 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
     }
     Usage usage =
         new Usage(
-            OptionalLong.of(Work.gas(lease)),
+            Work.gas(lease),
             OptionalLong.empty(),
             OptionalLong.of(tookUs * 1_000),
             OptionalLong.of(lease.kind().memoryBytes() / 2),
@@ -583,7 +594,7 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
             OptionalLong.of(endedWallUs),
             usage,
             outputs,
-            "simulated 1",
+            lease.kind().isNative() ? Report.NATIVE : "simulated 1",
             "none");
     ProviderLoop l = loop;
     if (l != null) {

@@ -6,6 +6,8 @@ import dev.perseid.core.Address;
 import dev.perseid.core.Blob;
 import dev.perseid.core.Capability;
 import dev.perseid.core.Capacity;
+import dev.perseid.core.Comparison;
+import dev.perseid.core.Form;
 import dev.perseid.core.FromProvider;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Input;
@@ -16,6 +18,7 @@ import dev.perseid.core.Lease;
 import dev.perseid.core.Limits;
 import dev.perseid.core.Offer;
 import dev.perseid.core.Outcome;
+import dev.perseid.core.Platform;
 import dev.perseid.core.Price;
 import dev.perseid.core.Probe;
 import dev.perseid.core.ProbeAnswer;
@@ -25,6 +28,7 @@ import dev.perseid.core.Report;
 import dev.perseid.core.Result;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
+import dev.perseid.core.Text;
 import dev.perseid.core.ToProvider;
 import dev.perseid.core.Usage;
 import dev.perseid.core.Verification;
@@ -58,7 +62,8 @@ public final class Translation {
               Proto.Hello.newBuilder()
                   .setOffer(write(h.offer()))
                   .setOfferSignature(signature(h.signature()))
-                  .addAllHeldLeases(h.held()));
+                  .addAllHeldLeases(h.held())
+                  .setNativePlatform(h.platform().map(Platform::word).orElse("")));
       case FromProvider.Heartbeat _ -> b.setHeartbeat(Proto.Heartbeat.getDefaultInstance());
       case FromProvider.Reports r -> {
         Proto.Reports.Builder reports =
@@ -93,7 +98,10 @@ public final class Translation {
         yield new FromProvider.Hello(
             read(h.getOffer()),
             signature(h.getOfferSignature(), "hello.offer_signature"),
-            leases(h.getHeldLeasesList(), "hello.held_leases"));
+            leases(h.getHeldLeasesList(), "hello.held_leases"),
+            h.getNativePlatform().isEmpty()
+                ? Optional.empty()
+                : Optional.of(platform(h.getNativePlatform(), "hello.native_platform")));
       }
       case HEARTBEAT -> new FromProvider.Heartbeat();
       case REPORTS -> {
@@ -586,8 +594,11 @@ public final class Translation {
   }
 
   static Proto.TaskKind write(TaskKind k) {
-    return Proto.TaskKind.newBuilder()
-        .setName(k.name())
+    Proto.TaskKind.Builder b = Proto.TaskKind.newBuilder();
+    if (k.form() instanceof Form.Native n) {
+      b.setNative(write(n));
+    }
+    return b.setName(k.name())
         .setModule(write(k.module()))
         .setGasLimit(k.gasLimit())
         .setMemoryBytes(k.memoryBytes())
@@ -607,7 +618,54 @@ public final class Translation {
         notNegative(k.getOutputBytesLimit(), where + ".output_bytes_limit"),
         notNegative(k.getWallLimitMs(), where + ".wall_limit_ms"),
         (int) notNegative(k.getCores(), where + ".cores"),
-        (int) notNegative(k.getMaxAttempts(), where + ".max_attempts"));
+        (int) notNegative(k.getMaxAttempts(), where + ".max_attempts"),
+        k.hasNative() ? read(k.getNative(), where + ".native") : new Form.Portable());
+  }
+
+  private static Proto.NativeForm write(Form.Native n) {
+    Proto.NativeForm.Builder b = Proto.NativeForm.newBuilder().setPlatform(n.platform().word());
+    switch (n.comparison()) {
+      case Comparison.Exact _ -> b.setExact(Proto.ExactComparison.getDefaultInstance());
+      case Comparison.Numeric c ->
+          b.setNumeric(
+              Proto.NumericComparison.newBuilder()
+                  .setRelative(c.relative())
+                  .setAbsolute(c.absolute()));
+      case Comparison.Lines _ -> b.setLines(Proto.LineComparison.getDefaultInstance());
+      case Comparison.Module m -> b.setModule(write(m.module()));
+    }
+    return b.build();
+  }
+
+  private static Form read(Proto.NativeForm n, String where) throws Malformed {
+    return new Form.Native(
+        platform(n.getPlatform(), where + ".platform"),
+        switch (n.getComparisonCase()) {
+          case EXACT -> new Comparison.Exact();
+          case NUMERIC ->
+              new Comparison.Numeric(
+                  finite(n.getNumeric().getRelative(), where + ".numeric.relative"),
+                  finite(n.getNumeric().getAbsolute(), where + ".numeric.absolute"));
+          case LINES -> new Comparison.Lines();
+          case MODULE -> new Comparison.Module(read(n.getModule(), where + ".module"));
+          case COMPARISON_NOT_SET ->
+              throw new Malformed(
+                  where + " has no comparison: set `exact`, `numeric`, `lines` or `module`");
+        });
+  }
+
+  private static double finite(double number, String where) throws Malformed {
+    if (!Double.isFinite(number)) {
+      throw new Malformed(where + " is " + number + ": write a number");
+    }
+    return number;
+  }
+
+  private static Platform platform(String word, String where) throws Malformed {
+    return Platform.named(word)
+        .orElseThrow(() ->
+            new Malformed(
+                where + " is '" + Text.shown(word, 32) + "': write linux-x86_64 or linux-aarch64"));
   }
 
   // ---- views ----
@@ -691,6 +749,7 @@ public final class Translation {
         .setDistrusted(v.trust().distrusted())
         .setRetained(v.trust().retained())
         .setMeasuring(v.measuring())
+        .setNativePlatform(v.nativeOn().map(Platform::word).orElse(""))
         .build();
   }
 

@@ -8,6 +8,8 @@ import com.google.protobuf.InvalidProtocolBufferException;
 import dev.perseid.core.Address;
 import dev.perseid.core.Blob;
 import dev.perseid.core.Capability;
+import dev.perseid.core.Comparison;
+import dev.perseid.core.Form;
 import dev.perseid.core.FromProvider;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Input;
@@ -17,6 +19,7 @@ import dev.perseid.core.Lease;
 import dev.perseid.core.Limits;
 import dev.perseid.core.Offer;
 import dev.perseid.core.Outcome;
+import dev.perseid.core.Platform;
 import dev.perseid.core.Price;
 import dev.perseid.core.Probe;
 import dev.perseid.core.ProbeAnswer;
@@ -30,6 +33,7 @@ import dev.perseid.core.Verification;
 import dev.perseid.wire.v1.Proto;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Random;
 import java.util.function.Supplier;
@@ -134,7 +138,28 @@ class TranslationTest {
 
     TaskKind kind() {
       return new TaskKind(
-          text(64), blob(), number(), number(), number(), number(), small(100), small(10));
+          text(64),
+          blob(),
+          number(),
+          number(),
+          number(),
+          number(),
+          small(100),
+          small(10),
+          random.nextBoolean() ? new Form.Portable() : new Form.Native(platform(), comparison()));
+    }
+
+    Platform platform() {
+      return random.nextBoolean() ? Platform.LINUX_X86_64 : Platform.LINUX_AARCH64;
+    }
+
+    Comparison comparison() {
+      return switch (random.nextInt(4)) {
+        case 0 -> new Comparison.Exact();
+        case 1 -> new Comparison.Numeric(random.nextDouble(), random.nextDouble() * 1e9);
+        case 2 -> new Comparison.Lines();
+        default -> new Comparison.Module(blob());
+      };
     }
 
     Input input() {
@@ -192,7 +217,12 @@ class TranslationTest {
 
     FromProvider fromProvider() {
       return switch (small(7)) {
-        case 0 -> new FromProvider.Hello(offer(), signature(), several(this::positive));
+        case 0 ->
+            new FromProvider.Hello(
+                offer(),
+                signature(),
+                several(this::positive),
+                random.nextBoolean() ? Optional.empty() : Optional.of(platform()));
         case 1 -> new FromProvider.Heartbeat();
         case 2 -> {
           List<Report> reports = new ArrayList<>(several(this::report));

@@ -1,0 +1,98 @@
+package dev.perseid.sandbox;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/// The command line of a native program inside bubblewrap.
+final class NativeCommand {
+  static final String MISSING =
+      "bubblewrap or prlimit is not installed (Debian: apt-get install bubblewrap util-linux)";
+
+  /// Where nothing is run.
+  static final NativeCommand NONE = new NativeCommand(Path.of("bwrap"));
+
+  /// What the shell inside says before it becomes the program: from then on what goes wrong is the
+  /// program's doing.
+  static final int BEGUN = 1;
+
+  /// A program finds its interpreter here.
+  static final List<Path> PROGRAM_FOLDERS =
+      List.of(Path.of("/usr/local/bin"), Path.of("/usr/bin"), Path.of("/bin"));
+
+  private static final Path PRLIMIT = Path.of("/usr/bin/prlimit");
+
+  /// A program may reserve more than it uses; this only keeps it from using it up before anybody
+  /// looks.
+  private static final long DATA_MARGIN_BYTES = 256L << 20;
+
+  private static final int OPEN_FILES = 1_024;
+
+  private final Path bwrap;
+
+  private NativeCommand(Path bwrap) {
+    this.bwrap = bwrap;
+  }
+
+  static Optional<NativeCommand> installed() {
+    return Bubblewrap.installed().filter(_ -> Files.isExecutable(PRLIMIT)).map(NativeCommand::new);
+  }
+
+  /// The whole command.
+  ///
+  /// @param folder with the folders `in`, `out` and `work`, and the files `program` and `passwd`
+  List<String> of(Program program, Path folder) throws IOException {
+    RunLimits limits = program.limits();
+    List<String> c = new ArrayList<>();
+    c.add(bwrap.toString());
+    c.addAll(Bubblewrap.APART);
+    for (String system : List.of("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")) {
+      Path path = Path.of(system);
+      if (Files.isSymbolicLink(path)) {
+        add(c, "--symlink", Files.readSymbolicLink(path).toString(), system);
+      } else if (Files.isDirectory(path)) {
+        add(c, "--ro-bind", system, system);
+      }
+    }
+    add(c, "--ro-bind", "/usr", "/usr");
+    for (String found : List.of("/etc/alternatives", "/etc/ld.so.cache", "/etc/localtime")) {
+      add(c, "--ro-bind-try", found, found);
+    }
+    add(c, "--ro-bind", folder.resolve("passwd").toString(), "/etc/passwd");
+    add(c, "--ro-bind", folder.resolve("program").toString(), "/program");
+    add(c, "--ro-bind", folder.resolve("in").toString(), "/in");
+    add(c, "--bind", folder.resolve("out").toString(), "/out");
+    add(c, "--bind", folder.resolve("work").toString(), "/work");
+    add(c, "--symlink", "/work", "/tmp");
+    add(c, "--proc", "/proc", "--dev", "/dev");
+    add(c, "--size", Long.toString(Math.max(1 << 20, limits.memoryBytes() / 4)));
+    add(c, "--tmpfs", "/dev/shm");
+    add(c, "--remount-ro", "/dev", "--remount-ro", "/");
+    environment(c, program);
+    add(c, "--chdir", "/work", "--", "/bin/sh", "-c");
+    add(c, "printf '\\001'; exec \"$@\"", "sh", PRLIMIT.toString());
+    long data = limits.memoryBytes() + Math.max(limits.memoryBytes(), DATA_MARGIN_BYTES);
+    add(c, "--core=0", "--data=" + data, "--nofile=" + OPEN_FILES);
+    add(c, "--fsize=" + Math.max(limits.outputBytes(), limits.memoryBytes()));
+    add(c, "/program");
+    c.addAll(program.args());
+    return c;
+  }
+
+  private static void environment(List<String> c, Program program) {
+    add(c, "--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin");
+    add(c, "--setenv", "HOME", "/work");
+    add(c, "--setenv", "TMPDIR", "/work");
+    add(c, "--setenv", "LANG", "C.UTF-8");
+    add(c, "--setenv", "OMP_NUM_THREADS", Integer.toString(program.cores()));
+    add(c, "--setenv", "PERSEID_INPUTS", Integer.toString(program.inputs().size()));
+    add(c, "--setenv", "PERSEID_OUTPUTS", Integer.toString(program.outputs()));
+  }
+
+  private static void add(List<String> to, String... more) {
+    to.addAll(List.of(more));
+  }
+}

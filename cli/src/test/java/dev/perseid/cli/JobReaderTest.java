@@ -4,8 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.perseid.core.Blob;
+import dev.perseid.core.Comparison;
+import dev.perseid.core.Form;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Input;
+import dev.perseid.core.Platform;
+import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -71,7 +75,15 @@ class JobReaderTest {
       tasks: [{name: a, module: m.wasm, after: ['a:0']}] | 1:43 | names no task
       tasks: [{name: a, module: m.wasm, name: b}] | 1:35 | written twice
       tasks: [{name: a, module: m.wasm}, {name: a, module: m.wasm}] | 1:43 | two tasks 'a'
-      tasks: [{name: a, module: m.wasm}, {name: b, kind: a, module: m.wasm, gas_limit: 3}] | 1:52 | differ in module or limits
+      tasks: [{name: a, module: m.wasm}, {name: b, kind: a, module: m.wasm, gas_limit: 3}] | 1:52 | differ in module, program or limits
+      tasks: [{name: a, module: m.wasm, program: p.sh}] | 1:44 | has a 'program' or a 'module', not both
+      tasks: [{name: a, module: m.wasm, compare: exact}] | 1:44 | 'compare' is for native tasks
+      tasks: [{name: a, program: m.wasm}] | 1:28 | is no program for Linux
+      tasks: [{name: a, program: p.sh, gas_limit: 3}] | 1:45 | native tasks are not metered
+      tasks: [{name: a, program: p.sh, platform: amiga}] | 1:44 | no provider runs programs for 'amiga'
+      tasks: [{name: a, program: p.sh, compare: nearly}] | 1:43 | 'nearly' is no way to compare results
+      tasks: [{name: a, program: p.sh, compare: {}}] | 1:43 | names 0 ways to compare results
+      tasks: [{name: a, program: p.sh, compare: {numeric: {relative: 2}}}] | 1:64 | 'relative' is out of range
       tasks: [{name: a, module: m.wasm, count: 3}, {name: b, module: m.wasm, inputs: ['a:0']}] | 1:81 | write a[0]:0 for one or a[*]:0 for all
       tasks: [{name: a, module: m.wasm, count: 3}, {name: b, module: m.wasm, inputs: ['a[3]:0']}] | 1:81 | goes beyond
       tasks: [{name: a, module: m.wasm, count: 3}, {name: b, module: m.wasm, inputs: ['a[2..1]:0']}] | 1:81 | empty
@@ -86,6 +98,7 @@ class JobReaderTest {
   @BeforeEach
   void files() throws IOException {
     Files.copy(Path.of("../examples/modules/empty.wasm"), folder.resolve("m.wasm"));
+    Files.writeString(folder.resolve("p.sh"), "#!/bin/sh\n");
     Files.writeString(folder.resolve("data.txt"), "data");
     Files.writeString(folder.resolve("zero"), "");
   }
@@ -166,6 +179,34 @@ class JobReaderTest {
     assertThat(plan.results()).containsExactly(new Input.Produced(6, 0), new Input.Produced(0, 3));
     // The module and the data, each once; the empty file is never uploaded.
     assertThat(plan.uploads()).extracting(u -> u.blob().sizeBytes()).hasSize(2).contains(4L);
+  }
+
+  @Test
+  void aProgramIsANativeTask() throws Exception {
+    JobPlan plan =
+        read(
+            """
+            name: n
+            budget_microcredits: 1
+            tasks:
+              - {name: a, program: p.sh, compare: {numeric: {relative: 1e-6, absolute: 0.5}}, cores: 3}
+              - {name: b, program: p.sh, compare: {module: m.wasm}, platform: linux-aarch64}
+              - {name: c, program: p.sh, compare: lines, memory_mib: 8192}
+              - {name: d, program: p.sh}
+              - {name: e, module: m.wasm}
+            """);
+    assertThat(plan.kinds())
+        .extracting(TaskKind::form)
+        .containsExactly(
+            new Form.Native(Platform.LINUX_X86_64, new Comparison.Numeric(1e-6, 0.5)),
+            new Form.Native(
+                Platform.LINUX_AARCH64, new Comparison.Module(plan.kinds().get(4).module())),
+            new Form.Native(Platform.LINUX_X86_64, new Comparison.Lines()),
+            new Form.Native(Platform.LINUX_X86_64, new Comparison.Exact()),
+            new Form.Portable());
+    assertThat(plan.kinds()).extracting(TaskKind::cores).containsExactly(3, 1, 1, 1, 1);
+    assertThat(plan.kinds().subList(0, 4)).extracting(TaskKind::gasLimit).containsOnly(0L);
+    assertThat(plan.uploads()).as("the program and the module").hasSize(2);
   }
 
   @Test

@@ -67,6 +67,15 @@ class JobSchemaTest {
     assertThat(valid("{name: a, budget_microcredits: 0, tasks: [{name: a, module: b}]}")).isFalse();
     assertThat(valid("{name: a, budget_microcredits: 1, tasks: []}")).isFalse();
     assertThat(valid("{name: a, budget_microcredits: 1, tasks: [{name: a}]}")).isFalse();
+    String program = "{name: a, budget_microcredits: 1, tasks: [{name: a, program: b, %s}]}";
+    assertThat(valid(program.formatted("compare: lines"))).isTrue();
+    assertThat(valid(program.formatted("compare: {numeric: {relative: 0.1}}, cores: 2"))).isTrue();
+    assertThat(valid(program.formatted("compare: {module: c.wasm}"))).isTrue();
+    assertThat(valid(program.formatted("compare: {}"))).isFalse();
+    assertThat(valid(program.formatted("module: b"))).isFalse();
+    assertThat(valid(program.formatted("platform: amiga"))).isFalse();
+    assertThat(valid("{name: a, budget_microcredits: 1, tasks: [{name: a, module: b, cores: 2}]}"))
+        .isFalse();
     assertThat(valid("{name: a, budget_microcredits: 1, tasks: [{name: a, modul: b}]}")).isFalse();
     assertThat(
             valid("{name: a, budget_microcredits: 1, tasks: [{name: a, module: b}], results: [a]}"))

@@ -551,6 +551,35 @@ class CodecTest {
     assertThat(restored(out.toByteArray()).digest()).isEqualTo(pool.digest());
   }
 
+  /// Bytes of the last release that ran portable tasks only: a job with a result that waits for a
+  /// second provider.
+  @Test
+  void aSnapshotWithoutNativeTasksIsRead() throws IOException {
+    Pool pool = restored(golden("snapshot-v9.hex"));
+    JobView live = pool.job(JobId.of(Sample.ALICE, 1)).orElseThrow();
+    assertThat(pool.why(live.id(), "work[0]", 2_000_000).sentence()).contains("1 provider has run");
+    assertThat(pool.providers()).hasSize(2).allMatch(p -> p.nativeOn().isEmpty());
+    assertThat(pool.comparisons()).isEmpty();
+    List<Effect> effects = new ArrayList<>();
+    pool.execute(new Command.Schedule(9), 2_000_000, effects);
+    Lease second =
+        effects.stream()
+            .filter(Effect.SendLease.class::isInstance)
+            .map(e -> ((Effect.SendLease) e).lease())
+            .filter(l -> l.task() == 0)
+            .findFirst()
+            .orElseThrow();
+    pool.execute(
+        new Command.ReportAttempts(
+            second.provider(), 1, List.of(Sample.right(second)), Sample.SIGNATURE),
+        2_100_000,
+        new ArrayList<>());
+    assertThat(pool.job(live.id()).orElseThrow().results().agreed()).isEqualTo(1);
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    pool.snapshot(new DataOutputStream(out));
+    assertThat(restored(out.toByteArray()).digest()).isEqualTo(pool.digest());
+  }
+
   @Test
   void eventsAboutCapacityKeepTheirBytes() {
     List<Event> events =

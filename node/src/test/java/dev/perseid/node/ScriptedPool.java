@@ -10,6 +10,7 @@ import dev.perseid.wire.Malformed;
 import dev.perseid.wire.Translation;
 import dev.perseid.wire.v1.IdentityGrpc;
 import dev.perseid.wire.v1.JobsGrpc;
+import dev.perseid.wire.v1.MoneyProto;
 import dev.perseid.wire.v1.Proto;
 import dev.perseid.wire.v1.ProvidersGrpc;
 import io.grpc.Context;
@@ -125,7 +126,15 @@ final class ScriptedPool implements AutoCloseable {
     @Override
     public void about(Proto.AboutRequest q, StreamObserver<Proto.AboutReply> r) {
       r.onNext(
-          Proto.AboutReply.newBuilder().setPool(Translation.bytes(claimed)).setProtocol(1).build());
+          Proto.AboutReply.newBuilder()
+              .setPool(Translation.bytes(claimed))
+              .setProtocol(1)
+              .setMoney(
+                  MoneyProto.MoneyTerms.newBuilder()
+                      .setLedger("credits")
+                      .setIdentity(Translation.bytes(claimed))
+                      .setVerifyingContract(Translation.bytes(claimed)))
+              .build());
       r.onCompleted();
     }
 

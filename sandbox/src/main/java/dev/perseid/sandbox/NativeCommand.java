@@ -43,7 +43,7 @@ final class NativeCommand {
 
   /// The whole command.
   ///
-  /// @param folder with the folders `in`, `out` and `work`, and the files `program` and `passwd`
+  /// @param folder with the folders `in`, `out` and `scratch`, and the files `program` and `passwd`
   List<String> of(Program program, Path folder) throws IOException {
     RunLimits limits = program.limits();
     List<String> c = new ArrayList<>();
@@ -65,14 +65,14 @@ final class NativeCommand {
     add(c, "--ro-bind", folder.resolve("program").toString(), "/program");
     add(c, "--ro-bind", folder.resolve("in").toString(), "/in");
     add(c, "--bind", folder.resolve("out").toString(), "/out");
-    add(c, "--bind", folder.resolve("work").toString(), "/work");
-    add(c, "--symlink", "/work", "/tmp");
+    add(c, "--bind", folder.resolve("scratch").toString(), "/scratch");
+    add(c, "--symlink", "/scratch", "/tmp");
     add(c, "--proc", "/proc", "--dev", "/dev");
     add(c, "--size", Long.toString(Math.max(1 << 20, limits.memoryBytes() / 4)));
     add(c, "--tmpfs", "/dev/shm");
     add(c, "--remount-ro", "/dev", "--remount-ro", "/");
     environment(c, program);
-    add(c, "--chdir", "/work", "--", "/bin/sh", "-c");
+    add(c, "--chdir", "/scratch", "--", "/bin/sh", "-c");
     add(c, "printf '\\001'; exec \"$@\"", "sh", PRLIMIT.toString());
     long data = limits.memoryBytes() + Math.max(limits.memoryBytes(), DATA_MARGIN_BYTES);
     add(c, "--core=0", "--data=" + data, "--nofile=" + OPEN_FILES);
@@ -84,8 +84,8 @@ final class NativeCommand {
 
   private static void environment(List<String> c, Program program) {
     add(c, "--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin");
-    add(c, "--setenv", "HOME", "/work");
-    add(c, "--setenv", "TMPDIR", "/work");
+    add(c, "--setenv", "HOME", "/scratch");
+    add(c, "--setenv", "TMPDIR", "/scratch");
     add(c, "--setenv", "LANG", "C.UTF-8");
     add(c, "--setenv", "OMP_NUM_THREADS", Integer.toString(program.cores()));
     add(c, "--setenv", "PERSEID_INPUTS", Integer.toString(program.inputs().size()));

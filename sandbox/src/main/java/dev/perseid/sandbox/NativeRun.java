@@ -106,7 +106,7 @@ final class NativeRun {
   }
 
   private Optional<Verdict.Failed> prepare() throws IOException {
-    for (String part : List.of("in", "out", "work")) {
+    for (String part : List.of("in", "out", "scratch")) {
       Files.createDirectories(folder.resolve(part));
     }
     Path own = folder.resolve("program");
@@ -118,7 +118,7 @@ final class NativeRun {
     }
     Files.setPosixFilePermissions(own, PosixFilePermissions.fromString("r-xr-xr-x"));
     Files.writeString(
-        folder.resolve("passwd"), "nobody:x:65534:65534:nobody:/work:/usr/sbin/nologin\n");
+        folder.resolve("passwd"), "nobody:x:65534:65534:nobody:/scratch:/usr/sbin/nologin\n");
     for (int i = 0; i < program.inputs().size(); i++) {
       Path to = folder.resolve("in").resolve(Integer.toString(i));
       switch (program.inputs().get(i)) {
@@ -289,7 +289,7 @@ final class NativeRun {
           Verdict.Kind.OUTPUT_LIMIT,
           "its outputs had more than " + limits.outputBytes() + " bytes together");
     }
-    Folders.Size work = Folders.size(folder.resolve("work"));
+    Folders.Size work = Folders.size(folder.resolve("scratch"));
     if (work.bytes() > limits.memoryBytes()) {
       return new Verdict.Failed(
           Verdict.Kind.MEMORY_LIMIT,

@@ -40,7 +40,7 @@ public final class Natives implements AutoCloseable {
       for f in /probe /usr/probe /in/probe /program /dev/probe /etc/probe /proc/probe; do
         (: >> "$f") 2>/dev/null && echo "it can write $f"
       done
-      for f in /out/probe /scratch/probe /tmp/probe /dev/shm/probe; do
+      for f in /out/probe /scratch/probe "$TMPDIR/probe" /dev/shm/probe; do
         (: > "$f") 2>/dev/null || echo "it cannot write $f"
       done
       [ "$(grep -c : /proc/net/dev)" -le 1 ] || echo "it has a network"

@@ -54,7 +54,6 @@ public final class RecordJson {
     }
     out.writeEndArray();
     out.writeNumberField("gas_limit", r.gasLimit());
-    out.writeBooleanField("replayable", r.isReplayable());
     out.writeNumberField("memory_bytes", r.memoryBytes());
     out.writeNumberField("cores", r.cores());
     out.writeNumberField("submitted_us", r.submittedUs());

@@ -92,7 +92,10 @@ final class PoolHindsight {
         return "";
       }
       help.add("to believe it more: ask for verification: {replicate: 2} in the job file");
-      return "its result is one provider's word; ";
+      return "its result is one provider's word"
+          + (votes.getFirst().isReplayable()
+              ? "; "
+              : ", and a native task's, which nobody can replay; ");
     }
     if (votes.size() == best) {
       return best > 1 ? best + " providers ran it and agree; " : "";

@@ -47,6 +47,9 @@ public sealed interface Comparison {
   record Lines() implements Comparison {
     /// Whether two texts are alike. O(bytes log lines).
     public static boolean alike(byte[] a, byte[] b) {
+      if (tooMany(a) || tooMany(b)) {
+        return false;
+      }
       List<byte[]> as = sorted(a);
       List<byte[]> bs = sorted(b);
       if (as.size() != bs.size()) {
@@ -58,6 +61,14 @@ public sealed interface Comparison {
         }
       }
       return true;
+    }
+
+    private static boolean tooMany(byte[] text) {
+      int lines = 0;
+      for (byte b : text) {
+        lines += b == '\n' ? 1 : 0;
+      }
+      return lines > Limits.COMPARED_LINES;
     }
 
     private static List<byte[]> sorted(byte[] text) {

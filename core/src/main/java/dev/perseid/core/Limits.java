@@ -102,6 +102,9 @@ public final class Limits {
   /// their hashes.
   public static final long COMPARED_BYTES = 64L << 20;
 
+  /// Lines of an output that is compared line by line; with more it is like no other.
+  public static final int COMPARED_LINES = 1_000_000;
+
   /// Outputs of one attempt together.
   public static final long OUTPUT_BYTES = 16L << 30;
 

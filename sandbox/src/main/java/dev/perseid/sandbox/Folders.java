@@ -54,7 +54,10 @@ final class Folders {
 
   /// How much is in a folder that somebody may be changing, and may not want to be looked into;
   /// links are not followed. Stops counting at [Limits#NATIVE_FILES].
-  static Size size(Path folder) {
+  ///
+  /// @param ended whether nobody changes it any more: only then may rights be changed, as a path
+  ///   can be turned into a link
+  static Size size(Path folder, boolean ended) {
     long[] sum = new long[2];
     walk(
         folder,
@@ -76,8 +79,8 @@ final class Folders {
           @Override
           public FileVisitResult visitFileFailed(Path file, IOException e) {
             sum[1]++;
-            if (opened(file)) {
-              Size inside = size(file);
+            if (ended && opened(file)) {
+              Size inside = size(file, true);
               sum[0] += inside.bytes;
               sum[1] += inside.files;
             }

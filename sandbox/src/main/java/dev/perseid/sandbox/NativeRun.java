@@ -6,6 +6,7 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
@@ -89,7 +90,12 @@ final class NativeRun {
   /// it.
   Execution execute() {
     try {
-      Optional<Verdict.Failed> unfit = prepare();
+      Optional<Verdict.Failed> unfit;
+      try {
+        unfit = prepare();
+      } catch (InvalidPathException e) {
+        unfit = refused("its first line names no interpreter that could be there");
+      }
       if (unfit.isPresent()) {
         return failed(program, unfit.get().kind(), unfit.get().message());
       }
@@ -100,8 +106,8 @@ final class NativeRun {
       return failed(
           program, Verdict.Kind.NOT_STARTED, "it could not be started: " + e.getMessage());
     } finally {
-      Folders.delete(folder);
       gone.countDown();
+      Folders.delete(folder);
     }
   }
 
@@ -230,7 +236,7 @@ final class NativeRun {
       } else {
         why = overuse(process);
         if (why == null && now >= filesNs) {
-          why = overuseOfFiles();
+          why = overuseOfFiles(false);
           long took = System.nanoTime() - now;
           filesNs = now + Math.max(LOOK_AT_FILES_NS, LOOK_SELDOM * took);
         }
@@ -281,15 +287,15 @@ final class NativeRun {
     return 0;
   }
 
-  private Verdict.@Nullable Failed overuseOfFiles() {
+  private Verdict.@Nullable Failed overuseOfFiles(boolean ended) {
     RunLimits limits = program.limits();
-    Folders.Size out = Folders.size(folder.resolve("out"));
+    Folders.Size out = Folders.size(folder.resolve("out"), ended);
     if (out.bytes() > limits.outputBytes()) {
       return new Verdict.Failed(
           Verdict.Kind.OUTPUT_LIMIT,
           "its outputs had more than " + limits.outputBytes() + " bytes together");
     }
-    Folders.Size work = Folders.size(folder.resolve("scratch"));
+    Folders.Size work = Folders.size(folder.resolve("scratch"), ended);
     if (work.bytes() > limits.memoryBytes()) {
       return new Verdict.Failed(
           Verdict.Kind.MEMORY_LIMIT,
@@ -333,7 +339,7 @@ final class NativeRun {
           Verdict.Kind.EXIT_CODE,
           "it ended with exit code " + code + (said.isEmpty() ? "" : ", and said: " + said));
     }
-    Verdict.Failed overuse = overuseOfFiles();
+    Verdict.Failed overuse = overuseOfFiles(true);
     return overuse == null ? new Verdict.Done() : overuse;
   }
 

@@ -173,9 +173,14 @@ public final class Natives implements AutoCloseable {
         .daemon()
         .name("native-" + program.runId())
         .start(() -> {
-          Execution execution = run.execute();
-          runs.remove(program.runId(), run);
-          future.complete(execution);
+          Execution execution =
+              NativeRun.failed(program, Verdict.Kind.NOT_STARTED, "a bug kept it from being run");
+          try {
+            execution = run.execute();
+          } finally {
+            runs.remove(program.runId(), run);
+            future.complete(execution);
+          }
         });
     return future;
   }

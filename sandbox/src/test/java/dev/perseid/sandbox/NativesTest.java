@@ -289,6 +289,9 @@ class NativesTest {
     Execution lacking = natives.run(program(cobol, ROOMY, 0, List.of())).join();
     assertThat(failed(lacking)).as("others may have it").isEqualTo(Verdict.Kind.NOT_STARTED);
     assertThat(message(lacking)).isEqualTo("this machine has no interpreter cobol");
+    byte[] odd = "#!/bin/s\0h\nx\n".getBytes(StandardCharsets.UTF_8);
+    assertThat(failed(natives.run(program(odd, ROOMY, 0, List.of())).join()))
+        .isEqualTo(Verdict.Kind.MODULE_REFUSED);
     Path home = Files.writeString(folder.resolve("interpreter"), "#!/bin/sh\n");
     byte[] inside = ("#!" + home + "\n").getBytes(StandardCharsets.UTF_8);
     assertThat(failed(natives.run(program(inside, ROOMY, 0, List.of())).join()))

@@ -10,6 +10,7 @@ import dev.perseid.core.Limits;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
 import dev.perseid.sandbox.Profile;
+import dev.perseid.sandbox.Program;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
@@ -156,9 +157,7 @@ final class JobExpansion {
       throw program.wrong(
           "'" + program.value() + "' cannot be read: " + e.getMessage(), "make it readable");
     }
-    boolean script = head.length >= 2 && head[0] == '#' && head[1] == '!';
-    boolean elf = head.length == 4 && head[0] == 0x7F && head[1] == 'E' && head[2] == 'L';
-    if (!script && !elf) {
+    if (!Program.isScript(head) && !Program.isElf(head)) {
       throw program.wrong(
           "'" + program.value() + "' is no program for Linux",
           "name an ELF file, or a script whose first line is '#!' and an interpreter");

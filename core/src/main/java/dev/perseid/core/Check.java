@@ -27,7 +27,6 @@ final class Check {
       votes.add(vote);
       return;
     }
-    long like = vote.entry;
     boolean others = false;
     for (Vote earlier : votes) {
       if (earlier.outcome == Outcome.DONE) {
@@ -38,7 +37,7 @@ final class Check {
         }
       }
     }
-    votes.add(vote.like(like));
+    votes.add(vote.like(vote.entry));
     comparing = others;
   }
 

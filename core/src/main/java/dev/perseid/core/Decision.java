@@ -669,10 +669,7 @@ final class Decision {
 
   private void recordComparison(Command.RecordComparison c) {
     Job job = state.jobsById.get(c.job());
-    Check check =
-        job == null || !job.isRunning() || job.graph == null
-            ? null
-            : job.graph.checks.get(c.task());
+    Check check = job == null || !job.isRunning() ? null : job.graph().checks.get(c.task());
     if (job == null
         || check == null
         || !check.isComparing()

@@ -26,10 +26,8 @@ final class Group {
   /// @param platform where a native task runs; null for portable ones
   record Shape(int cores, long memoryBytes, @Nullable Platform platform)
       implements Comparable<Shape> {
-    private static final Comparator<Shape> ORDER =
-        Comparator.<Shape>comparingInt(s -> s.cores)
-            .thenComparingLong(s -> s.memoryBytes)
-            .thenComparing(s -> s.platform, Comparator.nullsFirst(Comparator.naturalOrder()));
+    private static final Comparator<@Nullable Platform> PORTABLE_FIRST =
+        Comparator.nullsFirst(Comparator.naturalOrder());
 
     static Shape of(TaskKind kind) {
       return new Shape(
@@ -40,7 +38,9 @@ final class Group {
 
     @Override
     public int compareTo(Shape o) {
-      return ORDER.compare(this, o);
+      int x = Integer.compare(cores, o.cores);
+      x = x != 0 ? x : Long.compare(memoryBytes, o.memoryBytes);
+      return x != 0 ? x : PORTABLE_FIRST.compare(platform, o.platform);
     }
   }
 

@@ -204,12 +204,14 @@ public final class Pool {
   public List<Effect.Compare> comparisons() {
     List<Effect.Compare> found = new ArrayList<>();
     for (Job job : state.jobs.values()) {
-      if (job.graph != null && job.isRunning()) {
-        job.graph.checks.forEach((task, check) -> {
-          if (check.isComparing()) {
-            found.add(State.comparison(job, task, check));
-          }
-        });
+      if (job.isRunning()) {
+        job.graph()
+            .checks
+            .forEach((task, check) -> {
+              if (check.isComparing()) {
+                found.add(State.comparison(job, task, check));
+              }
+            });
       }
     }
     return found;

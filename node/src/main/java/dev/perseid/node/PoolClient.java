@@ -1262,21 +1262,16 @@ public final class PoolClient implements AutoCloseable {
   /// The connection broke under a call, or the pool made a mistake in it: the two cannot be told
   /// apart by the code alone ([Channels#isBroken]).
   private PoolFailure broken(String why) {
-    return unreachable(place ->
-        "the pool at "
-            + place
-            + " gave no answer"
-            + (why.isEmpty() ? "" : " (" + shortened(why) + ")")
-            + ": try again");
+    return unreachable("gave no answer", why, "try again");
   }
 
   private PoolFailure unreachable(String why) {
-    return unreachable(place ->
-        "the pool at "
-            + place
-            + " cannot be reached"
-            + (why.isEmpty() ? "" : " (" + shortened(why) + ")")
-            + ": is it running, and is --pool right?");
+    return unreachable("cannot be reached", why, "is it running, and is --pool right?");
+  }
+
+  private PoolFailure unreachable(String how, String why, String whatToDo) {
+    String reason = why.isEmpty() ? "" : " (" + shortened(why) + ")";
+    return unreachable(place -> "the pool at " + place + " " + how + reason + ": " + whatToDo);
   }
 
   private static String broken(IOException e) {

@@ -7,6 +7,7 @@ import dev.perseid.wire.Channels;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Consumer;
 
 /// How a provider is set up.
 ///
@@ -155,95 +156,89 @@ public record ProviderConfig(
 
   /// The same, serving these models.
   public ProviderConfig withModels(List<ServedModel> served) {
-    return new ProviderConfig(
-        key,
-        pool,
-        terms,
-        lent,
-        directory,
-        engineCache,
-        isolationRequired,
-        measured,
-        served,
-        natives);
+    return with(p -> p.models = served);
   }
 
   /// The same for another pool.
   public ProviderConfig with(PoolAt newPool) {
-    return new ProviderConfig(
-        key,
-        newPool,
-        terms,
-        lent,
-        directory,
-        engineCache,
-        isolationRequired,
-        measured,
-        models,
-        natives);
+    return with(p -> p.pool = newPool);
   }
 
   /// The same under other terms.
   public ProviderConfig with(Terms newTerms) {
-    return new ProviderConfig(
-        key,
-        pool,
-        newTerms,
-        lent,
-        directory,
-        engineCache,
-        isolationRequired,
-        measured,
-        models,
-        natives);
+    return with(p -> p.terms = newTerms);
   }
 
   /// The same, lending another part of the machine.
   public ProviderConfig with(Lent newLent) {
-    return new ProviderConfig(
-        key,
-        pool,
-        terms,
-        newLent,
-        directory,
-        engineCache,
-        isolationRequired,
-        measured,
-        models,
-        natives);
+    return with(p -> p.lent = newLent);
   }
 
   /// The same with a cache for the start of engines.
   public ProviderConfig withEngineCache(Path folder) {
-    return new ProviderConfig(
-        key,
-        pool,
-        terms,
-        lent,
-        directory,
-        Optional.of(folder),
-        isolationRequired,
-        measured,
-        models,
-        natives);
+    return with(p -> p.engineCache = Optional.of(folder));
   }
 
   /// The same without the benchmark.
   public ProviderConfig unmeasured() {
-    return new ProviderConfig(
-        key, pool, terms, lent, directory, engineCache, isolationRequired, false, models, natives);
+    return with(p -> p.measured = false);
   }
 
   /// The same, running tasks also where isolation does not work.
   public ProviderConfig isolationPreferred() {
-    return new ProviderConfig(
-        key, pool, terms, lent, directory, engineCache, false, measured, models, natives);
+    return with(p -> p.isolationRequired = false);
   }
 
   /// The same, running native programs of consumers, too. They are kept in by the kernel alone.
   public ProviderConfig withNatives() {
-    return new ProviderConfig(
-        key, pool, terms, lent, directory, engineCache, isolationRequired, measured, models, true);
+    return with(p -> p.natives = true);
+  }
+
+  private ProviderConfig with(Consumer<Parts> change) {
+    Parts parts = new Parts(this);
+    change.accept(parts);
+    return parts.whole();
+  }
+
+  /// What can be changed before it is a configuration again.
+  private static final class Parts {
+    final Key key;
+    PoolAt pool;
+    Terms terms;
+    Lent lent;
+    final Path directory;
+    Optional<Path> engineCache;
+    boolean isolationRequired;
+    boolean measured;
+    List<ServedModel> models;
+    boolean natives;
+
+    Parts(ProviderConfig c) {
+      key = c.key;
+      pool = c.pool;
+      terms = c.terms;
+      lent = c.lent;
+      directory = c.directory;
+      engineCache = c.engineCache;
+      isolationRequired = c.isolationRequired;
+      measured = c.measured;
+      models = c.models;
+      natives = c.natives;
+    }
+
+    ProviderConfig whole() {
+      return new ProviderConfig(
+          key,
+          pool,
+          terms,
+          lent,
+          directory,
+          engineCache,
+          isolationRequired,
+          measured,
+          models,
+          natives);
+    }
   }
 
   private static void check(boolean good, String what, Object value, String expected) {

@@ -24,12 +24,12 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ExecutionException;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
-/// Compares results of native tasks: one at a time, of the jobs that wait in turns, so that none
-/// keeps the others waiting for more than one comparison each. What a consumer's own module says is
-/// found in a sandbox.
+/// Compares results of native tasks: one at a time with all that it may be like, of the jobs that
+/// wait in turns. What a consumer's own module says is found in a sandbox.
 final class ResultComparer implements AutoCloseable {
   /// What is compared, and who hears of it.
   private record Asked(Effect.Compare compare, PoolLoop.Compared done) {}
@@ -193,7 +193,7 @@ final class ResultComparer implements AutoCloseable {
     Execution execution;
     try {
       execution = in.run(task).get();
-    } catch (java.util.concurrent.ExecutionException e) {
+    } catch (ExecutionException e) {
       throw new IOException("the sandbox failed: " + e.getCause());
     }
     return switch (execution.verdict()) {

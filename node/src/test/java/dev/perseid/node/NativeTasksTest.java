@@ -22,7 +22,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -42,23 +41,7 @@ final class NativeTasksTest {
 
   @BeforeEach
   void open() throws Exception {
-    pool =
-        PoolNode.start(
-            new PoolConfig(
-                folder.resolve("pool"),
-                "127.0.0.1",
-                0,
-                key,
-                AccessTerms.NONE,
-                Optional.empty(),
-                0,
-                1L << 30,
-                200,
-                2_000,
-                false,
-                "test",
-                MarketTerms.NONE,
-                MoneyTerms.NONE));
+    pool = PoolNode.start(PoolConfig.usual(folder.resolve("pool"), key).withTimes(200, 2_000));
     shopper = new Shopper(pool.port(), key, false);
   }
 

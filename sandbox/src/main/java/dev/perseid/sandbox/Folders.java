@@ -12,7 +12,6 @@ import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.DigestInputStream;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import org.jspecify.annotations.Nullable;
 
 /// Scratch folders.
@@ -126,24 +125,12 @@ final class Folders {
     }
   }
 
-  static byte[] sha256(byte[] bytes) {
-    return digest().digest(bytes);
-  }
-
   static byte[] sha256(Path file) throws IOException {
-    MessageDigest digest = digest();
+    MessageDigest digest = MemoryTree.sha256();
     try (InputStream in = new DigestInputStream(Files.newInputStream(file), digest)) {
       in.transferTo(OutputStream.nullOutputStream());
     }
     return digest.digest();
-  }
-
-  private static MessageDigest digest() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError("every JDK has SHA-256", e);
-    }
   }
 
   static void deleteQuietly(Path file) {

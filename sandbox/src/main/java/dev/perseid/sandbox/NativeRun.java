@@ -1,5 +1,6 @@
 package dev.perseid.sandbox;
 
+import dev.perseid.core.Hash;
 import dev.perseid.core.Platform;
 import java.io.IOException;
 import java.io.InputStream;
@@ -146,15 +147,14 @@ final class NativeRun {
     try (InputStream in = Files.newInputStream(file)) {
       head = in.readNBytes(256);
     }
-    boolean elf = head.length >= 20 && head[0] == 0x7F && head[1] == 'E' && head[2] == 'L';
-    if (elf) {
+    if (Program.isElf(head) && head.length >= 20) {
       int machine = (head[18] & 0xFF) | (head[19] & 0xFF) << 8;
       boolean fits = Natives.platform().filter(p -> machine == machine(p)).isPresent();
       return fits
           ? Optional.empty()
           : refused("the program is made for another machine (ELF machine " + machine + ")");
     }
-    if (head.length < 2 || head[0] != '#' || head[1] != '!') {
+    if (!Program.isScript(head)) {
       return refused("the program is neither an ELF file nor a script that begins with '#!'");
     }
     String line = new String(head, 2, head.length - 2, StandardCharsets.UTF_8);
@@ -210,42 +210,44 @@ final class NativeRun {
     } catch (InterruptedException e) {
       throw new IOException("interrupted", e);
     } finally {
-      EngineChild.destroy(process, false);
+      if (process.isAlive()) {
+        EngineChild.destroy(process, false);
+      }
     }
   }
 
   /// Waits for the end; what had to be ended is the answer, null if it ended by itself.
   private Verdict.@Nullable Failed watch(Process process, long startNs)
       throws InterruptedException {
-    RunLimits limits = program.limits();
     long filesNs = startNs;
-    Verdict.Failed why = null;
     while (!process.waitFor(Limits.TICK_MS, TimeUnit.MILLISECONDS)) {
-      if (why != null) {
-        // It is on its way to its end.
-        EngineChild.destroy(process, false);
-        continue;
-      }
       long now = System.nanoTime();
-      if (cancelled) {
-        why = new Verdict.Failed(Verdict.Kind.CANCELLED, "cancelled while it ran");
-      } else if (now - startNs > limits.wallMs() * 1_000_000) {
-        why =
-            new Verdict.Failed(
-                Verdict.Kind.TIME_LIMIT, "it ran longer than " + limits.wallMs() + " ms");
-      } else {
+      Verdict.Failed why = overdue(now - startNs);
+      if (why == null) {
         why = overuse(process);
-        if (why == null && now >= filesNs) {
-          why = overuseOfFiles(false);
-          long took = System.nanoTime() - now;
-          filesNs = now + Math.max(LOOK_AT_FILES_NS, LOOK_SELDOM * took);
-        }
+      }
+      if (why == null && now >= filesNs) {
+        why = overuseOfFiles(false);
+        long took = System.nanoTime() - now;
+        filesNs = now + Math.max(LOOK_AT_FILES_NS, LOOK_SELDOM * took);
       }
       if (why != null) {
         EngineChild.destroy(process, false);
+        process.waitFor();
+        return why;
       }
     }
-    return why;
+    return null;
+  }
+
+  private Verdict.@Nullable Failed overdue(long ranNs) {
+    if (cancelled) {
+      return new Verdict.Failed(Verdict.Kind.CANCELLED, "cancelled while it ran");
+    }
+    long limitMs = program.limits().wallMs();
+    return ranNs > limitMs * 1_000_000
+        ? new Verdict.Failed(Verdict.Kind.TIME_LIMIT, "it ran longer than " + limitMs + " ms")
+        : null;
   }
 
   private Verdict.@Nullable Failed overuse(Process process) {
@@ -393,13 +395,13 @@ final class NativeRun {
 
   private Output output(Path file, int number) throws IOException {
     if (!Files.exists(file, LinkOption.NOFOLLOW_LINKS)) {
-      return new Output.Inline(new byte[0], Folders.sha256(new byte[0]));
+      return new Output.Inline(new byte[0], Hash.EMPTY_BLOB.bytes());
     }
     Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-------"));
     long size = Files.size(file);
     if (size <= Limits.INLINE_BYTES) {
       byte[] bytes = Files.readAllBytes(file);
-      return new Output.Inline(bytes, Folders.sha256(bytes));
+      return new Output.Inline(bytes, Hash.sha256(bytes).bytes());
     }
     Path kept = results.resolve(folder.getFileName() + "-" + number);
     Files.move(file, kept);

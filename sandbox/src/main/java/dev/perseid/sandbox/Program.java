@@ -29,4 +29,14 @@ public record Program(
     args = List.copyOf(args);
     inputs = List.copyOf(inputs);
   }
+
+  /// Whether a file that begins so is an ELF file.
+  public static boolean isElf(byte[] head) {
+    return head.length >= 4 && head[0] == 0x7F && head[1] == 'E' && head[2] == 'L';
+  }
+
+  /// Whether a file that begins so is a script.
+  public static boolean isScript(byte[] head) {
+    return head.length >= 2 && head[0] == '#' && head[1] == '!';
+  }
 }

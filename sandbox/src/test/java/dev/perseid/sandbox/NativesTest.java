@@ -2,6 +2,7 @@ package dev.perseid.sandbox;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.perseid.core.Hash;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.InetAddress;
@@ -56,7 +57,14 @@ class NativesTest {
     try {
       Path file = Files.write(folder.resolve("program-" + id), bytes);
       return new Program(
-          id, file, Folders.sha256(bytes), List.of("one", "two words"), inputs, outputs, 2, limits);
+          id,
+          file,
+          Hash.sha256(bytes).bytes(),
+          List.of("one", "two words"),
+          inputs,
+          outputs,
+          2,
+          limits);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

@@ -99,8 +99,7 @@ final class JobExpansion {
             tasks,
             results(),
             job.verification(),
-            job.thriftMs(),
-            job.deadlineMs(),
+            job.urgency(),
             files.uploads());
     Optional<String> problem = plan.problem();
     if (problem.isPresent()) {

@@ -6,14 +6,14 @@ import dev.perseid.core.JobCheck;
 import dev.perseid.core.JobSpec;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
+import dev.perseid.core.Urgency;
 import dev.perseid.core.Verification;
 import java.util.List;
 import java.util.Optional;
 
 /// A job as it follows from a file, before somebody submits it.
 ///
-/// @param thriftMs for how long it would rather wait for a task than pay a credit more
-/// @param deadlineMs within how long of its acceptance it must be done; 0: no matter when
+/// @param urgency what its time is worth
 /// @param uploads what the pool must hold before the job is submitted, each blob once
 record JobPlan(
     String name,
@@ -23,8 +23,7 @@ record JobPlan(
     List<TaskSpec> tasks,
     List<Input.Produced> results,
     Verification verification,
-    long thriftMs,
-    long deadlineMs,
+    Urgency urgency,
     List<Upload> uploads) {
   /// Whoever submits it; a job is checked before that is known.
   private static final Address SOMEBODY = new Address(0, 0, 1);
@@ -37,31 +36,12 @@ record JobPlan(
   /// The job as `consumer` submits it under `nonce`.
   JobSpec spec(Address consumer, long nonce) {
     return new JobSpec(
-        consumer,
-        nonce,
-        name,
-        priority,
-        budget,
-        kinds,
-        tasks,
-        results,
-        verification,
-        thriftMs,
-        deadlineMs);
+        consumer, nonce, name, priority, budget, kinds, tasks, results, verification, urgency);
   }
 
   /// The same with another budget.
   JobPlan withBudget(long microcredits) {
     return new JobPlan(
-        name,
-        priority,
-        microcredits,
-        kinds,
-        tasks,
-        results,
-        verification,
-        thriftMs,
-        deadlineMs,
-        uploads);
+        name, priority, microcredits, kinds, tasks, results, verification, urgency, uploads);
   }
 }

@@ -3,6 +3,7 @@ package dev.perseid.cli;
 import dev.perseid.core.Comparison;
 import dev.perseid.core.Limits;
 import dev.perseid.core.Platform;
+import dev.perseid.core.Urgency;
 import dev.perseid.core.Verification;
 import java.io.IOException;
 import java.math.BigDecimal;
@@ -34,11 +35,16 @@ final class JobReader {
           "verification",
           "thrift_s_per_credit",
           "deadline_s",
+          "copies_percent",
           "defaults",
           "tasks",
           "results");
   private static final List<String> VERIFICATION_KEYS =
       List.of("spot_check_percent", "replicate", "adaptive");
+
+  /// Of how many tasks a second attempt may be begun where the job does not say.
+  static final int COPIES_PERCENT = 10;
+
   private static final BigDecimal PPM_OF_PERCENT = BigDecimal.valueOf(10_000);
   static final List<String> LIMIT_KEYS =
       List.of("gas_limit", "memory_mib", "output_mib", "wall_limit_ms", "max_attempts");
@@ -128,8 +134,7 @@ final class JobReader {
       List<TaskEntry> tasks,
       List<Placed<String>> results,
       Verification verification,
-      long thriftMs,
-      long deadlineMs) {}
+      Urgency urgency) {}
 
   private final String file;
 
@@ -247,6 +252,11 @@ final class JobReader {
         tasks,
         job.texts("results"),
         verification(job.node("verification")),
+        urgency(job));
+  }
+
+  private static Urgency urgency(Fields job) throws BadInput {
+    return new Urgency(
         ms(
             job,
             "thrift_s_per_credit",
@@ -260,7 +270,8 @@ final class JobReader {
             Limits.DEADLINE_MS,
             "write 0.001 to "
                 + Limits.DEADLINE_MS / 1_000
-                + ", or leave it out if it does not matter when"));
+                + ", or leave it out if it does not matter when"),
+        job.number("copies_percent", 0, 100).map(c -> c.value().intValue()).orElse(COPIES_PERCENT));
   }
 
   /// Seconds as milliseconds; 0 if the key is not there.

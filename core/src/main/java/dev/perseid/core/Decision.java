@@ -559,7 +559,7 @@ final class Decision {
   private Event.Next checked(
       OpenLease open, Lease lease, ExecutionRecord record, Event.Next next, long luck) {
     Job job = open.job;
-    if (!job.isRunning() || next == Event.Next.STALE) {
+    if (!job.isRunning() || next == Event.Next.STALE || next == Event.Next.SPARE) {
       return next;
     }
     Graph graph = job.graph();
@@ -806,11 +806,16 @@ final class Decision {
     if (!open.job.isRunning()) {
       return Event.Next.OVER;
     }
+    if (open.spare) {
+      return Event.Next.SPARE;
+    }
+    // While another attempt runs, this one's end is not the task's.
+    boolean isOnly = open.twin == null;
     Graph live = open.job.graph();
     boolean doubtful = live.pending[open.task] > 0 && outcome == Outcome.TASK_FAILED;
     if (open.staleInputs != null || doubtful) {
       boolean last = live.attempts[open.task] + 1 >= Limits.ATTEMPTS_IN_ALL;
-      return last ? Event.Next.FAILED : Event.Next.STALE;
+      return last && isOnly ? Event.Next.FAILED : Event.Next.STALE;
     }
     return switch (outcome) {
       case DONE -> Event.Next.DONE;
@@ -821,7 +826,7 @@ final class Decision {
         boolean enough =
             faults >= graph.kind(open.task).maxAttempts()
                 || graph.attempts[open.task] + 1 >= Limits.ATTEMPTS_IN_ALL;
-        yield enough ? Event.Next.FAILED : Event.Next.RETRY;
+        yield enough && isOnly ? Event.Next.FAILED : Event.Next.RETRY;
       }
     };
   }
@@ -865,26 +870,45 @@ final class Decision {
     int made = 0;
     while (made < c.max()) {
       switch (round.next()) {
-        case Round.Assign(Job job, int task, Provider provider, long hold) -> {
-          emit(
-              new Event.TaskAssigned(
-                  state.nextLease,
-                  job.number,
-                  task,
-                  job.graph().attempts[task] + 1,
-                  provider.address,
-                  hold,
-                  nowUs));
+        case Round.Assign a -> {
+          assign(a);
           made++;
         }
         case Round.Settle(Job job, int task, Check check) ->
             settle(job, task, check.leading(), false);
         case Round.Exhausted(Job job, String reason) -> endJob(job, Event.JobState.FAILED, reason);
         case Round.Nothing() -> {
+          if (c.expire()) {
+            copy(c.max() - made, c.luck());
+          }
           return;
         }
       }
     }
+  }
+
+  /// Begins second attempts where nothing else is to be done.
+  private void copy(int max, long luck) {
+    Copies copies = new Copies(state, nowUs, luck);
+    for (int made = 0; made < max; made++) {
+      Round.Assign copy = copies.next();
+      if (copy == null) {
+        return;
+      }
+      assign(copy);
+    }
+  }
+
+  private void assign(Round.Assign a) {
+    emit(
+        new Event.TaskAssigned(
+            state.nextLease,
+            a.job().number,
+            a.task(),
+            a.job().graph().nextAttempt(a.task()),
+            a.provider().address,
+            a.hold(),
+            nowUs));
   }
 
   /// Asks providers whose turn it is: those that have no leases, as many as it takes to get on, and

@@ -249,7 +249,10 @@ public sealed interface Event {
     CHECK,
     /// The task's inputs were found wrong, or are in doubt and it failed: the attempt is paid, and
     /// the task runs again once they are right.
-    STALE
+    STALE,
+    /// Another attempt at the task was first: this one is paid for what it did, and counts for
+    /// nothing.
+    SPARE
   }
 
   /// Why a result is checked, or is not.

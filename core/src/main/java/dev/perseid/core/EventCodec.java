@@ -70,7 +70,8 @@ public final class EventCodec {
           Event.Next.FAILED,
           Event.Next.OVER,
           Event.Next.CHECK,
-          Event.Next.STALE);
+          Event.Next.STALE,
+          Event.Next.SPARE);
   static final List<Event.CheckReason> CHECK_REASONS =
       List.of(
           Event.CheckReason.POLICY,

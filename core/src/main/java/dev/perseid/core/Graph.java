@@ -22,6 +22,15 @@ final class Graph {
   private static final int LEARNED_OVER = 64;
   private static final long UNKNOWN_NS = 1_000_000_000;
 
+  /// Run times repeat to within half of them or so, until more is known.
+  static final double UNKNOWN_SPREAD = 0.25;
+
+  /// So many deviations above the middle are all but one in twenty.
+  private static final double ONE_IN_TWENTY = 1.645;
+
+  private static final double LEAST_SPREAD = 1.25;
+  private static final double MOST_SPREAD = 8;
+
   /// In how many parts of a job its tasks are ranked anew at most.
   private static final int RANKINGS = 16;
 
@@ -64,6 +73,9 @@ final class Graph {
   /// for them may have used them.
   final BitSet wereDone = new BitSet();
 
+  /// For each task how many spare attempts run; most have none and are not in here.
+  final TreeMap<Integer, Integer> spares = new TreeMap<>();
+
   final Group[] groups;
   private final int[] groupOfKind;
 
@@ -83,6 +95,10 @@ final class Graph {
   final long[] learned;
 
   final long[] usualWallNs;
+
+  /// For each kind how far attempts were off the mean: the variance of the logarithm of their time
+  /// at usual speed.
+  final double[] spread;
 
   /// For each kind the mean gas of an attempt; 0 if that is not known.
   final long[] usualGas;
@@ -106,6 +122,8 @@ final class Graph {
     learned = new long[spec.kinds().size()];
     usualWallNs = new long[spec.kinds().size()];
     usualGas = new long[spec.kinds().size()];
+    spread = new double[spec.kinds().size()];
+    Arrays.fill(spread, UNKNOWN_SPREAD);
     weightNs = new long[spec.kinds().size()];
     Arrays.fill(weightNs, 1);
     groupOfKind = new int[spec.kinds().size()];
@@ -357,6 +375,18 @@ final class Graph {
     return of.work(usualGas[kind] > 0 ? usualGas[kind] : of.gasLimit(), wallNs);
   }
 
+  /// How many times as long as usual all but one in twenty attempts of a kind take at most, if they
+  /// spread log-normally.
+  double spread(int kind) {
+    return Math.clamp(
+        StrictMath.exp(ONE_IN_TWENTY * Math.sqrt(spread[kind])), LEAST_SPREAD, MOST_SPREAD);
+  }
+
+  /// The number of the next attempt at a task, which may run beside others.
+  int nextAttempt(int task) {
+    return attempts[task] + 1 + (state[task] == LEASED ? 1 : 0) + spares.getOrDefault(task, 0);
+  }
+
   /// Learns the gas of a kind from one attempt; before [#learn].
   void learnGas(int kind, long gas) {
     long over = Math.clamp(learned[kind], 1, LEARNED_OVER);
@@ -366,6 +396,10 @@ final class Graph {
   /// Learns the wall time of a kind from one attempt, given at usual speed.
   void learn(int kind, long wallNs) {
     learned[kind]++;
+    if (learned[kind] > 1) {
+      double off = StrictMath.log((double) Math.max(1, wallNs) / usualWallNs[kind]);
+      spread[kind] += (off * off - spread[kind]) / Math.min(learned[kind], LEARNED_OVER);
+    }
     usualWallNs[kind] += (wallNs - usualWallNs[kind]) / Math.min(learned[kind], LEARNED_OVER);
     usualWallNs[kind] = Math.max(1, usualWallNs[kind]);
     rankAgain(kind);

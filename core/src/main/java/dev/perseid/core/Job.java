@@ -69,6 +69,9 @@ final class Job {
   /// What was taken back from providers that were found out, microcredits.
   long reversed;
 
+  /// Attempts that were begun while another ran.
+  int copies;
+
   final Account reservation = new Account();
 
   /// The part of the reservation that open leases may cost.

@@ -98,6 +98,10 @@ public final class JobCheck {
           + Limits.DEADLINE_MS
           + ", or 0 for none";
     }
+    int copies = spec.urgency().copiesPercent();
+    if (copies < 0 || copies > 100) {
+      return "copies of " + copies + " % of the tasks are out of range: write 0 (of none) to 100";
+    }
     if (spec.priority() < -Limits.PRIORITY || spec.priority() > Limits.PRIORITY) {
       return "priority " + spec.priority() + " is out of range: write -100 (last) to 100 (first)";
     }

@@ -20,7 +20,10 @@ public final class JobCodec {
   /// Had portable tasks only, and is still written so where there are no others.
   private static final int PORTABLE = 4;
 
-  private static final int VERSION = 5;
+  /// Had no second attempts, and is still written so where none are wanted.
+  private static final int SINGLE = 5;
+
+  private static final int VERSION = 6;
 
   private static final int EXACT = 0;
   private static final int NUMERIC = 1;
@@ -75,6 +78,9 @@ public final class JobCodec {
     if (version > TIMELESS) {
       out.number(spec.deadlineMs());
     }
+    if (version > SINGLE) {
+      out.number(spec.urgency().copiesPercent());
+    }
     out.address(spec.consumer());
     out.fixed(spec.nonce());
     out.text(spec.name());
@@ -97,8 +103,11 @@ public final class JobCodec {
 
   /// The oldest version that can say it all.
   private static int version(JobSpec spec) {
-    if (spec.kinds().stream().anyMatch(TaskKind::isNative)) {
+    if (spec.urgency().copiesPercent() != 0) {
       return VERSION;
+    }
+    if (spec.kinds().stream().anyMatch(TaskKind::isNative)) {
+      return SINGLE;
     }
     if (spec.deadlineMs() != 0) {
       return PORTABLE;
@@ -111,12 +120,13 @@ public final class JobCodec {
     int version = in.octet();
     if (version < BELIEVING || version > VERSION) {
       throw in.malformed(
-          "a job of version " + version + " is not known here (these are versions 1 to 5)");
+          "a job of version " + version + " is not known here (these are versions 1 to 6)");
     }
     Verification verification =
         version == BELIEVING ? new Verification.None() : readVerification(in);
     long thriftMs = version > HASTY ? in.number() : 0;
     long deadlineMs = version > TIMELESS ? in.number() : 0;
+    int copiesPercent = version > SINGLE ? in.integer() : 0;
     Address consumer = in.address();
     long nonce = in.fixed();
     String name = in.text();
@@ -155,8 +165,7 @@ public final class JobCodec {
             List.copyOf(tasks),
             List.copyOf(results),
             verification,
-            thriftMs,
-            deadlineMs);
+            new Urgency(thriftMs, deadlineMs, copiesPercent));
     if (version != version(spec)) {
       throw in.malformed("a job that could have been written shorter");
     }

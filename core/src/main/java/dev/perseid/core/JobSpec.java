@@ -14,10 +14,7 @@ import java.util.List;
 /// @param tasks the nodes; their order is the order of equal priority
 /// @param results the outputs that the consumer wants to fetch
 /// @param verification how results are checked
-/// @param thriftMs for how long it would rather wait for a task than pay a credit more for it,
-///   milliseconds; 0: as soon as possible, whatever it costs
-/// @param deadlineMs within so many milliseconds of its acceptance it must be done, or it ends; 0:
-///   it may take as long as it takes
+/// @param urgency what its time is worth
 public record JobSpec(
     Address consumer,
     long nonce,
@@ -28,8 +25,7 @@ public record JobSpec(
     List<TaskSpec> tasks,
     List<Input.Produced> results,
     Verification verification,
-    long thriftMs,
-    long deadlineMs) {
+    Urgency urgency) {
   /// A job that is to be done as soon as possible, whenever that is.
   public JobSpec(
       Address consumer,
@@ -41,7 +37,8 @@ public record JobSpec(
       List<TaskSpec> tasks,
       List<Input.Produced> results,
       Verification verification) {
-    this(consumer, nonce, name, priority, budget, kinds, tasks, results, verification, 0, 0);
+    this(
+        consumer, nonce, name, priority, budget, kinds, tasks, results, verification, Urgency.NONE);
   }
 
   /// A job whose providers are believed.
@@ -55,6 +52,16 @@ public record JobSpec(
       List<TaskSpec> tasks,
       List<Input.Produced> results) {
     this(consumer, nonce, name, priority, budget, kinds, tasks, results, new Verification.None());
+  }
+
+  /// See [Urgency].
+  public long thriftMs() {
+    return urgency.thriftMs();
+  }
+
+  /// See [Urgency].
+  public long deadlineMs() {
+    return urgency.deadlineMs();
   }
 
   /// The job's id.

@@ -18,6 +18,7 @@ import java.util.OptionalLong;
 /// @param done tasks that are done
 /// @param failed tasks that failed for good
 /// @param attempts attempts that ended, each with a record
+/// @param copies attempts that were begun while another at the same task ran
 /// @param budget what was reserved, microcredits
 /// @param charged what was paid to providers, microcredits
 /// @param submittedUs when it was accepted, microseconds since the epoch by the pool's clock
@@ -41,6 +42,7 @@ public record JobView(
     int done,
     int failed,
     long attempts,
+    int copies,
     long budget,
     long charged,
     long submittedUs,

@@ -59,6 +59,19 @@ public final class Limits {
   /// Attempts of one task.
   public static final int ATTEMPTS = 10;
 
+  /// Running jobs that are looked at in a turn for attempts that take too long, from one drawn at
+  /// random on, and of each so many of its oldest leases.
+  public static final int COPY_JOBS_LOOKED_AT = 64;
+
+  /// See [#COPY_JOBS_LOOKED_AT].
+  public static final int COPY_LEASES_LOOKED_AT = 32;
+
+  /// By how much sooner a second attempt must be expected to end than the first.
+  public static final long COPY_GAIN_MS = 1_000;
+
+  /// After so many attempts at a task none is made beside another.
+  public static final int COPY_ATTEMPTS = 20;
+
   /// Providers that must agree on a result, at most.
   public static final int VERIFICATION_AGREE = 5;
 

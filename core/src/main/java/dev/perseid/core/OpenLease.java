@@ -26,6 +26,16 @@ final class OpenLease {
   /// attempt is paid and does not count. Null as long as the inputs are right.
   @Nullable List<Blob> staleInputs;
 
+  /// The other attempt at the same task that may count, if two run.
+  @Nullable OpenLease twin;
+
+  /// Whether the task was settled by another attempt: what comes of this one is paid and counts for
+  /// nothing. Its inputs stand in [#staleInputs] then, and since when its task was ready here, as
+  /// it may outlive both.
+  boolean spare;
+
+  long readyUs;
+
   /// Whether it is taken to run: all that its provider was given before it fits beside it.
   boolean runs;
 

@@ -294,8 +294,7 @@ final class Round {
   /// arrange to check itself; of the few from there on the first that is in another network than
   /// all that have run it, and in another region, or at least in one of the two. Null if none is
   /// free.
-  private static @Nullable Provider checker(
-      State state, Group group, int task, int[] excluded, long luck) {
+  static @Nullable Provider checker(State state, Group group, int task, int[] excluded, long luck) {
     int from = state.nextProvider == 0 ? 0 : Decision.lot(luck, task) % state.nextProvider;
     Provider best = null;
     int farthest = -1;
@@ -568,20 +567,20 @@ final class Round {
         return Price.plus(ns, thriftNs(graph, task, p));
       }
     }
+  }
 
-    /// The time that is worth as much to a job as what a task costs it at a provider.
-    private static long thriftNs(Graph graph, int task, Provider p) {
-      long thriftMs = graph.spec.thriftMs();
-      if (thriftMs == 0) {
-        return 0;
-      }
-      TaskKind kind = graph.kind(task);
-      long wallNs = p.wallNs(graph.expectedWallNs(task));
-      long work = graph.expectedWork(task, wallNs);
-      long charge = p.offer.offer.price().charge(work, kind.memoryBytes(), wallNs, 0);
-      // A microcredit is worth as many nanoseconds as a credit is milliseconds.
-      return Math.min(Price.scaled(charge, thriftMs, 1), LONGEST_NS);
+  /// The time that is worth as much to a job as what a task costs it at a provider.
+  static long thriftNs(Graph graph, int task, Provider p) {
+    long thriftMs = graph.spec.thriftMs();
+    if (thriftMs == 0) {
+      return 0;
     }
+    TaskKind kind = graph.kind(task);
+    long wallNs = p.wallNs(graph.expectedWallNs(task));
+    long work = graph.expectedWork(task, wallNs);
+    long charge = p.offer.offer.price().charge(work, kind.memoryBytes(), wallNs, 0);
+    // A microcredit is worth as many nanoseconds as a credit is milliseconds.
+    return Math.min(Price.scaled(charge, thriftMs, 1), Waits.LONGEST_NS);
   }
 
   /// The busy provider for which a ready task waits though another is idle; null if for none.

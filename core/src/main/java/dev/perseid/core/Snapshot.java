@@ -14,7 +14,10 @@ import java.util.Optional;
 /// lines of ready tasks, order of providers) is not written but made again. docs/formats.md has the
 /// layout.
 final class Snapshot {
-  private static final int VERSION = 10;
+  private static final int VERSION = 11;
+
+  /// Had nothing about second attempts.
+  private static final int WITHOUT_COPIES = 10;
 
   /// Had nothing about native tasks.
   private static final int WITHOUT_NATIVES = 9;
@@ -127,9 +130,12 @@ final class Snapshot {
       out.number(lease.assignedUs);
       out.number(lease.deadlineUs);
       out.number(lease.expectedNs);
-      out.octet(lease.staleInputs == null ? 0 : 1);
+      out.octet(lease.spare ? 2 : lease.staleInputs == null ? 0 : 1);
       if (lease.staleInputs != null) {
         writeBlobs(out, lease.staleInputs);
+      }
+      if (lease.spare) {
+        out.number(lease.readyUs);
       }
       out.flushFull();
     }
@@ -205,6 +211,7 @@ final class Snapshot {
     out.number(job.redone);
     out.number(job.reopened);
     out.number(job.reversed);
+    out.number(job.copies);
   }
 
   private static void writeGraph(Out out, Job job, Graph graph) throws IOException {
@@ -218,6 +225,7 @@ final class Snapshot {
       out.number(graph.usualWallNs[k]);
       out.number(graph.usualGas[k]);
       out.number(graph.weightNs[k]);
+      out.fixed(Double.doubleToRawLongBits(graph.spread[k]));
     }
     out.number(graph.sinceRanking);
     for (int t = 0; t < job.tasks; t++) {
@@ -338,7 +346,7 @@ final class Snapshot {
     int version = in.octet();
     if (version < WITHOUT_MODELS || version > VERSION) {
       throw in.malformed(
-          "a snapshot of version " + version + " is not known here (these are versions 1 to 10)");
+          "a snapshot of version " + version + " is not known here (these are versions 1 to 11)");
     }
     State state = new State(in.address());
     state.lastUs = in.number();
@@ -376,6 +384,7 @@ final class Snapshot {
     for (int i = 0; i < leases; i++) {
       readLease(in, state, version);
     }
+    state.pair();
     for (Job job : List.copyOf(state.jobs.values())) {
       if (job.graph != null && !job.isRunning() && job.leases == 0) {
         state.keepEnded(job);
@@ -491,7 +500,8 @@ final class Snapshot {
       int doubtful,
       int redone,
       int reopened,
-      long reversed) {
+      long reversed,
+      int copies) {
     static Head read(In in, int version) {
       boolean checks = version > WITHOUT_CHECKS;
       boolean doubts = version > WITHOUT_DOUBTS;
@@ -515,7 +525,8 @@ final class Snapshot {
           doubts ? in.integer() : 0,
           doubts ? in.integer() : 0,
           doubts ? in.integer() : 0,
-          doubts ? in.number() : 0);
+          doubts ? in.number() : 0,
+          version > WITHOUT_COPIES ? in.integer() : 0);
     }
 
     void into(Job job) {
@@ -536,6 +547,7 @@ final class Snapshot {
       job.redone = redone;
       job.reopened = reopened;
       job.reversed = reversed;
+      job.copies = copies;
     }
   }
 
@@ -599,6 +611,9 @@ final class Snapshot {
       graph.usualWallNs[k] = in.number();
       graph.usualGas[k] = version > WITHOUT_CAPACITY ? in.number() : 0;
       weights[k] = version > WITHOUT_DOUBTS ? in.number() : 1;
+      if (version > WITHOUT_COPIES) {
+        graph.spread[k] = readSpread(in);
+      }
     }
     graph.rank(weights, version > WITHOUT_DOUBTS ? in.integer() : 0);
     Blob[] outputs = {};
@@ -705,9 +720,25 @@ final class Snapshot {
             in.number(),
             in.number(),
             job.graph().kind(task));
-    if (version > WITHOUT_DOUBTS && in.flag()) {
+    int stale = version > WITHOUT_DOUBTS ? in.octet() : 0;
+    if (stale > (version > WITHOUT_COPIES ? 2 : 1)) {
+      throw in.malformed("lease " + id + " is neither good nor stale nor spare");
+    }
+    if (stale > 0) {
       lease.staleInputs = readBlobs(in);
     }
+    if (stale == 2) {
+      lease.spare = true;
+      lease.readyUs = in.number();
+    }
     state.list(lease);
+  }
+
+  private static double readSpread(In in) {
+    double spread = Double.longBitsToDouble(in.fixed());
+    if (!(spread >= 0 && spread < Double.MAX_VALUE)) {
+      throw in.malformed("a spread that is no number");
+    }
+    return spread;
   }
 }

@@ -66,6 +66,9 @@ final class State {
   /// Jobs that end when their time is over, the first to be due first.
   final TreeSet<Job> timed = new TreeSet<>(Job.DUE_FIRST);
 
+  /// Jobs that run and may have second attempts begun, by number.
+  final TreeMap<Integer, Job> copying = new TreeMap<>();
+
   final OpenProviders open = new OpenProviders();
 
   /// Those whose turn it is to be measured, or will be; the soonest first.
@@ -418,7 +421,16 @@ final class State {
     }
     jobs.put(job.number, job);
     jobsById.put(job.id, job);
+    listCopying(job);
     live(job, 1);
+  }
+
+  private void listCopying(Job job) {
+    if (job.isRunning() && job.graph().spec.urgency().copiesPercent() > 0) {
+      copying.put(job.number, job);
+    } else {
+      copying.remove(job.number);
+    }
   }
 
   /// Has a task stand in line that nobody has, or wait for what it depends on.
@@ -487,11 +499,18 @@ final class State {
             e.atUs() + (kind.wallLimitMs() + longestMs + Limits.LEASE_GRACE_MS) * 1_000,
             provider.expectedNs(kind, graph.expectedWallNs(task)),
             kind);
-    graph.unlist(task);
-    relist(graph.group(task));
-    graph.state[task] = Graph.LEASED;
-    job.ready--;
-    job.leased++;
+    OpenLease first = counting(job, task);
+    if (first != null) {
+      job.copies++;
+      first.twin = lease;
+      lease.twin = first;
+    } else {
+      graph.unlist(task);
+      relist(graph.group(task));
+      graph.state[task] = Graph.LEASED;
+      job.ready--;
+      job.leased++;
+    }
     nextLease = e.lease() + 1;
     list(lease);
     lines.turn(job.consumer, lease.id);
@@ -502,6 +521,9 @@ final class State {
 
   /// Makes an open lease known to its job, its provider and the clock.
   void list(OpenLease lease) {
+    if (lease.spare) {
+      lease.job.graph().spares.merge(lease.task, 1, Integer::sum);
+    }
     leases.put(lease.id, lease);
     byDeadline.add(lease);
     lease.job.add(lease);
@@ -510,6 +532,48 @@ final class State {
     inFlight(lease.job.payer, lease.maxCharge);
     lines.count(lease, 1);
     refresh(lease.provider);
+  }
+
+  /// An attempt at a task whose result may count, or null if none runs. O(leases of the job).
+  private static @Nullable OpenLease counting(Job job, int task) {
+    if (job.graph().state[task] != Graph.LEASED) {
+      return null;
+    }
+    OpenLease lease = job.firstLease;
+    while (lease != null && (lease.task != task || lease.spare)) {
+      lease = lease.afterInJob;
+    }
+    return lease;
+  }
+
+  /// Finds the attempts again that run beside others, after all leases are known.
+  void pair() {
+    for (Job job : jobs.values()) {
+      if (job.copies == 0 || job.leases == 0) {
+        continue;
+      }
+      Map<Integer, OpenLease> firsts = new HashMap<>();
+      for (OpenLease l = job.firstLease; l != null; l = l.afterInJob) {
+        OpenLease first = l.spare ? null : firsts.put(l.task, l);
+        if (first != null) {
+          first.twin = l;
+          l.twin = first;
+        }
+      }
+    }
+  }
+
+  /// A task was settled by another attempt than this one.
+  private static void spare(OpenLease lease, List<Effect> effects) {
+    Graph graph = lease.job.graph();
+    lease.spare = true;
+    lease.readyUs = graph.readyUs[lease.task];
+    lease.twin = null;
+    graph.spares.merge(lease.task, 1, Integer::sum);
+    if (lease.staleInputs == null) {
+      lease.staleInputs = graph.inputs(lease.task);
+      effects.add(new Effect.StopLease(lease.provider.address, lease.id));
+    }
   }
 
   private OpenLease take(long id, List<Effect> effects) {
@@ -521,6 +585,12 @@ final class State {
     lease.job.remove(lease);
     lease.provider.remove(lease, lines);
     lease.offer.uses--;
+    if (lease.twin != null) {
+      lease.twin.twin = null;
+    }
+    if (lease.spare) {
+      lease.job.graph().spares.computeIfPresent(lease.task, (_, n) -> n == 1 ? null : n - 1);
+    }
     inFlight(lease.job.payer, -lease.maxCharge);
     lines.count(lease, -1);
     measureIfIdle(lease.provider, effects);
@@ -585,6 +655,8 @@ final class State {
   private void attemptEnded(Event.AttemptEnded e, List<Effect> effects) {
     Entry entry = e.entry();
     ExecutionRecord record = entry.record();
+    OpenLease open = leases.get(record.lease());
+    boolean ran = open != null && open.runs;
     OpenLease lease = take(record.lease(), effects);
     Job job = lease.job;
     Graph graph = job.graph();
@@ -607,9 +679,13 @@ final class State {
     }
     remember(provider, graph, lease.task, record);
     graph.attempts[lease.task]++;
+    OpenLease other = lease.twin;
     switch (e.next()) {
       case DONE -> {
         job.leased--;
+        if (other != null) {
+          spare(other, effects);
+        }
         if (graph.drawn.length > 0) {
           provider.believed(record.charge(), entry.recordedUs());
           alone(
@@ -634,9 +710,25 @@ final class State {
           graph.pending[lease.task]++;
           effects.add(comparison(job, lease.task, check));
         }
-        standAgain(job, graph, lease.task);
+        if (other != null && check.isComparing()) {
+          spare(other, effects);
+          other = null;
+        }
+        // What the other attempt gives is held against this one's.
+        if (other == null) {
+          standAgain(job, graph, lease.task);
+        }
       }
-      case STALE -> standAgain(job, graph, lease.task);
+      case STALE -> {
+        if (other == null) {
+          standAgain(job, graph, lease.task);
+        }
+      }
+      case SPARE -> {
+        if (ran) {
+          learnLateness(lease, record, entry.recordedUs());
+        }
+      }
       case RETRY -> {
         if (isFault(record.outcome(), provider)) {
           graph.faults[lease.task]++;
@@ -657,6 +749,17 @@ final class State {
       effects.add(new Effect.ReportDurable(provider.address, lease.id));
     }
     effects.add(new Effect.JobChanged(job.id));
+  }
+
+  /// How long an attempt would have taken that was given up is not known, but that it took longer.
+  private static void learnLateness(OpenLease lease, ExecutionRecord record, long atUs) {
+    Graph graph = lease.job.graph();
+    int kind = graph.spec.tasks().get(lease.task).kind();
+    long tookNs = Math.min(atUs - lease.assignedUs, Limits.WALL_LIMIT_MS * 1_000) * 1_000;
+    boolean stopped = record.outcome() == Outcome.CANCELLED || record.outcome() == Outcome.LOST;
+    if (stopped && tookNs > lease.provider.wallNs(graph.usualWallNs[kind])) {
+      lease.provider.learnSpeed(graph.usualWallNs[kind], tookNs);
+    }
   }
 
   private void pay(
@@ -702,10 +805,16 @@ final class State {
     Graph graph = job.graph();
     Check check = graph.checks.get(e.task());
     byte stands = graph.state[e.task()];
-    if (check == null || (stands != Graph.READY && stands != Graph.WAITING)) {
+    OpenLease other = counting(job, e.task());
+    if (check == null || (stands != Graph.READY && stands != Graph.WAITING && other == null)) {
       throw new IllegalStateException("task " + e.task() + " of job " + job.id + " is not judged");
     }
-    unstand(job, graph, e.task());
+    if (other == null) {
+      unstand(job, graph, e.task());
+    } else {
+      spare(other, effects);
+      job.leased--;
+    }
     graph.checks.remove(e.task());
     // A native task may turn out differently though everybody ran it: that says nothing about them,
     // and its consumer could have it turn out as it likes.
@@ -882,6 +991,7 @@ final class State {
     job.reason = "";
     job.endedUs = 0;
     job.reopened++;
+    listCopying(job);
     job.dueUs = Job.NEVER_DUE;
     Movement.Ref ref = new Movement.Ref.OfJob(job.id);
     treasury.reserve(
@@ -1032,7 +1142,9 @@ final class State {
     if (lease.provider.state == ProviderView.State.SERVING) {
       graph.exclude(lease.task, lease.provider.index);
     }
-    standAgain(job, graph, lease.task);
+    if (lease.twin == null) {
+      standAgain(job, graph, lease.task);
+    }
   }
 
   /// A task that was leased is ready again, or waits for what it depends on.
@@ -1059,8 +1171,17 @@ final class State {
     OpenLease lease = take(e.lease(), effects);
     Job job = lease.job;
     if (job.isRunning()) {
-      // No attempt was made, but whoever gave it back would only give it back again.
-      tryAgain(job, job.graph(), lease);
+      Graph graph = job.graph();
+      boolean amongOthers =
+          lease.spare || lease.twin != null || graph.spares.containsKey(lease.task);
+      if (amongOthers && graph.attempts[lease.task] < Limits.ATTEMPTS_IN_ALL) {
+        // Its number is not used again: a later one runs.
+        graph.attempts[lease.task]++;
+      }
+      if (!lease.spare) {
+        // No attempt was made, but whoever gave it back would only give it back again.
+        tryAgain(job, graph, lease);
+      }
     } else {
       over(job, lease.maxCharge, e.atUs(), effects);
     }
@@ -1075,6 +1196,7 @@ final class State {
     job.state = e.state();
     job.reason = e.reason();
     job.endedUs = e.atUs();
+    listCopying(job);
     job.waiting = 0;
     job.ready = 0;
     job.leased = 0;
@@ -1258,7 +1380,7 @@ final class State {
         graph.dependsOn(l.task),
         task.outputs(),
         l.job.submittedUs,
-        graph.readyUs[l.task],
+        l.spare ? l.readyUs : graph.readyUs[l.task],
         l.assignedUs,
         l.maxCharge);
   }
@@ -1291,6 +1413,7 @@ final class State {
         job.done,
         job.failed,
         job.attempts,
+        job.copies,
         job.budget,
         job.charged,
         job.submittedUs,

@@ -381,7 +381,7 @@ final class Why {
 
   private Answer aboutLeased(Job job, int task, String name) {
     for (OpenLease l = job.firstLease; l != null; l = l.afterInJob) {
-      if (l.task == task) {
+      if (l.task == task && !l.spare) {
         boolean queued = l.provider.usedCores > l.provider.cores();
         String since = " for " + Math.max(0, (nowUs - l.assignedUs) / 1_000) + " ms";
         String where =
@@ -392,7 +392,7 @@ final class Why {
                     + ", which has more than it can run at once, so it may still be queued there"
                 : " has been running on provider " + l.provider.name() + since;
         return new Answer(
-            name + where + " (attempt " + l.attempt + ").",
+            name + where + " (attempt " + l.attempt + ")" + beside(l) + ".",
             List.of(
                 "if no report comes within "
                     + Math.max(0, (l.deadlineUs - nowUs) / 1_000_000)
@@ -400,6 +400,19 @@ final class Why {
       }
     }
     throw new IllegalStateException("a leased task has no lease");
+  }
+
+  private String beside(OpenLease lease) {
+    OpenLease copy = lease.twin;
+    return copy == null
+        ? ""
+        : ", which takes long for a task of its kind; so it also runs on provider "
+            + copy.provider.name()
+            + ", for "
+            + Math.max(0, (nowUs - copy.assignedUs) / 1_000)
+            + " ms (attempt "
+            + copy.attempt
+            + "), and whichever ends first counts";
   }
 
   private Answer aboutReady(Job job, Graph graph, int task) {

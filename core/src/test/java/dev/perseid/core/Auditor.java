@@ -16,12 +16,19 @@ import org.jspecify.annotations.Nullable;
 final class Auditor {
   private final Map<Long, Event.TaskAssigned> open = new HashMap<>();
   private final Set<Long> ended = new HashSet<>();
+
+  /// Leases of tasks that another attempt settled.
+  private final Set<Long> spares = new HashSet<>();
+
   private final Map<Integer, JobSpec> specs = new HashMap<>();
   private final Map<Integer, Event.JobState> jobEnds = new HashMap<>();
   private final Map<Integer, Long> spent = new HashMap<>();
   private final Map<Integer, Long> refunded = new HashMap<>();
   private final Set<List<Integer>> doneTasks = new HashSet<>();
   private final Set<List<Integer>> attempts = new HashSet<>();
+
+  /// How many attempts of a job were begun beside others.
+  private final Map<Integer, Integer> copies = new HashMap<>();
 
   /// What records of tasks that are checked cost and who made them, by index.
   private final Map<Integer, Map<Long, ExecutionRecord>> unpaid = new HashMap<>();
@@ -75,7 +82,7 @@ final class Auditor {
         assertThat(jobEnds).doesNotContainKey(e.job());
         assertThat(open.values())
             .as("nobody gets what is compared")
-            .noneMatch(l -> l.job() == e.job() && l.task() == e.task());
+            .noneMatch(l -> isOf(l, e.job(), e.task()) && !spares.contains(l.lease()));
         assertThat(likes.getOrDefault(e.like(), e.like()))
             .as("the first of those that are alike")
             .isEqualTo(e.like());
@@ -97,6 +104,17 @@ final class Auditor {
         assertThat(measured).as("who is measured gets nothing").doesNotContainKey(e.provider());
         assertThat(open.put(e.lease(), e)).as("lease %d is new", e.lease()).isNull();
         assertThat(ended).doesNotContain(e.lease());
+        List<Event.TaskAssigned> beside =
+            open.values().stream()
+                .filter(l -> l != e && isOf(l, e.job(), e.task()) && !spares.contains(l.lease()))
+                .toList();
+        assertThat(beside).hasSizeLessThan(2).noneMatch(l -> l.provider().equals(e.provider()));
+        if (!beside.isEmpty()) {
+          copies.merge(e.job(), 1, Integer::sum);
+          JobSpec spec = specs.get(e.job());
+          long most = spec.urgency().copies(spec.tasks().size());
+          assertThat((long) copies.get(e.job())).as("copies").isLessThanOrEqualTo(most);
+        }
         assertThat(jobEnds).as("job of lease %d runs", e.lease()).doesNotContainKey(e.job());
         assertThat(e.maxCharge()).isNotNegative();
       }
@@ -338,7 +356,10 @@ final class Auditor {
         .isTrue();
     all.put(e.entry().index(), e.entry());
     boolean stopped = r.outcome() == Outcome.CANCELLED && r.reason().equals(Report.STOPPED);
-    if (stopped && e.next() != Event.Next.STALE) {
+    assertThat(e.next() == Event.Next.SPARE)
+        .as("spare")
+        .isEqualTo(spares.contains(r.lease()) && !jobEnds.containsKey(lease.job()));
+    if (stopped && e.next() != Event.Next.STALE && e.next() != Event.Next.SPARE) {
       assertThat(jobEnds).as("only what the pool stopped").containsKey(lease.job());
     }
     if (r.outcome() != Outcome.DONE && r.outcome() != Outcome.TASK_FAILED && !stopped) {
@@ -367,13 +388,40 @@ final class Auditor {
     }
     if (e.next() == Event.Next.CHECK) {
       assertThat(r.outcome()).isIn(Outcome.DONE, Outcome.TASK_FAILED);
-      unpaid.computeIfAbsent(lease.job(), _ -> new HashMap<>()).put(e.entry().index(), r);
+      Map<Long, ExecutionRecord> votes = unpaid.computeIfAbsent(lease.job(), _ -> new HashMap<>());
+      if (isCompared(lease, r, votes)) {
+        spareAll(lease.job(), r.task());
+      }
+      votes.put(e.entry().index(), r);
     } else {
       pay(lease.job(), r);
     }
     if (over) {
       refunded.merge(lease.job(), lease.maxCharge() - r.charge(), Long::sum);
     }
+  }
+
+  private static boolean isOf(Event.TaskAssigned lease, int job, int task) {
+    return lease.job() == job && lease.task() == task;
+  }
+
+  /// What becomes of a task is known, or must be found out: whoever still runs it is late.
+  private void spareAll(int job, int task) {
+    open.values().stream().filter(l -> isOf(l, job, task)).forEach(l -> spares.add(l.lease()));
+  }
+
+  /// Whether a result is compared with others, as it has not the bytes of any.
+  private boolean isCompared(
+      Event.TaskAssigned lease, ExecutionRecord r, Map<Long, ExecutionRecord> votes) {
+    JobSpec spec = specs.get(lease.job());
+    List<ExecutionRecord> others =
+        votes.values().stream()
+            .filter(v -> v.task() == r.task() && v.outcome() == Outcome.DONE)
+            .toList();
+    return spec.kinds().get(spec.tasks().get(r.task()).kind()).comparison().reads()
+        && r.outcome() == Outcome.DONE
+        && !others.isEmpty()
+        && others.stream().noneMatch(v -> v.outputs().equals(r.outputs()));
   }
 
   private void pay(int job, ExecutionRecord r) {
@@ -392,6 +440,7 @@ final class Auditor {
   /// A task has a result; if it had another, what read that is not done.
   private void done(int job, int task, List<Blob> gave) {
     assertThat(doneTasks.add(List.of(job, task))).as("task is done once").isTrue();
+    spareAll(job, task);
     alone.remove(List.of(job, task));
     List<Blob> before = outputs.put(List.of(job, task), gave);
     if (before == null || before.equals(gave)) {

@@ -78,6 +78,11 @@ final class Sample {
 
   /// The same job with other wishes of time.
   static JobSpec like(JobSpec s, long thriftMs, long deadlineMs) {
+    return like(s, new Urgency(thriftMs, deadlineMs, 0));
+  }
+
+  /// The same job whose time is worth something else.
+  static JobSpec like(JobSpec s, Urgency urgency) {
     return new JobSpec(
         s.consumer(),
         s.nonce(),
@@ -88,8 +93,7 @@ final class Sample {
         s.tasks(),
         s.results(),
         s.verification(),
-        thriftMs,
-        deadlineMs);
+        urgency);
   }
 
   static Offer offer(int number, int cores, long memoryBytes) {
@@ -281,7 +285,9 @@ final class Sample {
         tasks,
         results,
         verification(random),
-        random.nextInt(4) == 0 ? random.nextLong(1_000_000_000) : 0,
-        random.nextInt(4) == 0 ? random.nextLong(1_000_000_000) : 0);
+        new Urgency(
+            random.nextInt(4) == 0 ? random.nextLong(1_000_000_000) : 0,
+            random.nextInt(4) == 0 ? random.nextLong(1_000_000_000) : 0,
+            random.nextInt(3) == 0 ? 0 : 1 + random.nextInt(100)));
   }
 }

@@ -54,8 +54,7 @@ class ThriftTest {
         s.tasks(),
         s.results(),
         new Verification.None(),
-        thriftMs,
-        0);
+        new Urgency(thriftMs, 0, 0));
   }
 
   private List<Address> assigned() {
@@ -192,8 +191,7 @@ class ThriftTest {
             s.tasks(),
             s.results(),
             s.verification(),
-            MINUTE_MS,
-            0));
+            new Urgency(MINUTE_MS, 0, 0)));
     assertThat(assigned()).containsExactly(CHEAP);
   }
 

@@ -5,6 +5,7 @@ import dev.perseid.core.Blob;
 import dev.perseid.core.Capacity;
 import dev.perseid.core.Entry;
 import dev.perseid.core.Event;
+import dev.perseid.core.Form;
 import dev.perseid.core.ExecutionRecord;
 import dev.perseid.core.Form;
 import dev.perseid.core.Hash;
@@ -68,7 +69,10 @@ final class Auditor {
     /// What each task gave that is or was done.
     final @Nullable List<Blob>[] gave;
 
-    final boolean[] leased;
+    /// For each task how many attempts run whose result may count.
+    final int[] leased;
+
+    int copies;
     final int[] attempts;
     final int[] faults;
     final List<Set<Integer>> dependsOn = new ArrayList<>();
@@ -107,7 +111,7 @@ final class Auditor {
       this.acceptedUs = acceptedUs;
       outputs = new List[spec.tasks().size()];
       gave = new List[outputs.length];
-      leased = new boolean[outputs.length];
+      leased = new int[outputs.length];
       attempts = new int[outputs.length];
       faults = new int[outputs.length];
       for (TaskSpec t : spec.tasks()) {
@@ -175,6 +179,9 @@ final class Auditor {
 
     /// Whether one of them turned out to be wrong.
     boolean spoiled;
+
+    /// Whether another attempt settled its task.
+    boolean spare;
 
     boolean over;
 
@@ -376,7 +383,8 @@ final class Auditor {
         LeaseFile l = closing(e.lease());
         JobFile j = jobs.get(l.made.job());
         j.held -= l.made.maxCharge();
-        j.attempts[l.made.task()]--;
+        boolean amongOthers = l.spare || leases.values().stream().anyMatch(o -> isBeside(o, l));
+        j.attempts[l.made.task()] -= amongOthers ? 0 : 1;
         if (j.state != Event.JobState.RUNNING) {
           j.reserved -= l.made.maxCharge();
           move(j.spec.consumer(), l.made.maxCharge());
@@ -564,8 +572,20 @@ final class Auditor {
     if (j.outputs[e.task()] != null) {
       throw new Violation(task + " is done and was assigned again as lease " + e.lease());
     }
-    if (j.leased[e.task()]) {
-      throw new Violation(task + " was assigned as lease " + e.lease() + " while it is leased");
+    if (j.leased[e.task()] > 0) {
+      j.copies++;
+      boolean itself =
+          leases.values().stream()
+              .anyMatch(o ->
+                  isBeside(o, leases.get(e.lease())) && o.made.provider().equals(e.provider()));
+      long most = j.spec.urgency().copiesPercent() * (long) j.outputs.length / 100;
+      boolean tooMany =
+          j.spec.urgency().copiesPercent() == 0
+              || j.copies > Math.max(1, most)
+              || j.leased[e.task()] > 1;
+      if (itself || tooMany) {
+        throw new Violation(task + " was assigned as lease " + e.lease() + " while it is leased");
+      }
     }
     for (int d : j.dependsOn.get(e.task())) {
       if (j.outputs[d] == null) {
@@ -603,7 +623,7 @@ final class Auditor {
       throw new Violation(task + " was assigned to " + e.provider() + ", on which it cannot fit");
     }
     p.outstanding++;
-    j.leased[e.task()] = true;
+    j.leased[e.task()]++;
     j.outstanding++;
     j.held += e.maxCharge();
     if (e.maxCharge() < 0 || j.held > j.reserved) {
@@ -671,7 +691,7 @@ final class Auditor {
     attested(entry, task);
 
     boolean stopped = r.outcome() == Outcome.CANCELLED && r.reason().equals("stopped by the pool");
-    if (stopped && j.state == Event.JobState.RUNNING && !l.spoiled) {
+    if (stopped && j.state == Event.JobState.RUNNING && !l.spoiled && !l.spare) {
       throw new Violation(task + " is paid as stopped, but its job runs");
     }
     boolean pays =
@@ -700,7 +720,11 @@ final class Auditor {
     j.held -= made.maxCharge();
     if (e.next() == Event.Next.CHECK) {
       j.held += r.charge();
-      j.votes.computeIfAbsent(made.task(), _ -> new TreeMap<>()).put(entry.index(), r);
+      Map<Long, ExecutionRecord> said = j.votes.computeIfAbsent(made.task(), _ -> new TreeMap<>());
+      if (isCompared(kind(j, made.task()), r, said)) {
+        settled(j, made.task());
+      }
+      said.put(entry.index(), r);
     } else {
       pay(j, r);
     }
@@ -709,7 +733,7 @@ final class Auditor {
           case PROVIDER_FAILED, LOST, REFUSED -> true;
           case DONE, TASK_FAILED, CANCELLED -> false;
         };
-    if (fault && e.next() != Event.Next.STALE) {
+    if (fault && e.next() != Event.Next.STALE && e.next() != Event.Next.SPARE) {
       j.faults[made.task()]++;
     }
     boolean running = j.state == Event.JobState.RUNNING;
@@ -719,6 +743,18 @@ final class Auditor {
       move(j.spec.consumer(), rest);
     }
     next(e, j, l, r, task);
+  }
+
+  /// Whether a result is compared with what was said, as it has not the bytes of any.
+  private static boolean isCompared(
+      TaskKind kind, ExecutionRecord r, Map<Long, ExecutionRecord> said) {
+    List<ExecutionRecord> others =
+        said.values().stream().filter(v -> v.outcome() == Outcome.DONE).toList();
+    return kind.form() instanceof Form.Native n
+        && n.comparison().reads()
+        && r.outcome() == Outcome.DONE
+        && !others.isEmpty()
+        && others.stream().noneMatch(v -> v.outputs().equals(r.outputs()));
   }
 
   private void pay(JobFile j, ExecutionRecord r) {
@@ -834,9 +870,9 @@ final class Auditor {
       if (said != null) {
         forget(j, said);
       }
-      if (j.leased[t]) {
+      if (j.leased[t] > 0) {
         for (LeaseFile l : leases.values()) {
-          l.spoiled |= !l.over && l.made.job() == j.number && l.made.task() == t;
+          l.spoiled |= !l.over && !l.spare && l.made.job() == j.number && l.made.task() == t;
         }
       }
     }
@@ -857,7 +893,8 @@ final class Auditor {
     JobFile j = jobs.get(e.job());
     String task = j.name(e.task());
     Map<Long, ExecutionRecord> said = j.votes.remove(e.task());
-    if (said == null || j.state != Event.JobState.RUNNING || j.leased[e.task()]) {
+    settled(j, e.task());
+    if (said == null || j.state != Event.JobState.RUNNING) {
       throw new Violation(task + " was judged, which it cannot be");
     }
     if (!said.keySet().containsAll(e.right())
@@ -937,7 +974,7 @@ final class Auditor {
     Map<Long, ExecutionRecord> said = j.votes.getOrDefault(e.task(), Map.of());
     ExecutionRecord what = said.get(e.entry());
     ExecutionRecord like = said.get(e.like());
-    if (what == null || like == null || what.isReplayable() || j.leased[e.task()]) {
+    if (what == null || like == null || what.isReplayable() || j.leased[e.task()] > 0) {
       throw new Violation(j.name(e.task()) + " was compared, which it cannot be: " + e);
     }
     if (!Work.alike(what.outputs(), like.outputs())) {
@@ -953,24 +990,27 @@ final class Auditor {
     int task = l.made.task();
     boolean running = j.state == Event.JobState.RUNNING;
     boolean fits =
-        switch (e.next()) {
-          case STALE ->
-              running && (l.spoiled || (r.outcome() == Outcome.TASK_FAILED && !j.isFounded(task)));
-          case DONE ->
-              running
-                  && !l.spoiled
-                  && r.outcome() == Outcome.DONE
-                  && !(j.spec.verification() instanceof Verification.Replicate);
-          case RETRY ->
-              running && r.outcome() != Outcome.DONE && r.outcome() != Outcome.TASK_FAILED;
-          case FAILED -> running && r.outcome() != Outcome.DONE;
-          case OVER -> !running;
-          case CHECK ->
-              running
-                  && !l.spoiled
-                  && (r.outcome() == Outcome.DONE || r.outcome() == Outcome.TASK_FAILED)
-                  && !(j.spec.verification() instanceof Verification.None);
-        };
+        (l.spare == (e.next() == Event.Next.SPARE) || !running)
+            && switch (e.next()) {
+              case SPARE -> running && l.spare;
+              case STALE ->
+                  running
+                      && (l.spoiled || (r.outcome() == Outcome.TASK_FAILED && !j.isFounded(task)));
+              case DONE ->
+                  running
+                      && !l.spoiled
+                      && r.outcome() == Outcome.DONE
+                      && !(j.spec.verification() instanceof Verification.Replicate);
+              case RETRY ->
+                  running && r.outcome() != Outcome.DONE && r.outcome() != Outcome.TASK_FAILED;
+              case FAILED -> running && r.outcome() != Outcome.DONE;
+              case OVER -> !running;
+              case CHECK ->
+                  running
+                      && !l.spoiled
+                      && (r.outcome() == Outcome.DONE || r.outcome() == Outcome.TASK_FAILED)
+                      && !(j.spec.verification() instanceof Verification.None);
+            };
     if (!fits) {
       throw new Violation(
           name
@@ -982,6 +1022,7 @@ final class Auditor {
               + e.next());
     }
     if (e.next() == Event.Next.DONE) {
+      settled(j, task);
       done(j, task, r.outputs());
       if (!(j.spec.verification() instanceof Verification.None)) {
         alone(j, task, e.entry(), r.charge(), false);
@@ -1155,6 +1196,25 @@ final class Auditor {
     p.gone = false;
   }
 
+  /// Whether a lease is open and of the same task as another.
+  private static boolean isBeside(LeaseFile one, LeaseFile other) {
+    return one != other
+        && !one.over
+        && one.made.job() == other.made.job()
+        && one.made.task() == other.made.task();
+  }
+
+  /// What becomes of a task is known: what runs of it still counts for nothing.
+  private void settled(JobFile j, int task) {
+    if (j.leased[task] == 0) {
+      return;
+    }
+    j.leased[task] = 0;
+    for (LeaseFile l : leases.values()) {
+      l.spare |= !l.over && l.made.job() == j.number && l.made.task() == task;
+    }
+  }
+
   private LeaseFile closing(long lease) {
     LeaseFile l = leases.get(lease);
     if (l == null) {
@@ -1165,7 +1225,7 @@ final class Auditor {
     }
     l.over = true;
     JobFile j = jobs.get(l.made.job());
-    j.leased[l.made.task()] = false;
+    j.leased[l.made.task()] -= l.spare ? 0 : 1;
     j.outstanding--;
     provider(l.made.provider()).outstanding--;
     changed.add(j.number);

@@ -14,6 +14,7 @@ import dev.perseid.core.Platform;
 import dev.perseid.core.Rejection;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
+import dev.perseid.core.Urgency;
 import dev.perseid.core.Verification;
 import dev.perseid.node.PoolLoop;
 import java.util.ArrayList;
@@ -292,8 +293,10 @@ final class Customer {
         List.of(tasks),
         results,
         verification(),
-        number % 4 == 0 ? HOUR_MS : 0,
-        number % 5 == 3 ? HASTE_MS * (1 + number % 7) : 0);
+        new Urgency(
+            number % 4 == 0 ? HOUR_MS : 0,
+            number % 5 == 3 ? HASTE_MS * (1 + number % 7) : 0,
+            number % 3 == 0 ? 0 : 10 * (int) (1 + number % 9)));
   }
 
   private Verification verification() {
@@ -319,8 +322,7 @@ final class Customer {
         s.tasks(),
         s.results(),
         s.verification(),
-        s.thriftMs(),
-        s.deadlineMs());
+        s.urgency());
   }
 
   /// One of the mistakes that people make.
@@ -356,8 +358,7 @@ final class Customer {
         tasks,
         List.of(),
         s.verification(),
-        s.thriftMs(),
-        s.deadlineMs());
+        s.urgency());
   }
 
   private static TaskSpec needing(TaskSpec t, List<Input> inputs, List<Integer> after) {

@@ -16,6 +16,7 @@ import dev.perseid.core.Price;
 import dev.perseid.core.Report;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
+import dev.perseid.core.Urgency;
 import dev.perseid.core.Usage;
 import dev.perseid.core.Verification;
 import dev.perseid.core.schedule.Fleet;
@@ -66,6 +67,7 @@ final class PoolPlayout {
 
   private final Pool pool = Pool.empty(SELF);
   private final List<Machine> machines = new ArrayList<>();
+  private final ArrayDeque<Effect.StopLease> stopped = new ArrayDeque<>();
   private double[] work = {};
   private long nowUs = START_US;
 
@@ -93,20 +95,22 @@ final class PoolPlayout {
   /// Seconds until the job is done. Before it another one ran there, with some equal tasks for each
   /// machine, so that the pool has records by which it knows how fast each is; of the workflow's
   /// programs it knows nothing.
-  static double makespan(WorkGraph graph, Fleet fleet, double[] work) {
+  ///
+  /// @param copiesPercent of how many tasks a second attempt may be begun
+  static double makespan(WorkGraph graph, Fleet fleet, double[] work, int copiesPercent) {
     PoolPlayout playout = new PoolPlayout(fleet);
     List<WorkGraph.Node> equal =
         Collections.nCopies(EARLIER_TASKS * fleet.size(), new WorkGraph.Node(0, List.of(), 0));
     double[] seconds = new double[equal.size()];
     Arrays.fill(seconds, EARLIER_SECONDS);
-    playout.run(1, WorkGraph.of(equal), seconds);
-    return playout.run(2, graph, work);
+    playout.run(1, WorkGraph.of(equal), seconds, 0);
+    return playout.run(2, graph, work, copiesPercent);
   }
 
-  private double run(long nonce, WorkGraph graph, double[] secondsOfWork) {
+  private double run(long nonce, WorkGraph graph, double[] secondsOfWork, int copiesPercent) {
     work = secondsOfWork;
     long beganUs = nowUs;
-    JobSpec job = job(nonce, graph);
+    JobSpec job = job(nonce, graph, copiesPercent);
     execute(new Command.SubmitJob(job, SIGNATURE));
     execute(new Command.Schedule(ASSIGNMENTS));
     while (true) {
@@ -123,16 +127,42 @@ final class PoolPlayout {
       Lease ended = first.running.orElseThrow();
       long startedUs = first.startedUs;
       first.begin(nowUs, work);
-      execute(
-          new Command.ReportAttempts(
-              first.address, 1, List.of(report(ended, startedUs)), SIGNATURE, 0));
+      report(first, ended, startedUs, Outcome.DONE);
       execute(new Command.Schedule(ASSIGNMENTS));
+      stop();
     }
     JobView view = pool.job(job.id()).orElseThrow();
     if (view.done() != graph.size()) {
       throw new IllegalStateException("the pool left a workflow: " + view);
     }
     return (nowUs - beganUs) / 1e6;
+  }
+
+  /// Ends what the pool does not want any more; that its machine is idle then may bring it more.
+  private void stop() {
+    while (!stopped.isEmpty()) {
+      Effect.StopLease stop = stopped.remove();
+      Machine m = machines.get(stop.provider().c());
+      Optional<Lease> runs = m.running.filter(l -> l.id() == stop.lease());
+      Optional<Lease> ended =
+          runs.or(() -> m.waiting.stream().filter(l -> l.id() == stop.lease()).findFirst());
+      if (ended.isEmpty()) {
+        continue; // It ended at the same moment.
+      }
+      long startedUs = runs.isPresent() ? m.startedUs : nowUs;
+      if (runs.isPresent()) {
+        m.begin(nowUs, work);
+      } else {
+        m.waiting.remove(ended.get());
+      }
+      report(m, ended.get(), startedUs, Outcome.CANCELLED);
+      execute(new Command.Schedule(ASSIGNMENTS));
+    }
+  }
+
+  private void report(Machine m, Lease lease, long startedUs, Outcome outcome) {
+    Report report = report(lease, startedUs, outcome);
+    execute(new Command.ReportAttempts(m.address, 1, List.of(report), SIGNATURE, 0));
   }
 
   private void execute(Command command) {
@@ -145,11 +175,13 @@ final class PoolPlayout {
         if (m.running.isEmpty()) {
           m.begin(nowUs, work);
         }
+      } else if (effect instanceof Effect.StopLease stop) {
+        stopped.add(stop);
       }
     }
   }
 
-  private Report report(Lease lease, long startedUs) {
+  private Report report(Lease lease, long startedUs, Outcome outcome) {
     Usage usage =
         new Usage(
             OptionalLong.of(1),
@@ -164,8 +196,8 @@ final class PoolPlayout {
             "");
     return new Report(
         lease.id(),
-        Outcome.DONE,
-        "",
+        outcome,
+        outcome == Outcome.CANCELLED ? Report.STOPPED : "",
         OptionalLong.of(startedUs),
         OptionalLong.of(nowUs),
         usage,
@@ -175,7 +207,7 @@ final class PoolPlayout {
         Hash.ZERO);
   }
 
-  private static JobSpec job(long nonce, WorkGraph graph) {
+  private static JobSpec job(long nonce, WorkGraph graph, int copiesPercent) {
     List<TaskKind> kinds = new ArrayList<>();
     for (int k = 0; k < graph.kinds(); k++) {
       Blob module = new Blob(new Hash(k, 0, 0, 2), 1);
@@ -193,6 +225,15 @@ final class PoolPlayout {
       tasks.add(new TaskSpec(null, graph.kind(t), t, "", List.of(), List.copyOf(after), 0));
     }
     return new JobSpec(
-        CONSUMER, nonce, "workflow", 0, 1, kinds, tasks, List.of(), new Verification.None());
+        CONSUMER,
+        nonce,
+        "workflow",
+        0,
+        1,
+        kinds,
+        tasks,
+        List.of(),
+        new Verification.None(),
+        new Urgency(0, 0, copiesPercent));
   }
 }

@@ -49,17 +49,27 @@ final class WorkflowBench {
   /// A policy, and how it gets its estimates.
   ///
   /// @param policy or none: the pool as it is, which learns by itself
+  /// @param copiesPercent of how many tasks the pool may begin a second attempt
   /// @param pooled whether wrong estimates are pooled by kind first
   private record Column(
-      String title, Optional<SchedulingPolicy> policy, boolean pooled, List<Knowledge> with) {
+      String title,
+      Optional<SchedulingPolicy> policy,
+      int copiesPercent,
+      boolean pooled,
+      List<Knowledge> with) {
     Column(String title, SchedulingPolicy policy, boolean pooled, Knowledge... with) {
-      this(title, Optional.of(policy), pooled, List.of(with));
+      this(title, Optional.of(policy), 0, pooled, List.of(with));
+    }
+
+    Column(String title, int copiesPercent) {
+      this(title, Optional.empty(), copiesPercent, false, List.of(Knowledge.ONLINE));
     }
   }
 
   private static final List<Column> COLUMNS =
       List.of(
-          new Column("the pool", Optional.empty(), false, List.of(Knowledge.ONLINE)),
+          new Column("the pool", 0),
+          new Column("with copies", 10),
           new Column("fifo", new SchedulingPolicy.Fifo(), false, Knowledge.values()),
           new Column("b-level", new SchedulingPolicy.BLevel(), false, Knowledge.values()),
           new Column("heft", new SchedulingPolicy.Heft(), false, Knowledge.values()),
@@ -157,7 +167,8 @@ final class WorkflowBench {
         for (int round = 1; round <= rounds; round++) {
           Optional<SchedulingPolicy> policy = columns.get(c).policy();
           if (policy.isEmpty()) {
-            double seconds = PoolPlayout.makespan(w.graph(), fleet, w.work());
+            double seconds =
+                PoolPlayout.makespan(w.graph(), fleet, w.work(), columns.get(c).copiesPercent());
             log += Math.log(seconds / bound) / rounds;
             continue;
           }

@@ -6,6 +6,7 @@ import dev.perseid.core.JobSpec;
 import dev.perseid.core.Limits;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
+import dev.perseid.core.Urgency;
 import dev.perseid.core.Verification;
 import dev.perseid.wire.v1.Proto;
 import java.util.ArrayList;
@@ -91,8 +92,7 @@ public final class JobParts {
         h.hasVerification()
             ? Translation.read(h.getVerification(), "header.verification")
             : new Verification.None(),
-        h.getThriftMsPerCredit(),
-        h.getDeadlineMs());
+        new Urgency(h.getThriftMsPerCredit(), h.getDeadlineMs(), h.getCopiesPercent()));
   }
 
   /// The consumer's signature of the order, 65 bytes in hexadecimal digits.

@@ -485,6 +485,7 @@ public final class Translation {
             .setBudget(job.budget())
             .setThriftMsPerCredit(job.thriftMs())
             .setDeadlineMs(job.deadlineMs())
+            .setCopiesPercent(job.urgency().copiesPercent())
             .setSignature(signature(signature));
     write(job.verification()).ifPresent(header::setVerification);
     for (TaskKind kind : job.kinds()) {
@@ -692,6 +693,7 @@ public final class Translation {
             .setDone(v.done())
             .setFailed(v.failed())
             .setAttempts(v.attempts())
+            .setCopies(v.copies())
             .setBudget(v.budget())
             .setCharged(v.charged())
             .setSubmittedUs(v.submittedUs())

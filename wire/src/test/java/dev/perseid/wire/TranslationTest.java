@@ -28,6 +28,7 @@ import dev.perseid.core.Report;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
 import dev.perseid.core.ToProvider;
+import dev.perseid.core.Urgency;
 import dev.perseid.core.Usage;
 import dev.perseid.core.Verification;
 import dev.perseid.wire.v1.Proto;
@@ -190,8 +191,7 @@ class TranslationTest {
           several(this::task),
           several(() -> new Input.Produced(small(9), small(9))),
           new Verification.None(),
-          positive(),
-          positive());
+          new Urgency(positive(), positive(), small(101)));
     }
 
     Lease lease(Address provider, JobId job, TaskKind kind) {

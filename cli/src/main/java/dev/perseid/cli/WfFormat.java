@@ -5,6 +5,7 @@ import dev.perseid.core.Input;
 import dev.perseid.core.Limits;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
+import dev.perseid.core.Urgency;
 import dev.perseid.core.Verification;
 import dev.perseid.node.PoolClient;
 import java.io.IOException;
@@ -171,8 +172,7 @@ final class WfFormat {
             List.of(),
             // What is replayed has the records of the original, and no more.
             new Verification.None(),
-            0,
-            0,
+            Urgency.NONE,
             List.copyOf(uploads.values()));
     Optional<String> problem = plan.problem();
     if (problem.isPresent()) {

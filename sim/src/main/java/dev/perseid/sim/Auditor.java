@@ -5,7 +5,6 @@ import dev.perseid.core.Blob;
 import dev.perseid.core.Capacity;
 import dev.perseid.core.Entry;
 import dev.perseid.core.Event;
-import dev.perseid.core.Form;
 import dev.perseid.core.ExecutionRecord;
 import dev.perseid.core.Form;
 import dev.perseid.core.Hash;

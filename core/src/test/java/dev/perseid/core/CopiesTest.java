@@ -1,0 +1,256 @@
+package dev.perseid.core;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/// Second attempts at tasks whose first one takes too long.
+class CopiesTest {
+  private static final long SECOND_US = 1_000_000;
+  private static final long SECOND_NS = 1_000_000_000;
+
+  private final Fixture f = new Fixture();
+
+  private static JobSpec job(int tasks, int copiesPercent, Verification how) {
+    JobSpec s = Sample.job(1, tasks);
+    TaskKind k = s.kinds().getFirst();
+    TaskKind kind =
+        new TaskKind(
+            k.name(),
+            k.module(),
+            k.gasLimit(),
+            k.memoryBytes(),
+            k.outputBytesLimit(),
+            3_600_000,
+            1,
+            k.maxAttempts());
+    return new JobSpec(
+        s.consumer(),
+        1,
+        s.name(),
+        0,
+        90_000_000,
+        List.of(kind),
+        s.tasks(),
+        s.results(),
+        how,
+        new Urgency(0, 0, copiesPercent));
+  }
+
+  /// Four providers of a core each; all tasks but the last one given take a second. Returns the
+  /// lease that has not ended, of which it is known by now what is usual.
+  private Lease straggler(JobSpec spec) {
+    for (int p = 1; p <= 4; p++) {
+      f.join(p, 1);
+    }
+    f.submit(spec);
+    List<Lease> leases = f.schedule(4);
+    assertThat(leases).hasSize(4);
+    f.nowUs += SECOND_US;
+    for (Lease lease : leases.subList(1, 4)) {
+      f.report(Sample.done(lease, SECOND_NS));
+    }
+    return leases.getFirst();
+  }
+
+  private Lease copyOf(Lease first) {
+    f.nowUs += 10 * SECOND_US;
+    List<Lease> copies = f.schedule(9);
+    assertThat(copies).hasSize(1);
+    Lease copy = copies.getFirst();
+    assertThat(copy.task()).isEqualTo(first.task());
+    assertThat(copy.provider()).isNotEqualTo(first.provider());
+    assertThat(copy.attempt()).isEqualTo(first.attempt() + 1);
+    return copy;
+  }
+
+  private static JobSpec believing() {
+    return job(4, 10, new Verification.None());
+  }
+
+  private static Event.Next next(List<Event> events) {
+    return events.stream()
+        .filter(Event.AttemptEnded.class::isInstance)
+        .map(e -> ((Event.AttemptEnded) e).next())
+        .findFirst()
+        .orElseThrow();
+  }
+
+  @Test
+  void whatTakesTooLongIsBegunElsewhereToo() {
+    Lease first = straggler(believing());
+    f.nowUs += SECOND_US / 2;
+    assertThat(f.schedule(9)).as("it may end soon").isEmpty();
+    Lease copy = copyOf(first);
+    JobView view = f.view(first.job());
+    assertThat(view.copies()).isEqualTo(1);
+    assertThat(view.leased()).as("tasks, not attempts").isEqualTo(1);
+    assertThat(f.pool.why(first.job(), first.taskName(), f.nowUs).sentence())
+        .contains("takes long for a task of its kind", "whichever ends first counts");
+    assertThat(f.schedule(9)).as("no third one").isEmpty();
+
+    List<Event> events = f.report(Sample.done(copy, SECOND_NS));
+    assertThat(next(events)).isEqualTo(Event.Next.DONE);
+    assertThat(f.view(first.job()).state()).isEqualTo(Event.JobState.DONE);
+    assertThat(f.stopped()).contains(first.id());
+
+    long before = f.pool.balance(first.provider());
+    assertThat(next(f.report(Sample.stopped(first)))).isEqualTo(Event.Next.OVER);
+    assertThat(f.pool.balance(first.provider())).as("its work is paid").isGreaterThan(before);
+    assertThat(f.pool.reserved(Sample.ALICE)).isZero();
+  }
+
+  @Test
+  void theFirstMayStillBeFirst() {
+    JobSpec two = job(5, 10, new Verification.None());
+    Lease first = straggler(two);
+    Lease fifth = f.schedule(1).getFirst();
+    assertThat(fifth.task()).isNotEqualTo(first.task());
+    Lease copy = copyOf(first);
+    assertThat(next(f.report(Sample.done(first, 11 * SECOND_NS)))).isEqualTo(Event.Next.DONE);
+    assertThat(f.stopped()).containsExactly(copy.id());
+    assertThat(next(f.report(Sample.stopped(copy)))).isEqualTo(Event.Next.SPARE);
+    assertThat(f.view(first.job()).done()).isEqualTo(4);
+    assertThat(next(f.report(Sample.done(fifth, SECOND_NS)))).isEqualTo(Event.Next.DONE);
+    assertThat(f.view(first.job()).state()).isEqualTo(Event.JobState.DONE);
+    assertThat(f.pool.reserved(Sample.ALICE)).isZero();
+  }
+
+  @Test
+  void whoIsGivenUpCountsAsSlow() {
+    JobSpec two = job(5, 10, new Verification.None());
+    Lease first = straggler(two);
+    f.schedule(1);
+    int before = f.pool.provider(first.provider()).orElseThrow().speedPermille();
+    Lease copy = copyOf(first);
+    f.report(Sample.done(copy, SECOND_NS));
+    f.report(Sample.stopped(first));
+    assertThat(f.pool.provider(first.provider()).orElseThrow().speedPermille()).isLessThan(before);
+  }
+
+  @Test
+  void oneThatFailsLeavesTheOther() {
+    Lease first = straggler(believing());
+    Lease copy = copyOf(first);
+    List<Event> events = f.report(Sample.ended(copy, Outcome.PROVIDER_FAILED, "its engine died"));
+    assertThat(next(events)).isEqualTo(Event.Next.RETRY);
+    assertThat(f.view(first.job()).leased()).isEqualTo(1);
+    assertThat(f.schedule(9)).as("one copy is all that the job allows").isEmpty();
+    f.report(Sample.done(first, 12 * SECOND_NS));
+    assertThat(f.view(first.job()).state()).isEqualTo(Event.JobState.DONE);
+  }
+
+  @Test
+  void oneThatIsGivenBackLeavesTheOtherAndItsNumber() {
+    JobSpec spec = job(40, 100, new Verification.None());
+    Lease first = straggler(job(4, 100, spec.verification()));
+    Lease copy = copyOf(first);
+    f.run(new Command.ReturnLeases(copy.provider(), 1, List.of(copy.id())));
+    Lease again = f.schedule(9).getFirst();
+    assertThat(again.task()).isEqualTo(first.task());
+    assertThat(again.attempt()).isEqualTo(3);
+    assertThat(again.provider()).isNotEqualTo(copy.provider());
+  }
+
+  @Test
+  void noneWhereTheJobWantsNone() {
+    straggler(job(4, 0, new Verification.None()));
+    f.nowUs += 100 * SECOND_US;
+    assertThat(f.schedule(9)).isEmpty();
+  }
+
+  @Test
+  void noneThatTheBudgetDoesNotPay() {
+    JobSpec rich = believing();
+    TaskKind k = rich.kinds().getFirst();
+    TaskKind tight =
+        new TaskKind(k.name(), k.module(), 500_000, k.memoryBytes(), 100, 100_000, 1, 3);
+    Price price = Sample.PRICE;
+    long worst = price.charge(500_000, k.memoryBytes(), 100_000L * 1_000_000, 100);
+    Lease first =
+        straggler(
+            new JobSpec(
+                rich.consumer(),
+                1,
+                rich.name(),
+                0,
+                4 * worst,
+                List.of(tight),
+                rich.tasks(),
+                rich.results(),
+                rich.verification(),
+                rich.urgency()));
+    long charged = f.view(first.job()).charged();
+    assertThat(3 * worst - charged).as("what nobody holds").isLessThan(worst);
+    f.nowUs += 50 * SECOND_US;
+    assertThat(f.schedule(9)).isEmpty();
+  }
+
+  @Test
+  void whatTheOtherGivesIsHeldAgainstIt() {
+    Lease first = straggler(job(4, 10, new Verification.Replicate(2)));
+    // The three others are checked: each of them goes to another provider.
+    f.nowUs += SECOND_US;
+    for (Lease check : f.schedule(9)) {
+      f.report(Sample.right(check));
+    }
+    for (Lease check : f.schedule(9)) {
+      f.report(Sample.right(check));
+    }
+    Lease copy = null;
+    f.nowUs += 20 * SECOND_US;
+    for (Lease lease : f.schedule(9)) {
+      copy = lease.task() == first.task() ? lease : copy;
+    }
+    assertThat(copy).isNotNull();
+    assertThat(next(f.report(Sample.right(copy)))).isEqualTo(Event.Next.CHECK);
+    assertThat(f.schedule(9)).as("the other runs still").noneMatch(l -> l.task() == first.task());
+    int agreed = f.view(first.job()).results().agreed();
+    f.report(Sample.right(first));
+    assertThat(f.view(first.job()).results().agreed()).isEqualTo(agreed + 1);
+  }
+
+  @Test
+  void aRestoredPoolKnowsWhichAttemptsRunBesideOthers() throws Exception {
+    Lease first = straggler(job(5, 10, new Verification.None()));
+    f.schedule(1);
+    Lease copy = copyOf(first);
+    Pool restored = copy(f.pool);
+    assertThat(restored.digest()).isEqualTo(f.pool.digest());
+    ended(restored, Sample.done(copy, SECOND_NS), copy.provider());
+    f.report(Sample.done(copy, SECOND_NS));
+    assertThat(restored.digest()).isEqualTo(f.pool.digest());
+    restored = copy(restored);
+    ended(restored, Sample.stopped(first), first.provider());
+    assertThat(next(f.report(Sample.stopped(first)))).isEqualTo(Event.Next.SPARE);
+    assertThat(restored.digest()).isEqualTo(f.pool.digest());
+  }
+
+  private void ended(Pool pool, Report report, Address provider) {
+    pool.execute(
+        new Command.ReportAttempts(provider, 1, List.of(report), Sample.SIGNATURE),
+        f.nowUs,
+        new ArrayList<>());
+  }
+
+  private static Pool copy(Pool pool) throws Exception {
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    pool.snapshot(new DataOutputStream(out));
+    return Pool.restore(new DataInputStream(new ByteArrayInputStream(out.toByteArray())));
+  }
+
+  @Test
+  void nonsenseIsRefused() {
+    for (int percent : new int[] {-1, 101}) {
+      JobSpec bad = Sample.like(Sample.job(1, 1), new Urgency(0, 0, percent));
+      assertThat(f.refused(new Command.SubmitJob(bad, Sample.SIGNATURE)).message())
+          .contains("copies of " + percent + " %", "write 0 (of none) to 100");
+    }
+  }
+}

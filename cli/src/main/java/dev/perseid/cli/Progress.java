@@ -143,6 +143,7 @@ final class Progress {
     json.writeNumberField("done", job.getDone());
     json.writeNumberField("failed", job.getFailed());
     json.writeNumberField("attempts", job.getAttempts());
+    json.writeNumberField("copies", job.getCopies());
     json.writeNumberField("budget_microcredits", job.getBudget());
     json.writeNumberField("charged_microcredits", job.getCharged());
     json.writeNumberField("submitted_us", job.getSubmittedUs());

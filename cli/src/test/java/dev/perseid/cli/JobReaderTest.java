@@ -43,6 +43,7 @@ class JobReaderTest {
       thrift_s_per_credit: 31536001            | 1:22 | is out of range: 31536001
       deadline_s: 0                            | 1:13 | write 0.001 to 31536000, or leave it out
       deadline_s: 31536001                     | 1:13 | 'deadline_s' is out of range: 31536001
+      copies_percent: 101                      | 1:17 | from 0 to 100
       defaults: {gas: 5}                       | 1:12 | did you mean
       defaults: 5                              | 1:11 | must be a mapping
       tasks: []                                | 1:8 | the job has no tasks
@@ -125,6 +126,7 @@ class JobReaderTest {
             budget_microcredits: 5000000
             priority: -3
             thrift_s_per_credit: 0.5
+            copies_percent: 25
             deadline_s: 90
             defaults: {gas_limit: 7, memory_mib: 2, wall_limit_ms: 5, output_mib: 1, max_attempts: 2}
             tasks:
@@ -151,8 +153,9 @@ class JobReaderTest {
 
     assertThat(plan.name()).isEqualTo("whole");
     assertThat(plan.priority()).isEqualTo(-3);
-    assertThat(plan.thriftMs()).isEqualTo(500);
-    assertThat(plan.deadlineMs()).isEqualTo(90_000);
+    assertThat(plan.urgency().thriftMs()).isEqualTo(500);
+    assertThat(plan.urgency().deadlineMs()).isEqualTo(90_000);
+    assertThat(plan.urgency().copiesPercent()).isEqualTo(25);
     assertThat(plan.budget()).isEqualTo(5_000_000);
     assertThat(plan.kinds())
         .extracting(k -> k.name())

@@ -730,7 +730,8 @@ final class State {
         }
       }
       case RETRY -> {
-        if (isFault(record.outcome(), provider)) {
+        // While another attempt runs, the end of this one is not the task's.
+        if (other == null && isFault(record.outcome(), provider)) {
           graph.faults[lease.task]++;
         }
         tryAgain(job, graph, lease);

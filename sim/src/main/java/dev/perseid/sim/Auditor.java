@@ -732,7 +732,8 @@ final class Auditor {
           case PROVIDER_FAILED, LOST, REFUSED -> true;
           case DONE, TASK_FAILED, CANCELLED -> false;
         };
-    if (fault && e.next() != Event.Next.STALE && e.next() != Event.Next.SPARE) {
+    boolean only = j.leased[made.task()] == 0;
+    if (fault && only && e.next() != Event.Next.STALE && e.next() != Event.Next.SPARE) {
       j.faults[made.task()]++;
     }
     boolean running = j.state == Event.JobState.RUNNING;
@@ -1475,7 +1476,12 @@ final class Auditor {
     return jobs.stream().mapToLong(j -> j.replaced).sum();
   }
 
-  /// Records that were found wrong by that.
+  /// Records that were found wrong by that. Attempts that were begun while another at the same task
+  /// ran.
+  long copies() {
+    return jobs.stream().mapToLong(j -> j.copies).sum();
+  }
+
   long refuted() {
     return refuted;
   }

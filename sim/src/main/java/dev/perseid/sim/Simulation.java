@@ -205,6 +205,7 @@ final class Simulation {
         auditor.entries().size(),
         auditor.recordsOf(Outcome.LOST),
         auditor.recordsOf(Outcome.REFUSED),
+        auditor.copies(),
         auditor.refusals(),
         auditor.jobsThatAre(Event.JobState.DONE),
         auditor.jobsThatAre(Event.JobState.FAILED),

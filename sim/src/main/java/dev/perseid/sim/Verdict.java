@@ -10,6 +10,7 @@ import java.util.Locale;
 /// @param records attempts that were recorded
 /// @param lost attempts that were recorded as LOST
 /// @param refused attempts that were recorded as REFUSED
+/// @param copies attempts that were begun while another at the same task ran
 /// @param refusals commands that the pool refused
 /// @param done,failed,cancelled jobs that ended like this
 /// @param tasksDone tasks that were done
@@ -32,6 +33,7 @@ record Verdict(
     long records,
     long lost,
     long refused,
+    long copies,
     long refusals,
     long done,
     long failed,
@@ -53,7 +55,7 @@ record Verdict(
   String line() {
     return String.format(
         Locale.ROOT,
-        "seed %d: %d happenings, %d events, %d records (%d lost, %d refused), jobs %d done %d failed"
+        "seed %d: %d happenings, %d events, %d records (%d lost, %d refused, %d copies), jobs %d done %d failed"
             + " %d cancelled, %d tasks done, %d judged, %d records refuted, %d results looked at"
             + " again and %d of them replaced, %d requests, %d vouchers, %d epochs, %d refusals, %d"
             + " restarts, %.1f s of virtual time (%.1f s calm), trace %s",
@@ -63,6 +65,7 @@ record Verdict(
         records,
         lost,
         refused,
+        copies,
         done,
         failed,
         cancelled,

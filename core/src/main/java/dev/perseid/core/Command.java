@@ -288,15 +288,18 @@ public sealed interface Command {
   /// @param luck drawn at random and known to nobody: it decides who checks whom
   /// @param measure whether providers are to be measured whose turn it is: they get no new lease
   ///   until that is done
-  record Schedule(int max, boolean expire, long luck, boolean measure) implements Command {
-    /// Assigns and expires; who checks whom can be foreseen, and nobody is measured.
+  /// @param copy whether second attempts are begun where the first takes too long: that costs more
+  ///   than other assignments, and nothing is lost if it is done now and then
+  record Schedule(int max, boolean expire, long luck, boolean measure, boolean copy)
+      implements Command {
+    /// Does all but measure; who checks whom can be foreseen.
     public Schedule(int max) {
       this(max, true, 0);
     }
 
-    /// Measures nobody.
+    /// Does all but measure.
     public Schedule(int max, boolean expire, long luck) {
-      this(max, expire, luck, false);
+      this(max, expire, luck, false, true);
     }
   }
 }

@@ -1,17 +1,20 @@
 package dev.perseid.core;
 
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /// Second attempts at tasks whose first one takes too long (speculative execution: Dean, Ghemawat
 /// 2004; by when an attempt will end: Zaharia, Konwinski, Joseph, Katz, Stoica 2008), on providers
-/// for which a round found nothing else. Whichever attempt ends first counts.
+/// for which a round found nothing else. Whichever attempt ends first counts, if its result is not
+/// checked; if it is, somebody else checks it, who is drawn after that, as always.
 ///
 /// An attempt is *suspicious* when it takes half as long again as all but one in twenty of its kind
 /// are expected to take on that provider; of such a one nothing is known but that it will take the
-/// longer, the longer it has taken (as long again). Of any other it is expected that it takes what
-/// is usual for its kind there. A copy is begun where it is expected to end well before.
+/// longer, the longer it has taken (as long again). The same is said of those of whose kind nothing
+/// is known. Of any other it is expected that it takes what is usual for its kind there. A copy is
+/// begun where it is expected to end well before.
 final class Copies {
   /// Attempts of a kind that must have ended before anything is held to be slow for it.
   private static final int LEARNED = 3;
@@ -19,124 +22,165 @@ final class Copies {
   /// What is suspicious, in parts of what all but one in twenty take.
   private static final double SUSPICIOUS = 1.5;
 
-  /// How much sooner a copy must end than an attempt that is not suspicious.
-  private static final int TIMES_SOONER = 2;
+  /// By which part of what is left of an attempt a copy must end sooner.
+  private static final int SOONER = 4;
 
   private final State state;
   private final long nowUs;
-  private final long luck;
+
+  /// For each shape the fastest provider that would take a task of it now, if there is one.
+  private final Map<Group.Shape, Candidate> candidates = new HashMap<>();
+
   private int jobsLeft = Limits.COPY_JOBS_LOOKED_AT;
   private int from;
   private boolean around;
+  private @Nullable Job job;
+  private @Nullable OpenLease next;
+  private int leasesLeft;
+  private int candidatesLeft;
 
-  /// @param luck from where on jobs are looked at, so that each has its turn, and who gets the copy
+  private record Candidate(@Nullable Provider provider) {}
+
+  /// @param luck from where on jobs are looked at, so that each has its turn
   Copies(State state, long nowUs, long luck) {
     this.state = state;
     this.nowUs = nowUs;
-    this.luck = luck;
-    this.from = state.nextJob == 0 ? 0 : Decision.lot(luck, -1) % state.nextJob;
+    if (!state.copying.isEmpty()) {
+      int first = state.copying.firstKey();
+      long span = state.copying.lastKey() - first + 1L;
+      from = first + (int) (Decision.lot(luck, -1) * span / Decision.CERTAIN_PPM);
+    }
   }
 
   /// The next copy, or null. The one before must have been made.
   Round.@Nullable Assign next() {
-    while (!state.open.isEmpty() && jobsLeft > 0) {
+    candidates.clear(); // Whoever got the last one may be full.
+    while (!state.open.isEmpty()) {
+      while (job != null && next != null && leasesLeft-- > 0 && candidatesLeft > 0) {
+        OpenLease lease = next;
+        next = lease.afterInJob;
+        Round.Assign copy = isCandidate(lease) ? of(job, job.graph(), lease) : null;
+        if (copy != null) {
+          return copy;
+        }
+      }
+      if (!toNextJob()) {
+        return null;
+      }
+    }
+    return null;
+  }
+
+  /// Goes on to the next job that has leases and may have copies; false if it has been around.
+  private boolean toNextJob() {
+    job = null;
+    while (jobsLeft-- > 0) {
       Map.Entry<Integer, Job> row = state.copying.ceilingEntry(from);
       if (row == null) {
         if (around) {
-          return null;
+          return false;
         }
         around = true;
         from = 0;
         continue;
       }
-      Round.Assign copy = of(row.getValue());
-      if (copy != null) {
-        return copy;
-      }
       from = row.getKey() + 1;
-      jobsLeft--;
+      Job found = row.getValue();
+      if (found.copies < found.graph().spec.urgency().copies(found.tasks)) {
+        job = found;
+        next = found.firstLease;
+        leasesLeft = Limits.COPY_LEASES_LOOKED_OVER;
+        candidatesLeft = Limits.COPY_LEASES_LOOKED_AT;
+        return true;
+      }
     }
-    return null;
+    return false;
   }
 
-  private Round.@Nullable Assign of(Job job) {
-    Graph graph = job.graph();
-    if (job.copies >= graph.spec.urgency().copies(job.tasks)) {
-      return null;
-    }
-    int lookedAt = 0;
-    for (OpenLease l = job.firstLease; l != null; l = l.afterInJob) {
-      if (lookedAt++ == Limits.COPY_LEASES_LOOKED_AT) {
-        break;
-      }
-      Round.Assign copy = l.twin == null && l.staleInputs == null ? of(job, graph, l) : null;
-      if (copy != null) {
-        return copy;
-      }
-    }
-    return null;
+  /// Whether an attempt is the only one at its task and nothing but time speaks against it.
+  private boolean isCandidate(OpenLease lease) {
+    Graph graph = lease.job.graph();
+    int task = lease.task;
+    return lease.twin == null
+        && lease.staleInputs == null
+        && graph.pending[task] == 0
+        && !graph.checks.containsKey(task)
+        && graph.attempts[task] < Limits.COPY_ATTEMPTS
+        && graph.faults[task] < graph.kind(task).maxAttempts()
+        && lease.job.copies < graph.spec.urgency().copies(lease.job.tasks);
   }
 
   private Round.@Nullable Assign of(Job job, Graph graph, OpenLease first) {
+    candidatesLeft--;
     int task = first.task;
     int kind = graph.spec.tasks().get(task).kind();
-    boolean tried =
-        graph.attempts[task] >= Limits.COPY_ATTEMPTS
-            || graph.faults[task] >= graph.kind(task).maxAttempts();
-    if (graph.learned[kind] < LEARNED || tried) {
-      return null;
-    }
+    boolean known = graph.learned[kind] >= LEARNED;
+    long tookNs = Math.min(nowUs - first.assignedUs, Limits.WALL_LIMIT_MS * 1_000) * 1_000;
     long gainNs = Limits.COPY_GAIN_MS * 1_000_000;
-    if (Math.max(tookNs(first), expectedNs(graph, kind, first)) < gainNs) {
+    // Of what nothing is known it is half done.
+    long usualNs =
+        known ? graph.usualWallNs[kind] : Provider.atUsualSpeed(2 * tookNs, first.provider.speed);
+    long expectedNs = first.provider.wallNs(usualNs);
+    boolean late = !known || tookNs > SUSPICIOUS * graph.spread(kind) * expectedNs;
+    long leftNs = late ? tookNs : expectedNs - tookNs;
+    if (leftNs < gainNs) {
       return null; // Most tasks are short: that is seen at once.
     }
-    boolean suspicious = isSuspicious(graph, kind, first);
-    long tookNs = tookNs(first);
-    long leftNs = suspicious ? tookNs : expectedNs(graph, kind, first) - tookNs;
-    if (leftNs < gainNs) {
+    Group group = graph.group(task);
+    Provider fastest =
+        candidates.computeIfAbsent(group.shape, s -> new Candidate(fastest(s, NOBODY))).provider;
+    if (fastest == null || leftNs - fastest.wallNs(usualNs) < gainNs) {
       return null;
     }
     int[] before = graph.excludedFor(task);
     int[] excluded = Arrays.copyOf(before, before.length + 1);
     excluded[before.length] = first.provider.index;
-    Group group = graph.group(task);
-    // Whose result may be held against the first one's must not be foreseen.
     Provider provider =
-        graph.spec.verification() instanceof Verification.None
-            ? state.open.best(group.shape, excluded)
-            : Round.checker(state, group, task, excluded, luck);
-    if (provider == null || !provider.hasRoom()) {
+        OpenProviders.contains(excluded, fastest.index) ? fastest(group.shape, excluded) : fastest;
+    if (provider == null) {
       return null;
     }
-    long thereNs = provider.wallNs(graph.usualWallNs[kind]);
-    long sooner = leftNs - thereNs * (suspicious ? 1 : TIMES_SOONER);
-    if (sooner < Math.max(gainNs, Round.thriftNs(graph, task, provider))) {
+    long sooner = leftNs - provider.wallNs(usualNs);
+    if (sooner
+        < Math.max(Math.max(gainNs, leftNs / SOONER), Round.thriftNs(graph, task, provider))) {
       return null;
     }
     long worst = Round.worstCase(graph, task, graph.kind(task), provider.offer.offer.price());
-    if (worst > job.unheld() || !leavesEnough(job, worst)) {
+    if (worst > job.unheld() || !leavesEnough(job, graph, task, provider, worst)) {
       return null;
     }
     boolean covered = !state.treasury.isVouched() || state.treasury.covers(job.payer, worst, nowUs);
     return covered ? new Round.Assign(job, task, provider, worst) : null;
   }
 
-  /// Whether what is left of the budget does for the tasks that nobody has yet, at what one has
-  /// cost so far.
-  private static boolean leavesEnough(Job job, long worst) {
-    long usual = job.charged / Math.max(1, job.attempts);
-    return usual == 0 || (job.unheld() - worst) / usual >= job.ready + job.waiting;
+  private static final int[] NOBODY = {};
+
+  /// The fastest that takes a task now, of those that are looked at; null if none does.
+  private @Nullable Provider fastest(Group.Shape shape, int[] excluded) {
+    int lookedAt = 0;
+    for (Provider p : state.open.fastestFirst()) {
+      if (lookedAt++ == Limits.FAST_LOOKED_AT) {
+        break;
+      }
+      boolean may = p.isOpen() && p.fits(shape) && !OpenProviders.contains(excluded, p.index);
+      if (may && p.hasRoom()) {
+        return p;
+      }
+    }
+    Provider best = state.open.best(shape, excluded);
+    return best != null && best.hasRoom() ? best : null;
   }
 
-  private long tookNs(OpenLease lease) {
-    return Math.min(nowUs - lease.assignedUs, Limits.WALL_LIMIT_MS * 1_000) * 1_000;
-  }
-
-  private boolean isSuspicious(Graph graph, int kind, OpenLease lease) {
-    return tookNs(lease) > SUSPICIOUS * graph.spread(kind) * expectedNs(graph, kind, lease);
-  }
-
-  private static long expectedNs(Graph graph, int kind, OpenLease lease) {
-    return lease.provider.wallNs(graph.usualWallNs[kind]);
+  /// Whether what is left of the budget does for all other attempts that the job needs, each at
+  /// what one has cost so far or at what this one is expected to cost, and all results checked if
+  /// any are.
+  private static boolean leavesEnough(
+      Job job, Graph graph, int task, Provider provider, long worst) {
+    long mean = job.charged / Math.max(1, job.attempts);
+    long each = Math.max(mean, Round.expectedCharge(graph, task, provider));
+    boolean believed = graph.spec.verification() instanceof Verification.None;
+    long times = believed ? 1 : graph.spec.verification().quorum();
+    long needed = ((long) job.ready + job.waiting) * times + job.leased * (times - 1);
+    return each == 0 || (job.unheld() - worst) / each >= needed;
   }
 }

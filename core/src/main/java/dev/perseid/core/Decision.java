@@ -11,7 +11,7 @@ import org.jspecify.annotations.Nullable;
 /// Decides one command: step by step, each step looks at the state and says what happens, and what
 /// happens is applied before the next step looks.
 final class Decision {
-  private static final int CERTAIN_PPM = 1_000_000;
+  static final int CERTAIN_PPM = 1_000_000;
 
   private final State state;
   private final long nowUs;
@@ -389,6 +389,7 @@ final class Decision {
       OpenLease lease = state.leases.get(id);
       if (lease != null && lease.provider == provider) {
         emit(new Event.LeaseReturned(id, nowUs));
+        lookAgain(lease.job);
       } else {
         strangers.add(id, lease);
       }
@@ -543,7 +544,7 @@ final class Decision {
         ExecutionRecord.of(state.self, lease, report, open.offer.offer.price());
     Entry entry = new Entry(state.records, nowUs, record, attestation);
     Job job = open.job;
-    Event.Next next = checked(open, lease, record, next(open, report.outcome()), luck);
+    Event.Next next = checked(open, lease, record, next(open, report), luck);
     String failure = next == Event.Next.FAILED ? failure(open, lease, report) : "";
     emit(new Event.AttemptEnded(entry, next));
     if (next == Event.Next.CHECK) {
@@ -553,14 +554,21 @@ final class Decision {
     } else if (next == Event.Next.DONE && job.done == job.tasks) {
       endJob(job, Event.JobState.DONE, "");
     }
+    lookAgain(job);
   }
 
   /// What becomes of an attempt once it is decided whether its result is checked.
   private Event.Next checked(
       OpenLease open, Lease lease, ExecutionRecord record, Event.Next next, long luck) {
     Job job = open.job;
-    if (!job.isRunning() || next == Event.Next.STALE || next == Event.Next.SPARE) {
+    if (!job.isRunning()) {
       return next;
+    }
+    switch (next) {
+      case STALE, SPARE, OVERSTATED -> {
+        return next;
+      }
+      case DONE, RETRY, FAILED, OVER, CHECK -> {}
     }
     Graph graph = job.graph();
     if (graph.attempts[open.task] >= Limits.ATTEMPTS_IN_ALL + Limits.VERIFICATION_VOTES) {
@@ -762,24 +770,41 @@ final class Decision {
   /// jobs first, as long as there is anything to take back from it.
   private void doubt(Provider provider) {
     for (Job job : List.copyOf(state.jobs.descendingMap().values())) {
-      Graph graph = job.graph;
-      if (graph == null || !mayRun(job)) {
-        continue;
+      doubt(provider, job);
+    }
+  }
+
+  private void doubt(Provider provider, Job job) {
+    Graph graph = job.graph;
+    if (graph == null || !mayRun(job)) {
+      return;
+    }
+    int results = 0;
+    long paid = 0;
+    for (int t = 0; t < job.tasks; t++) {
+      if (State.isDoubtable(graph, t, provider)) {
+        results++;
+        paid += graph.backings.charge(t);
       }
-      int results = 0;
-      long paid = 0;
-      for (int t = 0; t < job.tasks; t++) {
-        if (State.isDoubtable(graph, t, provider)) {
-          results++;
-          paid += graph.backings.charge(t);
-        }
+    }
+    if (results > 0) {
+      if (!job.isRunning()) {
+        emit(new Event.JobReopened(job.number, reservable(job), nowUs));
       }
-      if (results > 0) {
-        if (!job.isRunning()) {
-          emit(new Event.JobReopened(job.number, reservable(job), nowUs));
-        }
-        long back = state.treasury.reversible(provider.account, job.payer, paid);
-        emit(new Event.ResultsDoubted(job.number, provider.address, back, nowUs));
+      long back = state.treasury.reversible(provider.account, job.payer, paid);
+      emit(new Event.ResultsDoubted(job.number, provider.address, back, nowUs));
+    }
+  }
+
+  /// A job that was done while attempts ran that nobody needed cannot be opened again before the
+  /// last of them has ended: then it is looked at who was found out meanwhile.
+  private void lookAgain(Job job) {
+    if (job.isRunning() || !state.reviewable.contains(job)) {
+      return;
+    }
+    for (Provider provider : state.providers.values()) {
+      if (provider.distrusted) {
+        doubt(provider, job);
       }
     }
   }
@@ -802,7 +827,11 @@ final class Decision {
     return none ? 0 : Math.clamp(job.budget - job.charged, 0, has);
   }
 
-  private static Event.Next next(OpenLease open, Outcome outcome) {
+  private static Event.Next next(OpenLease open, Report report) {
+    Outcome outcome = report.outcome();
+    if (open.mostGas >= 0 && report.usage().gas().orElse(0) > open.mostGas) {
+      return Event.Next.OVERSTATED;
+    }
     if (!open.job.isRunning()) {
       return Event.Next.OVER;
     }
@@ -878,7 +907,7 @@ final class Decision {
             settle(job, task, check.leading(), false);
         case Round.Exhausted(Job job, String reason) -> endJob(job, Event.JobState.FAILED, reason);
         case Round.Nothing() -> {
-          if (c.expire()) {
+          if (c.copy() && c.expire()) {
             copy(c.max() - made, c.luck());
           }
           return;

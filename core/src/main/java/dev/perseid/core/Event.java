@@ -252,7 +252,10 @@ public sealed interface Event {
     STALE,
     /// Another attempt at the task was first: this one is paid for what it did, and counts for
     /// nothing.
-    SPARE
+    SPARE,
+    /// Another attempt at the task was first, and this one claims to have used more gas than that
+    /// needed for all of it: it is not paid, and counts for nothing.
+    OVERSTATED
   }
 
   /// Why a result is checked, or is not.

@@ -71,7 +71,8 @@ public final class EventCodec {
           Event.Next.OVER,
           Event.Next.CHECK,
           Event.Next.STALE,
-          Event.Next.SPARE);
+          Event.Next.SPARE,
+          Event.Next.OVERSTATED);
   static final List<Event.CheckReason> CHECK_REASONS =
       List.of(
           Event.CheckReason.POLICY,

@@ -66,6 +66,9 @@ public final class Limits {
   /// See [#COPY_JOBS_LOOKED_AT].
   public static final int COPY_LEASES_LOOKED_AT = 32;
 
+  /// Leases of a job among which those are sought, as not every lease can have a copy.
+  public static final int COPY_LEASES_LOOKED_OVER = 256;
+
   /// By how much sooner a second attempt must be expected to end than the first.
   public static final long COPY_GAIN_MS = 1_000;
 

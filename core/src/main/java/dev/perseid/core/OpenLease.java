@@ -14,7 +14,9 @@ final class OpenLease {
   final OfferRow offer;
   final long maxCharge;
   final long assignedUs;
-  final long deadlineUs;
+
+  /// Until when it is waited for.
+  long deadlineUs;
 
   /// How much core time it was expected to take when it was made.
   final long expectedNs;
@@ -35,6 +37,12 @@ final class OpenLease {
   boolean spare;
 
   long readyUs;
+
+  /// The gas of the attempt that settled it, which is all that one can need; -1 if not known.
+  long mostGas = -1;
+
+  /// When it was first taken to run; 0 if it never was.
+  long beganUs;
 
   /// Whether it is taken to run: all that its provider was given before it fits beside it.
   boolean runs;

@@ -24,6 +24,9 @@ final class Provider {
   private static final long LATER = 4;
   private static final long ODD = 8;
 
+  /// By how much a machine's own speed varies: the variance of its logarithm, one in seven.
+  private static final double OWN_SPREAD = 0.02;
+
   private static final long AHEAD_NS = Limits.LEASE_AHEAD_MS * 1_000_000;
 
   /// A day and a bit; longer tasks count as this long, so that no product here exceeds 2^63.
@@ -252,15 +255,20 @@ final class Provider {
   /// Learns from one attempt how fast it is against what is usual for the kind: all that it took
   /// against all that was usual, so that long attempts, which tell more, weigh more. What was held
   /// before the first weighs as half of it.
-  void learnSpeed(long usualWallNs, long wallNs) {
-    long usual = Math.min(usualWallNs, LONGEST_NS);
+  ///
+  /// @param spread the variance of the logarithm of the kind's run times: where tasks are as unlike
+  ///   one another, how long one takes says less about the machine
+  void learnSpeed(long usualWallNs, long wallNs, double spread) {
+    double weight = OWN_SPREAD / (OWN_SPREAD + spread);
+    long usual = Math.max(1, (long) (Math.min(usualWallNs, LONGEST_NS) * weight));
+    long took = (long) (Math.min(wallNs, LONGEST_NS) * weight);
     if (tookNs == 0) {
       tookNs = Math.max(1, usual / 2 * USUAL_SPEED / speed);
       usuallyNs = usual / 2;
     }
     // A task that is unlike the others of its kind says little about the machine.
     long expected = wallNs(usual);
-    tookNs += Math.clamp(wallNs, expected / ODD, expected * ODD);
+    tookNs += Math.clamp(took, expected / ODD, expected * ODD);
     usuallyNs += usual;
     if (tookNs + usuallyNs > REMEMBERED * usual) {
       tookNs -= tookNs / FORGOTTEN;
@@ -306,11 +314,11 @@ final class Provider {
     }
     lastLease = lease;
     firstQueued = firstQueued == null ? lease : firstQueued;
-    begin(lines);
+    begin(lines, lease.assignedUs);
   }
 
   /// @param lines is told what begins to run, and that this does no more
-  void remove(OpenLease lease, Lines lines) {
+  void remove(OpenLease lease, Lines lines, long atUs) {
     if (lease.runs) {
       stop(lease, lines);
     } else if (lease == firstQueued) {
@@ -332,23 +340,24 @@ final class Provider {
     } else {
       after.beforeAtProvider = before;
     }
-    begin(lines);
+    begin(lines, atUs);
   }
 
   /// Sees anew what runs, after its cores or memory may have changed.
-  void beginAnew(Lines lines) {
+  void beginAnew(Lines lines, long atUs) {
     for (OpenLease l = firstLease; l != null && l.runs; l = l.afterAtProvider) {
       stop(l, lines);
     }
     firstQueued = firstLease;
-    begin(lines);
+    begin(lines, atUs);
   }
 
-  private void begin(Lines lines) {
+  private void begin(Lines lines, long atUs) {
     while (firstQueued != null && fitsBesideRunning(firstQueued)) {
       runningCores += firstQueued.cores;
       runningMemory += firstQueued.memoryBytes;
       lines.run(firstQueued, true);
+      firstQueued.beganUs = firstQueued.beganUs == 0 ? atUs : firstQueued.beganUs;
       firstQueued = firstQueued.afterAtProvider;
     }
   }

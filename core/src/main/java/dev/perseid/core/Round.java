@@ -409,7 +409,7 @@ final class Round {
 
     /// Who waits must end sooner by this part of what it would take now, or estimates that are a
     /// little off keep machines idle.
-    private static final int GAIN = 8;
+    private static final int GAIN = 16;
 
     /// So that sums stay below 2^63.
     private static final long LONGEST_NS = Long.MAX_VALUE / 4;
@@ -575,12 +575,16 @@ final class Round {
     if (thriftMs == 0) {
       return 0;
     }
-    TaskKind kind = graph.kind(task);
-    long wallNs = p.wallNs(graph.expectedWallNs(task));
-    long work = graph.expectedWork(task, wallNs);
-    long charge = p.offer.offer.price().charge(work, kind.memoryBytes(), wallNs, 0);
+    long charge = expectedCharge(graph, task, p);
     // A microcredit is worth as many nanoseconds as a credit is milliseconds.
     return Math.min(Price.scaled(charge, thriftMs, 1), Waits.LONGEST_NS);
+  }
+
+  /// What a task is expected to cost at a provider, what it reads and writes left out.
+  static long expectedCharge(Graph graph, int task, Provider p) {
+    long wallNs = p.wallNs(graph.expectedWallNs(task));
+    long work = graph.expectedWork(task, wallNs);
+    return p.offer.offer.price().charge(work, graph.kind(task).memoryBytes(), wallNs, 0);
   }
 
   /// The busy provider for which a ready task waits though another is idle; null if for none.

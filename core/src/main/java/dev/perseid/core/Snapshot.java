@@ -130,12 +130,14 @@ final class Snapshot {
       out.number(lease.assignedUs);
       out.number(lease.deadlineUs);
       out.number(lease.expectedNs);
+      out.number(lease.beganUs);
       out.octet(lease.spare ? 2 : lease.staleInputs == null ? 0 : 1);
       if (lease.staleInputs != null) {
         writeBlobs(out, lease.staleInputs);
       }
       if (lease.spare) {
         out.number(lease.readyUs);
+        out.number(lease.mostGas + 1);
       }
       out.flushFull();
     }
@@ -720,6 +722,7 @@ final class Snapshot {
             in.number(),
             in.number(),
             job.graph().kind(task));
+    lease.beganUs = version > WITHOUT_COPIES ? in.number() : lease.assignedUs;
     int stale = version > WITHOUT_DOUBTS ? in.octet() : 0;
     if (stale > (version > WITHOUT_COPIES ? 2 : 1)) {
       throw in.malformed("lease " + id + " is neither good nor stale nor spare");
@@ -730,6 +733,7 @@ final class Snapshot {
     if (stale == 2) {
       lease.spare = true;
       lease.readyUs = in.number();
+      lease.mostGas = in.number() - 1;
     }
     state.list(lease);
   }

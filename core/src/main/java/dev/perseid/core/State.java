@@ -563,12 +563,19 @@ final class State {
     }
   }
 
-  /// A task was settled by another attempt than this one.
-  private static void spare(OpenLease lease, List<Effect> effects) {
+  /// A task was settled by another attempt than this one. It is not waited for any longer than it
+  /// takes to stop it, as its job may be done and holds money for it.
+  ///
+  /// @param by the other one
+  private void spare(OpenLease lease, ExecutionRecord by, long atUs, List<Effect> effects) {
     Graph graph = lease.job.graph();
     lease.spare = true;
     lease.readyUs = graph.readyUs[lease.task];
+    lease.mostGas = by.outcome() == Outcome.DONE ? by.usage().gas().orElse(-1) : -1;
     lease.twin = null;
+    byDeadline.remove(lease);
+    lease.deadlineUs = Math.min(lease.deadlineUs, atUs + Limits.LEASE_GRACE_MS * 1_000);
+    byDeadline.add(lease);
     graph.spares.merge(lease.task, 1, Integer::sum);
     if (lease.staleInputs == null) {
       lease.staleInputs = graph.inputs(lease.task);
@@ -576,14 +583,14 @@ final class State {
     }
   }
 
-  private OpenLease take(long id, List<Effect> effects) {
+  private OpenLease take(long id, long atUs, List<Effect> effects) {
     OpenLease lease = leases.remove(id);
     if (lease == null) {
       throw new IllegalStateException("lease " + id + " is not open");
     }
     byDeadline.remove(lease);
     lease.job.remove(lease);
-    lease.provider.remove(lease, lines);
+    lease.provider.remove(lease, lines, atUs);
     lease.offer.uses--;
     if (lease.twin != null) {
       lease.twin.twin = null;
@@ -657,14 +664,14 @@ final class State {
     ExecutionRecord record = entry.record();
     OpenLease open = leases.get(record.lease());
     boolean ran = open != null && open.runs;
-    OpenLease lease = take(record.lease(), effects);
+    OpenLease lease = take(record.lease(), entry.recordedUs(), effects);
     Job job = lease.job;
     Graph graph = job.graph();
     Provider provider = lease.provider;
     records = entry.index() + 1;
     job.attempts++;
-    boolean paid = e.next() != Event.Next.CHECK;
-    if (paid) {
+    boolean overstated = e.next() == Event.Next.OVERSTATED;
+    if (e.next() != Event.Next.CHECK && !overstated) {
       pay(
           job,
           provider.address,
@@ -673,18 +680,22 @@ final class State {
           record.taskName(),
           entry.recordedUs(),
           effects);
-    } else {
+    } else if (!overstated) {
       job.held += record.charge();
       inFlight(job.payer, record.charge());
     }
-    remember(provider, graph, lease.task, record);
+    boolean counts = !lease.spare;
+    remember(provider, graph, lease.task, record, counts);
+    if (!counts && ran) {
+      learnLateness(lease, entry.recordedUs());
+    }
     graph.attempts[lease.task]++;
     OpenLease other = lease.twin;
     switch (e.next()) {
       case DONE -> {
         job.leased--;
         if (other != null) {
-          spare(other, effects);
+          spare(other, record, entry.recordedUs(), effects);
         }
         if (graph.drawn.length > 0) {
           provider.believed(record.charge(), entry.recordedUs());
@@ -710,23 +721,22 @@ final class State {
           graph.pending[lease.task]++;
           effects.add(comparison(job, lease.task, check));
         }
-        if (other != null && check.isComparing()) {
-          spare(other, effects);
-          other = null;
+        if (other != null) {
+          // Who checks is drawn when it is known what there is to check, and not before.
+          spare(other, record, entry.recordedUs(), effects);
+          graph.exclude(lease.task, other.provider.index);
         }
-        // What the other attempt gives is held against this one's.
-        if (other == null) {
-          standAgain(job, graph, lease.task);
-        }
+        standAgain(job, graph, lease.task);
       }
       case STALE -> {
         if (other == null) {
           standAgain(job, graph, lease.task);
         }
       }
-      case SPARE -> {
-        if (ran) {
-          learnLateness(lease, record, entry.recordedUs());
+      case SPARE -> {}
+      case OVERSTATED -> {
+        if (!job.isRunning()) {
+          over(job, lease.maxCharge, entry.recordedUs(), effects);
         }
       }
       case RETRY -> {
@@ -740,6 +750,9 @@ final class State {
         graph.state[lease.task] = Graph.FAILED;
         job.leased--;
         job.failed++;
+        if (other != null) {
+          spare(other, record, entry.recordedUs(), effects);
+        }
       }
       case OVER -> over(job, lease.maxCharge - record.charge(), entry.recordedUs(), effects);
     }
@@ -752,14 +765,14 @@ final class State {
     effects.add(new Effect.JobChanged(job.id));
   }
 
-  /// How long an attempt would have taken that was given up is not known, but that it took longer.
-  private static void learnLateness(OpenLease lease, ExecutionRecord record, long atUs) {
+  /// How long an attempt would have taken that was given up is not known, but that it took longer
+  /// than it ran. What its provider says of it does not matter.
+  private static void learnLateness(OpenLease lease, long atUs) {
     Graph graph = lease.job.graph();
     int kind = graph.spec.tasks().get(lease.task).kind();
-    long tookNs = Math.min(atUs - lease.assignedUs, Limits.WALL_LIMIT_MS * 1_000) * 1_000;
-    boolean stopped = record.outcome() == Outcome.CANCELLED || record.outcome() == Outcome.LOST;
-    if (stopped && tookNs > lease.provider.wallNs(graph.usualWallNs[kind])) {
-      lease.provider.learnSpeed(graph.usualWallNs[kind], tookNs);
+    long tookNs = Math.min(atUs - lease.beganUs, Limits.WALL_LIMIT_MS * 1_000) * 1_000;
+    if (graph.learned[kind] > 0 && tookNs > lease.provider.wallNs(graph.usualWallNs[kind])) {
+      lease.provider.learnSpeed(graph.usualWallNs[kind], tookNs, graph.spread[kind]);
     }
   }
 
@@ -806,16 +819,10 @@ final class State {
     Graph graph = job.graph();
     Check check = graph.checks.get(e.task());
     byte stands = graph.state[e.task()];
-    OpenLease other = counting(job, e.task());
-    if (check == null || (stands != Graph.READY && stands != Graph.WAITING && other == null)) {
+    if (check == null || (stands != Graph.READY && stands != Graph.WAITING)) {
       throw new IllegalStateException("task " + e.task() + " of job " + job.id + " is not judged");
     }
-    if (other == null) {
-      unstand(job, graph, e.task());
-    } else {
-      spare(other, effects);
-      job.leased--;
-    }
+    unstand(job, graph, e.task());
     graph.checks.remove(e.task());
     // A native task may turn out differently though everybody ran it: that says nothing about them,
     // and its consumer could have it turn out as it likes.
@@ -902,6 +909,13 @@ final class State {
     }
     job.done--;
     graph.wereDone.set(task);
+    if (graph.spares.containsKey(task)) {
+      for (OpenLease l = job.firstLease; l != null; l = l.afterInJob) {
+        if (l.task == task) {
+          graph.exclude(task, l.provider.index); // It has it still.
+        }
+      }
+    }
     for (int i = graph.edges.start(task); i < graph.edges.end(task); i++) {
       int successor = graph.edges.successor(i);
       if (graph.pending[successor]++ == 0 && graph.state[successor] == Graph.READY) {
@@ -1043,12 +1057,18 @@ final class State {
     return outcome != Outcome.CANCELLED || provider.state == ProviderView.State.SERVING;
   }
 
-  private static void remember(Provider provider, Graph graph, int task, ExecutionRecord record) {
+  /// @param counts whether the attempt was not given up: of one that was anything can be said, as
+  ///   nobody looks at it
+  private static void remember(
+      Provider provider, Graph graph, int task, ExecutionRecord record, boolean counts) {
     long wallNs = record.usage().wallNs().orElse(0);
     provider.busyNs += wallNs;
     switch (record.outcome()) {
       case DONE, TASK_FAILED -> {
         provider.attemptsDone++;
+        if (!counts) {
+          return;
+        }
         int kind = graph.spec.tasks().get(task).kind();
         if (record.outcome() == Outcome.DONE) {
           record.usage().gas().ifPresent(gas -> graph.learnGas(kind, gas));
@@ -1056,7 +1076,7 @@ final class State {
         if (wallNs > 0) {
           long usual = graph.usualWallNs[kind];
           if (graph.learned[kind] > 0 && Math.min(usual, wallNs) >= TELLING_NS) {
-            provider.learnSpeed(usual, wallNs);
+            provider.learnSpeed(usual, wallNs, graph.spread[kind]);
           }
           graph.learn(kind, Provider.atUsualSpeed(wallNs, provider.speed));
         }
@@ -1169,10 +1189,13 @@ final class State {
   }
 
   private void leaseReturned(Event.LeaseReturned e, List<Effect> effects) {
-    OpenLease lease = take(e.lease(), effects);
+    OpenLease lease = take(e.lease(), e.atUs(), effects);
     Job job = lease.job;
     if (job.isRunning()) {
       Graph graph = job.graph();
+      if (lease.twin != null && lease.twin.id < lease.id) {
+        job.copies--; // It did not come about.
+      }
       boolean amongOthers =
           lease.spare || lease.twin != null || graph.spares.containsKey(lease.task);
       if (amongOthers && graph.attempts[lease.task] < Limits.ATTEMPTS_IN_ALL) {
@@ -1292,7 +1315,7 @@ final class State {
       }
       provider.offer = offer;
     }
-    provider.beginAnew(lines);
+    provider.beginAnew(lines, e.atUs());
     forgetOldOffers();
     // It says again which models it serves.
     market.inForce.remove(address);

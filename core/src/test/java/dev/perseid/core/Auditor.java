@@ -17,8 +17,9 @@ final class Auditor {
   private final Map<Long, Event.TaskAssigned> open = new HashMap<>();
   private final Set<Long> ended = new HashSet<>();
 
-  /// Leases of tasks that another attempt settled.
-  private final Set<Long> spares = new HashSet<>();
+  /// Leases of tasks that another attempt settled. Leases of tasks that others settled, and what
+  /// gas these needed; -1 if that is not known.
+  private final Map<Long, Long> spares = new HashMap<>();
 
   private final Map<Integer, JobSpec> specs = new HashMap<>();
   private final Map<Integer, Event.JobState> jobEnds = new HashMap<>();
@@ -82,7 +83,7 @@ final class Auditor {
         assertThat(jobEnds).doesNotContainKey(e.job());
         assertThat(open.values())
             .as("nobody gets what is compared")
-            .noneMatch(l -> isOf(l, e.job(), e.task()) && !spares.contains(l.lease()));
+            .noneMatch(l -> isOf(l, e.job(), e.task()) && !spares.containsKey(l.lease()));
         assertThat(likes.getOrDefault(e.like(), e.like()))
             .as("the first of those that are alike")
             .isEqualTo(e.like());
@@ -106,7 +107,7 @@ final class Auditor {
         assertThat(ended).doesNotContain(e.lease());
         List<Event.TaskAssigned> beside =
             open.values().stream()
-                .filter(l -> l != e && isOf(l, e.job(), e.task()) && !spares.contains(l.lease()))
+                .filter(l -> l != e && isOf(l, e.job(), e.task()) && !spares.containsKey(l.lease()))
                 .toList();
         assertThat(beside).hasSizeLessThan(2).noneMatch(l -> l.provider().equals(e.provider()));
         if (!beside.isEmpty()) {
@@ -187,6 +188,15 @@ final class Auditor {
         assertThat(lease).as("lease %d was open", e.lease()).isNotNull();
         if (jobEnds.containsKey(lease.job())) {
           refunded.merge(lease.job(), lease.maxCharge(), Long::sum);
+        }
+        boolean isCopy =
+            open.values().stream()
+                .anyMatch(l ->
+                    isOf(l, lease.job(), lease.task())
+                        && l.lease() < lease.lease()
+                        && !spares.containsKey(l.lease()));
+        if (isCopy && !spares.containsKey(lease.lease())) {
+          copies.merge(lease.job(), -1, Integer::sum);
         }
       }
       case Event.JobEnded e -> {
@@ -356,18 +366,28 @@ final class Auditor {
         .isTrue();
     all.put(e.entry().index(), e.entry());
     boolean stopped = r.outcome() == Outcome.CANCELLED && r.reason().equals(Report.STOPPED);
+    long mostGas = spares.getOrDefault(r.lease(), -1L);
+    boolean overstated = mostGas >= 0 && r.usage().gas().orElse(0) > mostGas;
+    assertThat(e.next() == Event.Next.OVERSTATED).as("overstated").isEqualTo(overstated);
+    boolean spare = spares.containsKey(r.lease()) && !overstated;
     assertThat(e.next() == Event.Next.SPARE)
         .as("spare")
-        .isEqualTo(spares.contains(r.lease()) && !jobEnds.containsKey(lease.job()));
-    if (stopped && e.next() != Event.Next.STALE && e.next() != Event.Next.SPARE) {
+        .isEqualTo(spare && !jobEnds.containsKey(lease.job()));
+    if (stopped && e.next() != Event.Next.STALE && !spares.containsKey(r.lease())) {
       assertThat(jobEnds).as("only what the pool stopped").containsKey(lease.job());
     }
     if (r.outcome() != Outcome.DONE && r.outcome() != Outcome.TASK_FAILED && !stopped) {
       assertThat(r.charge()).as("charge of %s", r.outcome()).isZero();
     }
     boolean over = jobEnds.containsKey(lease.job());
-    assertThat(e.next() == Event.Next.OVER).as("next is OVER after the end").isEqualTo(over);
+    assertThat(e.next() == Event.Next.OVER)
+        .as("next is OVER after the end")
+        .isEqualTo(over && !overstated);
+    if (e.next() == Event.Next.FAILED) {
+      spareAll(lease.job(), r.task(), r);
+    }
     if (e.next() == Event.Next.DONE) {
+      spareAll(lease.job(), r.task(), r);
       done(lease.job(), r.task(), r.outputs());
       if (!(specs.get(lease.job()).verification() instanceof Verification.None)) {
         alone.put(List.of(lease.job(), r.task()), e.entry());
@@ -389,15 +409,14 @@ final class Auditor {
     if (e.next() == Event.Next.CHECK) {
       assertThat(r.outcome()).isIn(Outcome.DONE, Outcome.TASK_FAILED);
       Map<Long, ExecutionRecord> votes = unpaid.computeIfAbsent(lease.job(), _ -> new HashMap<>());
-      if (isCompared(lease, r, votes)) {
-        spareAll(lease.job(), r.task());
-      }
+      spareAll(lease.job(), r.task(), r);
       votes.put(e.entry().index(), r);
-    } else {
+    } else if (!overstated) {
       pay(lease.job(), r);
     }
     if (over) {
-      refunded.merge(lease.job(), lease.maxCharge() - r.charge(), Long::sum);
+      long paid = overstated ? 0 : r.charge();
+      refunded.merge(lease.job(), lease.maxCharge() - paid, Long::sum);
     }
   }
 
@@ -406,22 +425,11 @@ final class Auditor {
   }
 
   /// What becomes of a task is known, or must be found out: whoever still runs it is late.
-  private void spareAll(int job, int task) {
-    open.values().stream().filter(l -> isOf(l, job, task)).forEach(l -> spares.add(l.lease()));
-  }
-
-  /// Whether a result is compared with others, as it has not the bytes of any.
-  private boolean isCompared(
-      Event.TaskAssigned lease, ExecutionRecord r, Map<Long, ExecutionRecord> votes) {
-    JobSpec spec = specs.get(lease.job());
-    List<ExecutionRecord> others =
-        votes.values().stream()
-            .filter(v -> v.task() == r.task() && v.outcome() == Outcome.DONE)
-            .toList();
-    return spec.kinds().get(spec.tasks().get(r.task()).kind()).comparison().reads()
-        && r.outcome() == Outcome.DONE
-        && !others.isEmpty()
-        && others.stream().noneMatch(v -> v.outputs().equals(r.outputs()));
+  private void spareAll(int job, int task, ExecutionRecord by) {
+    long gas = by.outcome() == Outcome.DONE ? by.usage().gas().orElse(-1) : -1;
+    open.values().stream()
+        .filter(l -> isOf(l, job, task))
+        .forEach(l -> spares.putIfAbsent(l.lease(), gas));
   }
 
   private void pay(int job, ExecutionRecord r) {
@@ -440,7 +448,6 @@ final class Auditor {
   /// A task has a result; if it had another, what read that is not done.
   private void done(int job, int task, List<Blob> gave) {
     assertThat(doneTasks.add(List.of(job, task))).as("task is done once").isTrue();
-    spareAll(job, task);
     alone.remove(List.of(job, task));
     List<Blob> before = outputs.put(List.of(job, task), gave);
     if (before == null || before.equals(gave)) {

@@ -25,7 +25,7 @@ class CapacityTest {
   }
 
   private void schedule() {
-    f.run(new Command.Schedule(99, true, 7, true));
+    f.run(new Command.Schedule(99, true, 7, true, false));
   }
 
   private void shows(long id, int cores, long memoryBytes) {
@@ -219,7 +219,7 @@ class CapacityTest {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     f.pool.snapshot(new DataOutputStream(out));
     Pool restored = Pool.restore(new DataInputStream(new ByteArrayInputStream(out.toByteArray())));
-    Command again = new Command.Schedule(99, true, 7, true);
+    Command again = new Command.Schedule(99, true, 7, true, false);
     assertThat(restored.execute(again, f.nowUs, new ArrayList<>())).isEmpty();
     assertThat(f.run(again)).isEmpty();
     shows(1, 1, Long.MAX_VALUE);

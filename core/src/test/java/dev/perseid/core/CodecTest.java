@@ -542,7 +542,7 @@ class CodecTest {
         .allMatch(p -> p.capacity().equals(Capacity.UNKNOWN) && !p.measuring());
     assertThat(pool.sumOfAccounts()).isZero();
     List<Event> asked =
-        pool.execute(new Command.Schedule(1, false, 0, true), 2_000_000, new ArrayList<>());
+        pool.execute(new Command.Schedule(1, false, 0, true, false), 2_000_000, new ArrayList<>());
     assertThat(asked)
         .as("all of them are due")
         .hasAtLeastOneElementOfType(Event.CapacityAsked.class);

@@ -193,7 +193,7 @@ class CopiesTest {
   }
 
   @Test
-  void whatTheOtherGivesIsHeldAgainstIt() {
+  void whoChecksIsDrawnWhenThereIsSomethingToCheck() {
     Lease first = straggler(job(4, 10, new Verification.Replicate(2)));
     // The three others are checked: each of them goes to another provider.
     f.nowUs += SECOND_US;
@@ -210,10 +210,88 @@ class CopiesTest {
     }
     assertThat(copy).isNotNull();
     assertThat(next(f.report(Sample.right(copy)))).isEqualTo(Event.Next.CHECK);
-    assertThat(f.schedule(9)).as("the other runs still").noneMatch(l -> l.task() == first.task());
+    assertThat(f.stopped()).contains(first.id());
+    Lease check = f.schedule(9).getFirst();
+    assertThat(check.task()).isEqualTo(first.task());
+    assertThat(check.provider()).isNotIn(first.provider(), copy.provider());
+    f.nowUs += 1_000 * SECOND_US;
+    assertThat(f.schedule(9)).as("no copy of a check").noneMatch(l -> l.task() == check.task());
     int agreed = f.view(first.job()).results().agreed();
-    f.report(Sample.right(first));
+    f.report(Sample.right(check));
     assertThat(f.view(first.job()).results().agreed()).isEqualTo(agreed + 1);
+  }
+
+  @Test
+  void whoeverWasOvertakenIsNotPaidForMoreThanAllOfTheTask() {
+    Lease first = straggler(believing());
+    Report done = Sample.done(copyOf(first), SECOND_NS);
+    f.report(done);
+    long before = f.pool.balance(first.provider());
+    long gas = done.usage().gas().orElseThrow() + 1;
+    assertThat(next(f.report(Sample.stopped(first, gas)))).isEqualTo(Event.Next.OVERSTATED);
+    assertThat(f.pool.balance(first.provider())).isEqualTo(before);
+    assertThat(f.pool.reserved(Sample.ALICE)).as("a job that is over holds nothing").isZero();
+  }
+
+  @Test
+  void whoeverIsStoppedIsNotWaitedForLong() {
+    Lease first = straggler(job(5, 10, new Verification.None()));
+    f.schedule(1);
+    f.report(Sample.done(copyOf(first), SECOND_NS));
+    f.nowUs += Limits.LEASE_GRACE_MS * 1_000;
+    List<Event> events = f.run(new Command.Schedule(9));
+    assertThat(next(events)).isEqualTo(Event.Next.SPARE);
+  }
+
+  @Test
+  void whatRunsWhenAnotherSaysThatTheTaskFailedIsStillPaid() throws Exception {
+    Lease first = straggler(believing());
+    Lease copy = copyOf(first);
+    f.report(Sample.ended(copy, Outcome.TASK_FAILED, "exit code 1"));
+    assertThat(f.view(first.job()).state()).isEqualTo(Event.JobState.FAILED);
+    Pool restored = copy(f.pool);
+    long before = f.pool.balance(first.provider());
+    Report stopped = Sample.stopped(first);
+    ended(restored, stopped, first.provider());
+    f.report(stopped);
+    assertThat(restored.records()).isEqualTo(f.pool.records());
+    assertThat(restored.digest()).isEqualTo(f.pool.digest());
+    assertThat(f.pool.balance(first.provider())).isGreaterThan(before);
+  }
+
+  @Test
+  void ofAKindThatNobodyKnowsItIsExpectedThatHalfIsDone() {
+    // One of four providers takes 16 times as long as the others.
+    for (int p = 1; p <= 4; p++) {
+      f.join(p, 1);
+    }
+    f.submit(job(4, 0, new Verification.None()));
+    List<Lease> leases = f.schedule(4);
+    Address slow = leases.getLast().provider();
+    f.nowUs += SECOND_US;
+    leases.subList(0, 3).forEach(l -> f.report(Sample.done(l, SECOND_NS)));
+    f.nowUs += 15 * SECOND_US;
+    f.report(Sample.done(leases.getLast(), 16 * SECOND_NS));
+    for (int p = 1; p <= 4; p++) {
+      if (!Sample.provider(p).equals(slow)) {
+        f.run(new Command.LoseProvider(Sample.provider(p), 1, "its connection broke"));
+      }
+    }
+    JobSpec spec = job(1, 10, new Verification.None());
+    f.submit(Sample.like(Sample.job(9, spec.tasks()), spec.urgency()));
+    Lease alone = f.schedule(9).getFirst();
+    assertThat(alone.provider()).isEqualTo(slow);
+    for (int p = 1; p <= 4; p++) {
+      if (!Sample.provider(p).equals(slow)) {
+        f.run(Sample.join(p, 1, 2));
+      }
+    }
+    f.nowUs += SECOND_US / 2;
+    assertThat(f.schedule(9)).as("it may be nearly done").isEmpty();
+    f.nowUs += 4 * SECOND_US;
+    Lease copy = f.schedule(9).getFirst();
+    assertThat(copy.task()).isEqualTo(alone.task());
+    assertThat(copy.provider()).isNotEqualTo(slow);
   }
 
   @Test

@@ -123,7 +123,7 @@ class RandomHistoryTest {
         case 18 -> measured(p, session);
         default ->
             new Command.Schedule(
-                1 + random.nextInt(30), true, random.nextLong(), random.nextInt(60) == 0);
+                1 + random.nextInt(30), true, random.nextLong(), random.nextInt(60) == 0, true);
       };
     }
 

@@ -192,16 +192,34 @@ final class Sample {
         hash(lease.id() + 5_000));
   }
 
-  /// Stopped by the pool after half of its gas.
+  /// Stopped by the pool, with as much gas as all of the task needs.
   static Report stopped(Lease lease) {
+    return stopped(lease, 500_000);
+  }
+
+  /// Stopped by the pool.
+  static Report stopped(Lease lease, long gas) {
     Report done = done(lease);
+    Usage u = done.usage();
+    Usage usage =
+        new Usage(
+            lease.kind().isNative() ? OptionalLong.empty() : OptionalLong.of(gas),
+            u.cpuNs(),
+            u.wallNs(),
+            u.peakMemoryBytes(),
+            u.bytesIn(),
+            u.bytesOut(),
+            u.fetchedBytes(),
+            u.gpuNs(),
+            u.energyUj(),
+            "");
     return new Report(
         lease.id(),
         Outcome.CANCELLED,
         Report.STOPPED,
         done.startedUs(),
         done.endedUs(),
-        done.usage(),
+        usage,
         List.of(),
         done.engine(),
         done.isolation(),

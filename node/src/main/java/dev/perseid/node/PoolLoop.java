@@ -171,6 +171,7 @@ public final class PoolLoop {
   private long startedUs;
   private long nowUs;
   private long scheduledUs = Long.MIN_VALUE / 2;
+  private long copiedUs = Long.MIN_VALUE / 2;
   private @Nullable String failure;
 
   /// @param pool the state, rebuilt from the log
@@ -469,12 +470,14 @@ public final class PoolLoop {
     int before = events.size();
     // After a restart leases do not expire before their providers had the time to come back.
     boolean expire = nowUs - startedUs > settings.silenceMs() * 1_000;
+    boolean copy = nowUs - copiedUs >= PoolLimits.IDLE_SCHEDULE_US;
     events.addAll(
         pool.execute(
             new Command.Schedule(
-                PoolLimits.TURN_ASSIGNMENTS, expire, luck.getAsLong(), settings.measures()),
+                PoolLimits.TURN_ASSIGNMENTS, expire, luck.getAsLong(), settings.measures(), copy),
             nowUs,
             effects));
+    copiedUs = copy ? nowUs : copiedUs;
     scheduledUs = nowUs;
     boolean more = events.size() - before >= PoolLimits.TURN_ASSIGNMENTS;
     if (more) {

@@ -30,6 +30,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
@@ -179,14 +180,22 @@ final class Auditor {
     /// Whether one of them turned out to be wrong.
     boolean spoiled;
 
-    /// Whether another attempt settled its task.
+    /// Whether another attempt settled its task; if so which, if that was done.
     boolean spare;
+
+    Optional<ExecutionRecord> settledBy = Optional.empty();
 
     boolean over;
 
     LeaseFile(Event.TaskAssigned made, boolean settled) {
       this.made = made;
       this.settled = settled;
+    }
+
+    /// Whether it says to have used more gas than all of its task needed.
+    boolean isOverstatedBy(ExecutionRecord r) {
+      OptionalLong most = settledBy.map(b -> b.usage().gas()).orElse(OptionalLong.empty());
+      return most.isPresent() && r.usage().gas().orElse(0) > most.getAsLong();
     }
   }
 
@@ -384,6 +393,10 @@ final class Auditor {
         j.held -= l.made.maxCharge();
         boolean amongOthers = l.spare || leases.values().stream().anyMatch(o -> isBeside(o, l));
         j.attempts[l.made.task()] -= amongOthers ? 0 : 1;
+        boolean isCopy =
+            leases.values().stream()
+                .anyMatch(o -> isBeside(o, l) && !o.spare && o.made.lease() < l.made.lease());
+        j.copies -= isCopy && !l.spare ? 1 : 0;
         if (j.state != Event.JobState.RUNNING) {
           j.reserved -= l.made.maxCharge();
           move(j.spec.consumer(), l.made.maxCharge());
@@ -717,14 +730,19 @@ final class Auditor {
       throw new Violation(task + " cost " + r.charge() + " and should cost " + owed);
     }
     j.held -= made.maxCharge();
+    boolean overstated = e.next() == Event.Next.OVERSTATED;
+    if (overstated != l.isOverstatedBy(r)) {
+      throw new Violation(task + " ended as " + e.next() + " with " + r.usage());
+    }
+    boolean isSettledByLiar = l.settledBy.filter(b -> liars.contains(b.provider())).isPresent();
+    if (overstated && !liars.contains(r.provider()) && !isSettledByLiar) {
+      throw new Violation(task + ": an honest provider used more gas than another");
+    }
     if (e.next() == Event.Next.CHECK) {
       j.held += r.charge();
-      Map<Long, ExecutionRecord> said = j.votes.computeIfAbsent(made.task(), _ -> new TreeMap<>());
-      if (isCompared(kind(j, made.task()), r, said)) {
-        settled(j, made.task());
-      }
-      said.put(entry.index(), r);
-    } else {
+      settled(j, made.task(), r);
+      j.votes.computeIfAbsent(made.task(), _ -> new TreeMap<>()).put(entry.index(), r);
+    } else if (!overstated) {
       pay(j, r);
     }
     boolean fault =
@@ -733,28 +751,16 @@ final class Auditor {
           case DONE, TASK_FAILED, CANCELLED -> false;
         };
     boolean only = j.leased[made.task()] == 0;
-    if (fault && only && e.next() != Event.Next.STALE && e.next() != Event.Next.SPARE) {
+    if (fault && only && e.next() != Event.Next.STALE && !l.spare) {
       j.faults[made.task()]++;
     }
     boolean running = j.state == Event.JobState.RUNNING;
     if (!running) {
-      long rest = made.maxCharge() - r.charge();
+      long rest = made.maxCharge() - (overstated ? 0 : r.charge());
       j.reserved -= rest;
       move(j.spec.consumer(), rest);
     }
     next(e, j, l, r, task);
-  }
-
-  /// Whether a result is compared with what was said, as it has not the bytes of any.
-  private static boolean isCompared(
-      TaskKind kind, ExecutionRecord r, Map<Long, ExecutionRecord> said) {
-    List<ExecutionRecord> others =
-        said.values().stream().filter(v -> v.outcome() == Outcome.DONE).toList();
-    return kind.form() instanceof Form.Native n
-        && n.comparison().reads()
-        && r.outcome() == Outcome.DONE
-        && !others.isEmpty()
-        && others.stream().noneMatch(v -> v.outputs().equals(r.outputs()));
   }
 
   private void pay(JobFile j, ExecutionRecord r) {
@@ -893,7 +899,6 @@ final class Auditor {
     JobFile j = jobs.get(e.job());
     String task = j.name(e.task());
     Map<Long, ExecutionRecord> said = j.votes.remove(e.task());
-    settled(j, e.task());
     if (said == null || j.state != Event.JobState.RUNNING) {
       throw new Violation(task + " was judged, which it cannot be");
     }
@@ -990,9 +995,10 @@ final class Auditor {
     int task = l.made.task();
     boolean running = j.state == Event.JobState.RUNNING;
     boolean fits =
-        (l.spare == (e.next() == Event.Next.SPARE) || !running)
+        (l.spare == (e.next() == Event.Next.SPARE || e.next() == Event.Next.OVERSTATED) || !running)
             && switch (e.next()) {
               case SPARE -> running && l.spare;
+              case OVERSTATED -> l.spare;
               case STALE ->
                   running
                       && (l.spoiled || (r.outcome() == Outcome.TASK_FAILED && !j.isFounded(task)));
@@ -1022,12 +1028,13 @@ final class Auditor {
               + e.next());
     }
     if (e.next() == Event.Next.DONE) {
-      settled(j, task);
+      settled(j, task, r);
       done(j, task, r.outputs());
       if (!(j.spec.verification() instanceof Verification.None)) {
         alone(j, task, e.entry(), r.charge(), false);
       }
     } else if (e.next() == Event.Next.FAILED) {
+      settled(j, task, r);
       j.mustFail = task;
     }
   }
@@ -1205,13 +1212,16 @@ final class Auditor {
   }
 
   /// What becomes of a task is known: what runs of it still counts for nothing.
-  private void settled(JobFile j, int task) {
+  private void settled(JobFile j, int task, ExecutionRecord by) {
     if (j.leased[task] == 0) {
       return;
     }
     j.leased[task] = 0;
     for (LeaseFile l : leases.values()) {
-      l.spare |= !l.over && l.made.job() == j.number && l.made.task() == task;
+      if (!l.over && !l.spare && l.made.job() == j.number && l.made.task() == task) {
+        l.spare = true;
+        l.settledBy = Optional.of(by).filter(r -> r.outcome() == Outcome.DONE);
+      }
     }
   }
 
@@ -1476,12 +1486,12 @@ final class Auditor {
     return jobs.stream().mapToLong(j -> j.replaced).sum();
   }
 
-  /// Records that were found wrong by that. Attempts that were begun while another at the same task
-  /// ran.
+  /// Attempts that were begun while another at the same task ran.
   long copies() {
     return jobs.stream().mapToLong(j -> j.copies).sum();
   }
 
+  /// Records that were found wrong.
   long refuted() {
     return refuted;
   }

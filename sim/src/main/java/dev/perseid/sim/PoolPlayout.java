@@ -39,6 +39,7 @@ final class PoolPlayout {
   private static final long MEMORY_BYTES = 1L << 30;
   private static final long WALL_LIMIT_MS = 7L * 24 * 3_600_000;
   private static final long START_US = 1_000_000;
+  private static final long LOOKS_EACH_US = 1_000_000;
   private static final int ASSIGNMENTS = 1 << 20;
   private static final int EARLIER_TASKS = 8;
   private static final double EARLIER_SECONDS = 10;
@@ -122,6 +123,14 @@ final class PoolPlayout {
       }
       if (first == null) {
         break;
+      }
+      boolean isIdle = machines.stream().anyMatch(m -> m.running.isEmpty());
+      if (isIdle && first.endsUs - nowUs > LOOKS_EACH_US) {
+        // A pool looks again also when nothing has happened.
+        nowUs += LOOKS_EACH_US;
+        execute(new Command.Schedule(ASSIGNMENTS));
+        stop();
+        continue;
       }
       nowUs = first.endsUs;
       Lease ended = first.running.orElseThrow();

@@ -136,7 +136,9 @@ final class Auditor {
         assertThat(of).as("votes on what is judged").isNotEmpty().containsAll(e.right());
         assertThat(of).containsAll(e.wrong()).doesNotHaveDuplicates();
         assertThat(Collections.disjoint(e.right(), e.wrong())).isTrue();
-        if (!e.right().isEmpty()) {
+        if (e.right().isEmpty()) {
+          assertThat(isNative(e.job(), e.task())).as("somebody works for nothing").isFalse();
+        } else {
           ExecutionRecord counts = votes.get(e.right().getFirst());
           for (long entry : e.right()) {
             assertThat(areAlike(votes, entry, e.right().getFirst())).isTrue();
@@ -386,6 +388,12 @@ final class Auditor {
       assertThat(e.next() == Event.Next.CHECK).as("%s", drawn).isEqualTo(checks);
       drawn = null;
     }
+    if (isNative(lease.job(), r.task())) {
+      long openUs = e.entry().recordedUs() - lease.atUs();
+      assertThat(r.charge() == 0 ? 0 : r.usage().wallNs().orElse(0) / 1_000)
+          .as("time that is paid")
+          .isLessThanOrEqualTo(openUs + openUs / 20 + 1_000_000);
+    }
     if (e.next() == Event.Next.CHECK) {
       assertThat(r.outcome()).isIn(Outcome.DONE, Outcome.TASK_FAILED);
       Map<Long, ExecutionRecord> votes = unpaid.computeIfAbsent(lease.job(), _ -> new HashMap<>());
@@ -399,6 +407,11 @@ final class Auditor {
     if (over) {
       refunded.merge(lease.job(), lease.maxCharge() - r.charge(), Long::sum);
     }
+  }
+
+  private boolean isNative(int job, int task) {
+    JobSpec spec = specs.get(job);
+    return spec.kinds().get(spec.tasks().get(task).kind()).isNative();
   }
 
   private static boolean isOf(Event.TaskAssigned lease, int job, int task) {

@@ -448,11 +448,8 @@ class NativeTest {
     assertThat(JobCheck.problem(Sample.job(1, 0, BUDGET, List.of(compared), List.of(fits))))
         .isEmpty();
     assertThat(JobCheck.problem(Sample.job(1, 0, BUDGET, List.of(compared), List.of(fits, not))))
-        .hasValueSatisfying(
-            said ->
-                assertThat(said)
-                    .contains("2049 outputs are declared")
-                    .contains("write at most 2048"));
+        .hasValueSatisfying(said ->
+            assertThat(said).contains("2049 outputs are declared").contains("write at most 2048"));
     assertThat(JobCheck.problem(Sample.job(1, 0, BUDGET, List.of(good), List.of(fits, not))))
         .isEmpty();
   }

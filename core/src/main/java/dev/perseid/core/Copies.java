@@ -83,7 +83,8 @@ final class Copies {
     boolean tried =
         graph.attempts[task] >= Limits.COPY_ATTEMPTS
             || graph.faults[task] >= graph.kind(task).maxAttempts();
-    if (graph.learned[kind] < LEARNED || tried) {
+    // What it depends on may have been found doubtful while it ran.
+    if (graph.learned[kind] < LEARNED || tried || graph.pending[task] > 0) {
       return null;
     }
     long gainNs = Limits.COPY_GAIN_MS * 1_000_000;

@@ -117,6 +117,13 @@ final class Auditor {
         }
         assertThat(jobEnds).as("job of lease %d runs", e.lease()).doesNotContainKey(e.job());
         assertThat(e.maxCharge()).isNotNegative();
+        TaskSpec task = specs.get(e.job()).tasks().get(e.task());
+        assertThat(task.after()).allMatch(before -> doneTasks.contains(List.of(e.job(), before)));
+        for (Input input : task.inputs()) {
+          if (input instanceof Input.Produced p) {
+            assertThat(doneTasks).as("what is read").contains(List.of(e.job(), p.task()));
+          }
+        }
       }
       case Event.BatchSigned e -> assertThat(e.batch().number()).isEqualTo(batches++);
       case Event.CheckDrawn e -> {

@@ -202,17 +202,28 @@ final class ResultComparerTest {
     occupy();
     long first = nextEntry;
     for (int job = 0; job < 1_000; job++) {
-      compare(ALICE, job, stored("1"), stored("10"), stored("100"), stored("1000"));
+      compare(ALICE, job, stored("1"), stored("10"));
     }
     long bobs = compare(BOB, 5_000, stored("1"), stored("1.01"));
     open.countDown();
     said.take(); // what kept it busy
-    assertThat(said.take())
-        .as("one of the others' thousand jobs and one pair of it come before")
-        .isEqualTo(new Said(bobs, bobs - 1, ""));
-    for (int job = 0; job < 1_000; job++) {
+    assertThat(said.take().entry()).as("one of a thousand jobs").isEqualTo(first + 1);
+    assertThat(said.take()).isEqualTo(new Said(bobs, bobs - 1, ""));
+    for (int job = 1; job < 1_000; job++) {
       assertThat(said.take().entry()).isBetween(first, bobs);
     }
+  }
+
+  @Test
+  void aTurnIsOnePair() throws Exception {
+    start();
+    occupy();
+    long alices = compare(ALICE, 1, stored("1"), stored("10"), stored("100"));
+    long bobs = compare(BOB, 2, stored("1"), stored("1.01"));
+    open.countDown();
+    said.take(); // what kept it busy
+    assertThat(said.take().entry()).isEqualTo(bobs);
+    assertThat(said.take()).isEqualTo(new Said(alices, alices, ""));
   }
 
   @Test

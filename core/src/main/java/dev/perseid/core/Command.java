@@ -64,9 +64,22 @@ public sealed interface Command {
   /// from it.
   ///
   /// @param luck drawn at random and known to nobody: it decides which results are checked
+  /// @param steadySinceUs when the pool's clock was last set, as far as can be known: only of
+  ///   leases made later it says how long they have been open
   record ReportAttempts(
-      Address provider, long session, List<Report> reports, String signature, long luck)
+      Address provider,
+      long session,
+      List<Report> reports,
+      String signature,
+      long luck,
+      long steadySinceUs)
       implements Command {
+    /// By a clock that was never set.
+    public ReportAttempts(
+        Address provider, long session, List<Report> reports, String signature, long luck) {
+      this(provider, session, reports, signature, luck, 0);
+    }
+
     /// Without luck: what is checked can be foreseen.
     public ReportAttempts(Address provider, long session, List<Report> reports, String signature) {
       this(provider, session, reports, signature, 0);
@@ -81,10 +94,14 @@ public sealed interface Command {
   /// A result was compared with others, as [Effect.Compare] asked for.
   ///
   /// @param entry index of its record
-  /// @param like index of the record of the first that it is like, or its own
+  /// @param like index of the record of the first that it is like, or its own; or [#UNKNOWN]
   /// @param problem why it could not be compared with all of them; empty if it could
   record RecordComparison(JobId job, int task, long entry, long like, String problem)
-      implements Command {}
+      implements Command {
+    /// The pool cannot compare it, which is not the result's fault: the task is given up, and who
+    /// ran it is paid.
+    public static final long UNKNOWN = -1;
+  }
 
   /// A provider was measured.
   ///

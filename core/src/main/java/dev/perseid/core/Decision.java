@@ -443,6 +443,9 @@ final class Decision {
       }
       Lease lease = state.lease(open);
       String wrong = ReportCheck.problem(lease, report);
+      if (wrong == null && lease.assignedUs() > c.steadySinceUs()) {
+        wrong = ReportCheck.tooLong(lease, report, nowUs);
+      }
       boolean running = open.job.isRunning() && open.staleInputs == null;
       if (wrong == null && report.isStopped() && running) {
         wrong = "it says that the pool stopped it, and the pool did not";
@@ -670,9 +673,20 @@ final class Decision {
       settle(job, task, check.leading(), true);
     } else if (full && 2 * check.leading().size() > check.votes.size()) {
       settle(job, task, check.leading(), true);
+    } else if (full && graph.kind(task).isNative()) {
+      // That results differ says nothing against those who ran it: they are paid, as for what a job
+      // that ends leaves open. Else a program that draws random numbers would run for nothing.
+      giveUp(job, task, check.votes.size() + " providers do not agree on it");
     } else if (full) {
       settle(job, task, List.of(), false);
     }
+  }
+
+  private void giveUp(Job job, int task, String why) {
+    endJob(
+        job,
+        Event.JobState.FAILED,
+        "task " + job.graph().spec.taskName(task) + " was given up: " + why);
   }
 
   private void recordComparison(Command.RecordComparison c) {
@@ -690,6 +704,11 @@ final class Decision {
           "record " + c.entry() + " is not compared now");
       return;
     }
+    String said = Text.isUnicode(c.problem()) ? c.problem() : "it could not be compared";
+    if (c.like() == Command.RecordComparison.UNKNOWN) {
+      giveUp(job, c.task(), "the pool cannot compare what its providers got: " + said);
+      return;
+    }
     boolean known =
         c.like() == c.entry() || check.comparedWith().stream().anyMatch(o -> o.entry() == c.like());
     if (!known) {
@@ -700,15 +719,9 @@ final class Decision {
           "record " + c.entry() + " was not to be compared with record " + c.like());
       return;
     }
-    String problem = Text.isUnicode(c.problem()) ? c.problem() : "it could not be compared";
     emit(
         new Event.ResultsCompared(
-            job.number,
-            c.task(),
-            c.entry(),
-            c.like(),
-            Text.cut(problem, Limits.REASON_CHARS),
-            nowUs));
+            job.number, c.task(), c.entry(), c.like(), Text.cut(said, Limits.REASON_CHARS), nowUs));
     judge(job, c.task());
   }
 
@@ -733,14 +746,7 @@ final class Decision {
     emit(new Event.TaskJudged(job.number, task, entries, wrong, agreed, nowUs));
     believed.removeIf(p -> !p.distrusted);
     if (right.isEmpty()) {
-      endJob(
-          job,
-          Event.JobState.FAILED,
-          "task "
-              + name
-              + " was given up: "
-              + check.votes.size()
-              + " providers do not agree on it");
+      giveUp(job, task, check.votes.size() + " providers do not agree on it");
     } else if (right.getFirst().outcome() == Outcome.TASK_FAILED) {
       String who = right.size() + (right.size() == 1 ? " provider says: " : " providers agree: ");
       endJob(

@@ -23,11 +23,23 @@ public sealed interface Effect {
 
   /// Compare a result with others, and say with [Command.RecordComparison] which it is like.
   ///
+  /// @param consumer whose job it is: consumers take turns
   /// @param comparison when two are alike
   /// @param what the result; it differs from the others in its bytes
   /// @param with the others, in this order
-  record Compare(JobId job, int task, Comparison comparison, Compared what, List<Compared> with)
+  record Compare(
+      JobId job,
+      Address consumer,
+      int task,
+      Comparison comparison,
+      Compared what,
+      List<Compared> with)
       implements Effect {}
+
+  /// What was asked for by [Compare] is not wanted any more.
+  ///
+  /// @param entry index of the record whose result was to be compared
+  record DropComparison(JobId job, int task, long entry) implements Effect {}
 
   /// A result that is compared.
   ///

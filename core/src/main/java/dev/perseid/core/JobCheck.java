@@ -325,6 +325,15 @@ public final class JobCheck {
           + " outputs are declared: write 0 to "
           + Limits.TASK_OUTPUTS;
     }
+    if (spec.kinds().get(task.kind()).comparison() instanceof Comparison.Module
+        && 2 * task.outputs() > Limits.TASK_INPUTS) {
+      return named(spec, t)
+          + task.outputs()
+          + " outputs are declared, and those of two results are the inputs of the module that"
+          + " compares: write at most "
+          + Limits.TASK_INPUTS / 2
+          + ", or have them compared otherwise";
+    }
     for (int i = 0; i < task.inputs().size(); i++) {
       switch (task.inputs().get(i)) {
         case Input.Stored(Blob blob) -> {

@@ -206,6 +206,13 @@ public final class Limits {
   /// had before it (it may wait in the provider's queue). After that it counts as lost.
   public static final long LEASE_GRACE_MS = 120_000;
 
+  /// By how much more than its lease has been open a native task may be said to have run: so much,
+  /// and a part of that time. Clocks differ, and are slowed down to be set.
+  public static final long WALL_SLACK_US = 1_000_000;
+
+  /// See [#WALL_SLACK_US].
+  public static final int WALL_SLACK_PART = 20;
+
   /// Overdue leases ended by one Schedule, and overdue jobs.
   public static final int EXPIRED_AT_ONCE = 1_024;
 

@@ -147,6 +147,11 @@ public final class Pool {
     return sum;
   }
 
+  /// When the last event happened, by the pool's clock; 0 before the first.
+  public long lastUs() {
+    return state.lastUs;
+  }
+
   /// An open lease in full, so that its record's digest can be computed again; empty once it ended.
   public Optional<Lease> lease(long id) {
     return Optional.ofNullable(state.leases.get(id)).map(state::lease);

@@ -872,7 +872,7 @@ final class State {
   /// What must be compared before it is known what was said of a task.
   static Effect.Compare comparison(Job job, int task, Check check) {
     return new Effect.Compare(
-        job.id, task, check.comparison, check.compared(), check.comparedWith());
+        job.id, job.consumer, task, check.comparison, check.compared(), check.comparedWith());
   }
 
   private void resultsCompared(Event.ResultsCompared e, List<Effect> effects) {
@@ -1151,6 +1151,7 @@ final class State {
     if (check.isComparing()) {
       // Whoever has this done has more to wait for, or nothing more to do.
       graph.pending[task]--;
+      effects.add(new Effect.DropComparison(job.id, task, check.compared().entry()));
     }
     graph.forget(task);
     for (Check.Vote vote : check.votes) {

@@ -118,6 +118,13 @@ final class Auditor {
         }
         assertThat(jobEnds).as("job of lease %d runs", e.lease()).doesNotContainKey(e.job());
         assertThat(e.maxCharge()).isNotNegative();
+        TaskSpec task = specs.get(e.job()).tasks().get(e.task());
+        assertThat(task.after()).allMatch(before -> doneTasks.contains(List.of(e.job(), before)));
+        for (Input input : task.inputs()) {
+          if (input instanceof Input.Produced p) {
+            assertThat(doneTasks).as("what is read").contains(List.of(e.job(), p.task()));
+          }
+        }
       }
       case Event.BatchSigned e -> assertThat(e.batch().number()).isEqualTo(batches++);
       case Event.CheckDrawn e -> {
@@ -137,7 +144,9 @@ final class Auditor {
         assertThat(of).as("votes on what is judged").isNotEmpty().containsAll(e.right());
         assertThat(of).containsAll(e.wrong()).doesNotHaveDuplicates();
         assertThat(Collections.disjoint(e.right(), e.wrong())).isTrue();
-        if (!e.right().isEmpty()) {
+        if (e.right().isEmpty()) {
+          assertThat(isNative(e.job(), e.task())).as("somebody works for nothing").isFalse();
+        } else {
           ExecutionRecord counts = votes.get(e.right().getFirst());
           for (long entry : e.right()) {
             assertThat(areAlike(votes, entry, e.right().getFirst())).isTrue();
@@ -406,6 +415,12 @@ final class Auditor {
       assertThat(e.next() == Event.Next.CHECK).as("%s", drawn).isEqualTo(checks);
       drawn = null;
     }
+    if (isNative(lease.job(), r.task())) {
+      long openUs = e.entry().recordedUs() - lease.atUs();
+      assertThat(r.charge() == 0 ? 0 : r.usage().wallNs().orElse(0) / 1_000)
+          .as("time that is paid")
+          .isLessThanOrEqualTo(openUs + openUs / 20 + 1_000_000);
+    }
     if (e.next() == Event.Next.CHECK) {
       assertThat(r.outcome()).isIn(Outcome.DONE, Outcome.TASK_FAILED);
       Map<Long, ExecutionRecord> votes = unpaid.computeIfAbsent(lease.job(), _ -> new HashMap<>());
@@ -418,6 +433,11 @@ final class Auditor {
       long paid = overstated ? 0 : r.charge();
       refunded.merge(lease.job(), lease.maxCharge() - paid, Long::sum);
     }
+  }
+
+  private boolean isNative(int job, int task) {
+    JobSpec spec = specs.get(job);
+    return spec.kinds().get(spec.tasks().get(task).kind()).isNative();
   }
 
   private static boolean isOf(Event.TaskAssigned lease, int job, int task) {

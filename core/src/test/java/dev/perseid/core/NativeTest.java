@@ -212,6 +212,125 @@ class NativeTest {
   }
 
   @Test
+  void whereNoTwoGetTheSameEverybodyIsPaid() {
+    for (int p = 1; p <= Limits.VERIFICATION_VOTES; p++) {
+      joinNative(p, 2);
+    }
+    JobId id = submit(NEAR, Verification.usual());
+    f.report(Sample.wrong(next()));
+    while (f.view(id).state() == Event.JobState.RUNNING) {
+      Effect.Compare c = reported(next());
+      compared(c, c.what().entry());
+    }
+    assertThat(f.view(id).state()).isEqualTo(Event.JobState.FAILED);
+    assertThat(f.view(id).reason())
+        .isEqualTo("task native[0] was given up: 9 providers do not agree on it");
+    assertThat(f.view(id).attempts()).isEqualTo(Limits.VERIFICATION_VOTES);
+    assertEachIsPaid(id, Limits.VERIFICATION_VOTES);
+  }
+
+  private void assertEachIsPaid(JobId id, int providers) {
+    long each = f.view(id).charged() / providers;
+    assertThat(each).isPositive();
+    for (int p = 1; p <= providers; p++) {
+      assertThat(f.pool.balance(Sample.provider(p))).isEqualTo(each);
+    }
+    assertThat(f.pool.reserved(Sample.ALICE)).isZero();
+    assertThat(f.sum()).isZero();
+  }
+
+  @Test
+  void whatThePoolCannotCompareIsNotHeldAgainstAnybody() {
+    joinNative(1, 2);
+    joinNative(2, 2);
+    joinNative(3, 2);
+    JobId id = f.submit(job(1, 2, NEAR, new Verification.Replicate(2)));
+    List<Lease> both = f.schedule(9).stream().filter(l -> l.task() == 0).toList();
+    f.report(Sample.wrong(both.getFirst()));
+    Lease second = f.schedule(9).stream().filter(l -> l.task() == 0).findFirst().orElseThrow();
+    Effect.Compare c = reported(second);
+    assertThat(c.consumer()).isEqualTo(Sample.ALICE);
+    f.run(
+        new Command.RecordComparison(
+            id,
+            0,
+            c.what().entry(),
+            Command.RecordComparison.UNKNOWN,
+            "sha256:00 is not here any more"));
+    assertThat(f.view(id).state()).isEqualTo(Event.JobState.FAILED);
+    assertThat(f.view(id).reason())
+        .isEqualTo(
+            "task native[0] was given up: the pool cannot compare what its providers got:"
+                + " sha256:00 is not here any more");
+    assertThat(f.view(id).results().refuted()).isZero();
+    assertThat(f.pool.balance(both.getFirst().provider()))
+        .isEqualTo(f.pool.balance(second.provider()))
+        .isPositive();
+    assertThat(f.sum()).isZero();
+  }
+
+  @Test
+  void whatNobodyWantsToKnowIsNotCompared() {
+    joinNative(1, 2);
+    joinNative(2, 2);
+    JobId id = submit(NEAR, Verification.usual());
+    f.report(Sample.wrong(next()));
+    Effect.Compare c = reported(next());
+    f.run(new Command.CancelJob(id, Sample.ALICE, false));
+    assertThat(f.effects).contains(new Effect.DropComparison(id, 0, c.what().entry()));
+    assertEachIsPaid(id, 2);
+  }
+
+  @Test
+  void nobodyRunsForLongerThanItsLeaseIsOpen() {
+    joinNative(1, 2);
+    JobId id = submit(NEAR, new Verification.None());
+    Lease lease = next();
+    f.nowUs += 100_000;
+    ExecutionRecord record = ended(f.report(Sample.done(lease, 1_200_000_000)));
+    assertThat(record.outcome()).isEqualTo(Outcome.REFUSED);
+    assertThat(record.reason())
+        .isEqualTo(
+            "the report was refused: it ran for 1200000 us, but was leased only 100000 us ago");
+    assertThat(f.view(id).charged()).isZero();
+  }
+
+  @Test
+  void clocksDifferALittle() {
+    joinNative(1, 2);
+    submit(NEAR, new Verification.None());
+    Lease lease = next();
+    f.nowUs += 100_000;
+    ExecutionRecord record = ended(f.report(Sample.done(lease, 900_000_000)));
+    assertThat(record.outcome()).isEqualTo(Outcome.DONE);
+  }
+
+  @Test
+  void aClockThatWasSetSaysNothing() {
+    joinNative(1, 2);
+    submit(NEAR, new Verification.None());
+    Lease lease = next();
+    List<Event> events =
+        f.run(
+            new Command.ReportAttempts(
+                lease.provider(),
+                1,
+                List.of(Sample.done(lease, 2_000_000_000L)),
+                Sample.SIGNATURE,
+                0,
+                lease.assignedUs()));
+    assertThat(ended(events).outcome()).isEqualTo(Outcome.DONE);
+  }
+
+  private static ExecutionRecord ended(List<Event> events) {
+    return events.stream()
+        .filter(Event.AttemptEnded.class::isInstance)
+        .map(e -> ((Event.AttemptEnded) e).entry().record())
+        .findFirst()
+        .orElseThrow();
+  }
+
+  @Test
   void whatNobodyElseCanRunCountsOnOnesWord() {
     joinNative(1, 2);
     f.join(2, 64);
@@ -317,6 +436,22 @@ class NativeTest {
     assertThat(said.get(1)).contains("outputs are to be compared: write at most 67108864");
     assertThat(said.subList(2, 5)).allMatch(s -> s.contains("write 0 to 1, and 0 or more"));
     assertThat(said.get(5)).contains("the module that compares is 0: write 1 to");
+  }
+
+  @Test
+  void aModuleMustGetTheOutputsOfTwoResults() {
+    TaskKind good = kind(NEAR);
+    TaskKind compared = new TaskKind("k", good.module(), 0, 1, 1, 1, 1, 1, by(Sample.blob(98)));
+    int most = Limits.TASK_INPUTS / 2;
+    TaskSpec fits = new TaskSpec(null, 0, 0, "", List.of(), List.of(), most);
+    TaskSpec not = new TaskSpec(null, 0, 1, "", List.of(), List.of(), most + 1);
+    assertThat(JobCheck.problem(Sample.job(1, 0, BUDGET, List.of(compared), List.of(fits))))
+        .isEmpty();
+    assertThat(JobCheck.problem(Sample.job(1, 0, BUDGET, List.of(compared), List.of(fits, not))))
+        .hasValueSatisfying(said ->
+            assertThat(said).contains("2049 outputs are declared").contains("write at most 2048"));
+    assertThat(JobCheck.problem(Sample.job(1, 0, BUDGET, List.of(good), List.of(fits, not))))
+        .isEmpty();
   }
 
   private static Form near(double relative, double absolute) {

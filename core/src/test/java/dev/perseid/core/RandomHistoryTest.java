@@ -150,8 +150,10 @@ class RandomHistoryTest {
           c.task(),
           c.what().entry(),
           random.nextInt(50) == 0
-              ? random.nextInt(100)
-              : like == c.with().size() ? c.what().entry() : c.with().get(like).entry(),
+              ? random.nextInt(100) - 1
+              : random.nextInt(20) == 0
+                  ? Command.RecordComparison.UNKNOWN
+                  : like == c.with().size() ? c.what().entry() : c.with().get(like).entry(),
           random.nextInt(9) == 0 ? "it trapped" : "");
     }
 
@@ -224,6 +226,7 @@ class RandomHistoryTest {
         case 0 -> Sample.ended(lease, Outcome.TASK_FAILED, "it trapped");
         case 1, 2 -> Sample.ended(lease, Outcome.PROVIDER_FAILED, "engine died");
         case 3 -> Sample.ended(lease, Outcome.CANCELLED, "drained");
+        case 8 -> Sample.done(lease, 1_000_000_000L * (1 + random.nextInt(5)), what);
         case 4 -> Sample.ended(lease, Outcome.LOST, "a lie");
         case 6, 7 -> Sample.stopped(lease);
         case 5 ->
@@ -304,6 +307,8 @@ class RandomHistoryTest {
           assertThat(executed.comparisons()).contains(c);
           comparisons.add(c);
         }
+        case Effect.DropComparison d ->
+            assertThat(executed.comparisons()).noneMatch(c -> c.what().entry() == d.entry());
         case Effect.Measure m -> {
           assertThat(executed.provider(m.provider()).orElseThrow().leases()).isZero();
           measures.put(m.provider(), m.id());

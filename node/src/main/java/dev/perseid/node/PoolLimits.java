@@ -9,6 +9,12 @@ public final class PoolLimits {
   static final long COMPARISON_MEMORY_BYTES = 256L << 20;
   static final long COMPARISON_WALL_MS = 20_000;
 
+  /// How often it is tried to compare a result that the pool cannot compare (a file is gone, there
+  /// is no memory or no sandbox), before its task is given up; and after how long again.
+  static final int COMPARISON_ATTEMPTS = 3;
+
+  static final long COMPARISON_RETRY_MS = 5_000;
+
   // ---- the loop ----
 
   /// Commands that wait for the loop; more are refused with OVERLOADED.

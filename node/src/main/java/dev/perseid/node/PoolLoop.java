@@ -116,11 +116,15 @@ public final class PoolLoop {
     /// later, which record's result it is like, or its own record if it is like none, and why it
     /// could not be compared with all of them; the owner calls [PoolLoop#turn] after that.
     void compare(Effect.Compare asked, Compared done);
+
+    /// Nobody wants to know any more what was asked for: `done` need not hear of it.
+    default void drop(Effect.DropComparison what) {}
   }
 
   /// Hears what came of a comparison.
   public interface Compared {
-    /// @param like index of a record
+    /// @param like index of a record, or [Command.RecordComparison#UNKNOWN] if the pool cannot
+    ///   compare it
     /// @param problem empty if all was compared
     void is(long like, String problem);
   }
@@ -170,6 +174,8 @@ public final class PoolLoop {
   private boolean started;
   private long startedUs;
   private long nowUs;
+  // Up to when the clock may have been set, now or while the pool was down.
+  private long steadySinceUs;
   private long scheduledUs = Long.MIN_VALUE / 2;
   private long copiedUs = Long.MIN_VALUE / 2;
   private @Nullable String failure;
@@ -425,6 +431,9 @@ public final class PoolLoop {
   /// @param now microseconds since the epoch; a clock that went back is held
   /// @return whether there is more to do at once
   public boolean turn(long now) {
+    if (now < nowUs) {
+      steadySinceUs = nowUs;
+    }
     nowUs = Math.max(nowUs, now);
     // Even if this turn comes late, what waited for it was said before it.
     for (Address provider : spoke) {
@@ -442,6 +451,7 @@ public final class PoolLoop {
     if (!started) {
       started = true;
       startedUs = nowUs;
+      steadySinceUs = Math.max(nowUs, pool.lastUs());
       for (ProviderView p : pool.providers()) {
         if (p.state() != ProviderView.State.GONE) {
           // After a restart everybody gets the full time to come back.
@@ -554,7 +564,7 @@ public final class PoolLoop {
     events.addAll(
         pool.execute(
             new Command.ReportAttempts(
-                provider, session, r.reports(), r.signature(), luck.getAsLong()),
+                provider, session, r.reports(), r.signature(), luck.getAsLong(), steadySinceUs),
             nowUs,
             effects));
     int refused = 0;
@@ -702,6 +712,7 @@ public final class PoolLoop {
         case Effect.StoreMovement m -> archive.movement(m.movement());
         case Effect.PurseChanged p -> purses.add(p.consumer());
         case Effect.Compare c -> compare(c);
+        case Effect.DropComparison d -> comparer.drop(d);
         case Effect.Measure m -> {
           Stream stream = streams.get(m.provider());
           if (stream != null) {

@@ -114,7 +114,7 @@ final class PoolMill implements Closeable {
               new PoolLoop.Settings(config.heartbeatMs(), config.silenceMs(), config.measures()),
               new SecureRandom()::nextLong,
               this::judge,
-              this::compare);
+              new Comparisons());
       whole = true;
     } finally {
       if (!whole) {
@@ -210,8 +210,17 @@ final class PoolMill implements Closeable {
     }
   }
 
-  private void compare(Effect.Compare asked, PoolLoop.Compared done) {
-    comparisons.compare(asked, (like, problem) -> inbox.add(() -> done.is(like, problem)));
+  /// Has results compared on a thread of its own.
+  private final class Comparisons implements PoolLoop.Comparer {
+    @Override
+    public void compare(Effect.Compare asked, PoolLoop.Compared done) {
+      comparisons.compare(asked, (like, problem) -> inbox.add(() -> done.is(like, problem)));
+    }
+
+    @Override
+    public void drop(Effect.DropComparison what) {
+      comparisons.drop(what);
+    }
   }
 
   /// What the replay feeds.
@@ -267,7 +276,8 @@ final class PoolMill implements Closeable {
               Effect.JobChanged _,
               Effect.Measure _,
               // Is asked for again when the loop starts.
-              Effect.Compare _ -> {}
+              Effect.Compare _,
+              Effect.DropComparison _ -> {}
         }
       }
     }

@@ -6,11 +6,13 @@ import dev.perseid.core.Address;
 import dev.perseid.core.Blob;
 import dev.perseid.core.Capability;
 import dev.perseid.core.Command;
+import dev.perseid.core.Comparison;
 import dev.perseid.core.Effect;
 import dev.perseid.core.Entry;
 import dev.perseid.core.Event;
 import dev.perseid.core.EventCodec;
 import dev.perseid.core.ExecutionRecord;
+import dev.perseid.core.Form;
 import dev.perseid.core.FromProvider;
 import dev.perseid.core.Hash;
 import dev.perseid.core.JobId;
@@ -19,11 +21,14 @@ import dev.perseid.core.Lease;
 import dev.perseid.core.Movement;
 import dev.perseid.core.Offer;
 import dev.perseid.core.Outcome;
+import dev.perseid.core.Platform;
 import dev.perseid.core.Pool;
 import dev.perseid.core.ProviderView;
 import dev.perseid.core.Rejection;
 import dev.perseid.core.Report;
 import dev.perseid.core.SignedBatch;
+import dev.perseid.core.TaskKind;
+import dev.perseid.core.TaskSpec;
 import dev.perseid.core.ToProvider;
 import dev.perseid.core.Usage;
 import dev.perseid.journal.Merkle;
@@ -329,6 +334,98 @@ class PoolLoopTest {
     assertThat(again.lease(held.id())).isPresent();
     restarted.turn(later + 5_200_000);
     assertThat(again.lease(held.id())).isEmpty();
+  }
+
+  /// What becomes of a native task that is said to have run for five seconds.
+  private static ExecutionRecord ranForLong(Scene s, Lease lease) {
+    Usage usage =
+        new Usage(
+            OptionalLong.empty(),
+            OptionalLong.empty(),
+            OptionalLong.of(5_000_000_000L),
+            OptionalLong.empty(),
+            OptionalLong.empty(),
+            OptionalLong.empty(),
+            OptionalLong.empty(),
+            OptionalLong.empty(),
+            OptionalLong.empty(),
+            "");
+    Report r =
+        new Report(
+            lease.id(),
+            Outcome.TASK_FAILED,
+            "it ended with exit code 1",
+            OptionalLong.of(5),
+            OptionalLong.of(6),
+            usage,
+            List.of(),
+            Report.NATIVE,
+            "i",
+            Hash.ZERO);
+    Report signed =
+        PuppetProvider.withDigest(
+            r, new Cheap().record(ExecutionRecord.of(POOL, lease, r, PuppetProvider.PRICE)));
+    s.report(1, signed);
+    return s.archived.getLast().record();
+  }
+
+  private static Lease nativeLease(Scene s) {
+    Offer offer =
+        new Offer(
+            PROVIDER, "p", "", "", 4, 8L << 30, PuppetProvider.PRICE, Capability.UNMEASURED, 1);
+    s.loop.receive(
+        PROVIDER,
+        1,
+        new FromProvider.Hello(
+            offer, signed(PROVIDER), List.of(), Optional.of(Platform.LINUX_X86_64)));
+    s.submit(new Command.Grant(CONSUMER, 10_000_000, ""));
+    TaskKind kind =
+        new TaskKind(
+            "n",
+            MODULE,
+            0,
+            1 << 20,
+            1 << 20,
+            10_000,
+            1,
+            3,
+            new Form.Native(Platform.LINUX_X86_64, new Comparison.Exact()));
+    s.submit(
+        new Command.SubmitJob(
+            new JobSpec(
+                CONSUMER,
+                1,
+                "n",
+                0,
+                1_000_000,
+                List.of(kind),
+                List.of(new TaskSpec(null, 0, 0, "", List.of(), List.of(), 1)),
+                List.of()),
+            signed(CONSUMER)));
+    return s.leases().getFirst();
+  }
+
+  @Test
+  void NobodyIsPaidForMoreTimeThanThePoolSawGo() {
+    Scene s = new Scene();
+    s.turn();
+    ExecutionRecord record = ranForLong(s, nativeLease(s));
+    assertThat(record.outcome()).isEqualTo(Outcome.REFUSED);
+    assertThat(record.reason()).contains("it ran for 5000000 us, but was leased only");
+    assertThat(record.charge()).isZero();
+  }
+
+  @Test
+  void ThePoolsClockThatWasSetBackHarmsNobody() {
+    Scene s = new Scene();
+    s.turn();
+    s.nowUs += 100_000_000;
+    s.turn();
+    Lease lease = nativeLease(s);
+    s.nowUs -= 50_000_000;
+    ExecutionRecord record = ranForLong(s, lease);
+    assertThat(record.outcome()).isEqualTo(Outcome.TASK_FAILED);
+    assertThat(record.charge()).isPositive();
   }
 
   @Test

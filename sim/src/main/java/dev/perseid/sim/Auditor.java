@@ -941,6 +941,9 @@ final class Auditor {
       }
     }
     if (counts == null) {
+      if (kind(j, e.task()).form() instanceof Form.Native) {
+        throw new Violation(task + " was given up, and who ran it is not paid");
+      }
       j.mustFail = e.task();
       return;
     }

@@ -37,6 +37,9 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
   /// A comparison takes about so long at most.
   private static final long COMPARISON_US = 3_000_000;
 
+  /// How often the pool cannot compare what it should.
+  private static final int INCOMPARABLE_PER_MYRIAD = 100;
+
   private static final long HEARTBEAT_MS = 1_000;
   static final long SILENCE_MS = 6_000;
   private static final long LONGEST_PROCESSING_US = 2_000;
@@ -160,7 +163,8 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
             Effect.PurseChanged _,
             Effect.JobChanged _,
             Effect.Measure _,
-            Effect.Compare _ -> {
+            Effect.Compare _,
+            Effect.DropComparison _ -> {
           // Providers ask again when they join, the loop when it starts; nobody watches yet.
         }
       }
@@ -222,7 +226,11 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
                   .mapToLong(Effect.Compared::entry)
                   .findFirst()
                   .orElse(asked.what().entry());
-          done.is(like, "");
+          if (dice.chance(INCOMPARABLE_PER_MYRIAD)) {
+            done.is(Command.RecordComparison.UNKNOWN, "a file is gone");
+          } else {
+            done.is(like, "");
+          }
           turnSoon();
         });
   }

@@ -3,6 +3,7 @@ package dev.perseid.cli;
 import dev.perseid.core.Comparison;
 import dev.perseid.core.Limits;
 import dev.perseid.core.Platform;
+import dev.perseid.core.Scheduling;
 import dev.perseid.core.Urgency;
 import dev.perseid.core.Verification;
 import java.io.IOException;
@@ -11,11 +12,14 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.snakeyaml.engine.v2.api.LoadSettings;
 import org.snakeyaml.engine.v2.api.lowlevel.Compose;
@@ -36,6 +40,7 @@ final class JobReader {
           "thrift_s_per_credit",
           "deadline_s",
           "copies_percent",
+          "scheduler",
           "defaults",
           "tasks",
           "results");
@@ -271,7 +276,27 @@ final class JobReader {
             "write 0.001 to "
                 + Limits.DEADLINE_MS / 1_000
                 + ", or leave it out if it does not matter when"),
-        job.number("copies_percent", 0, 100).map(c -> c.value().intValue()).orElse(COPIES_PERCENT));
+        job.number("copies_percent", 0, 100).map(c -> c.value().intValue()).orElse(COPIES_PERCENT),
+        scheduling(job));
+  }
+
+  private static Scheduling scheduling(Fields job) throws BadInput {
+    Optional<Placed<String>> named = job.text("scheduler");
+    if (named.isEmpty()) {
+      return Scheduling.LEARNED;
+    }
+    for (Scheduling one : Scheduling.values()) {
+      if (word(one).equals(named.get().value())) {
+        return one;
+      }
+    }
+    String all =
+        Arrays.stream(Scheduling.values()).map(JobReader::word).collect(Collectors.joining(", "));
+    throw named.get().wrong("'" + named.get().value() + "' is no scheduler", "write one of " + all);
+  }
+
+  private static String word(Scheduling scheduling) {
+    return scheduling.name().toLowerCase(Locale.ROOT);
   }
 
   /// Seconds as milliseconds; 0 if the key is not there.

@@ -142,14 +142,14 @@ final class Graph {
     rank();
   }
 
-  /// Puts the tasks in the order in which they are served: those with the longest way to the end of
-  /// the job first, by the weights of their kinds (b-level; Hu 1961), of equals the first. No task
+  /// Puts the tasks in the order in which they are served: as they stand, or those with the longest
+  /// way to the end of the job first, by the weights of their kinds, of equals the first. No task
   /// must be listed. O(tasks log tasks + edges).
   private void rank() {
     if (isFlat) {
       return;
     }
-    long[] order = Levels.order(spec.tasks(), edges, weightNs);
+    long[] order = order();
     int[] sizes = new int[groups.length];
     for (TaskSpec task : spec.tasks()) {
       sizes[groupOfKind[task.kind()]]++;
@@ -170,6 +170,15 @@ final class Graph {
     }
   }
 
+  private long[] order() {
+    if (spec.urgency().scheduling().isByLevel()) {
+      return Levels.order(spec.tasks(), edges, weightNs);
+    }
+    long[] order = new long[spec.tasks().size()];
+    Arrays.setAll(order, t -> t);
+    return order;
+  }
+
   /// Ranks by other weights.
   ///
   /// @param weights one for each kind
@@ -187,7 +196,8 @@ final class Graph {
     sinceRanking++;
     boolean first = learned[kind] == 1 && learned.length <= KINDS_RANKED_AT_ONCE;
     int enough = Math.max(LEARNED_OVER, state.length / RANKINGS);
-    if (isFlat || (!first && sinceRanking < enough)) {
+    boolean learns = spec.urgency().scheduling().learnsOrder();
+    if (isFlat || !learns || (!first && sinceRanking < enough)) {
       return;
     }
     long[] weights = weights();
@@ -207,7 +217,8 @@ final class Graph {
     }
   }
 
-  /// What is known of each kind's run time; of those of which nothing is, the mean of the others.
+  /// What is known of each kind's run time, with its spread where that counts; of those of which
+  /// nothing is, the mean of the others.
   private long[] weights() {
     long sum = 0;
     int known = 0;
@@ -218,8 +229,14 @@ final class Graph {
     long[] weights = usualWallNs.clone();
     for (int k = 0; k < weights.length; k++) {
       weights[k] = learned[k] > 0 ? weights[k] : Math.max(1, sum / Math.max(1, known));
+      weights[k] = (long) (weights[k] * caution(k));
     }
     return weights;
+  }
+
+  /// How many times as long as usual tasks of a kind count when their order is made.
+  private double caution(int kind) {
+    return spec.urgency().scheduling() == Scheduling.LEARNED ? spread(kind) : 1;
   }
 
   TaskKind kind(int task) {
@@ -355,8 +372,9 @@ final class Graph {
     return List.copyOf(before);
   }
 
-  /// How long a task is expected to take at usual speed. If nothing is known of its kind it is like
-  /// the others of the job; if nothing is known of any, it only matters that all are alike.
+  /// How long a task is expected to take at usual speed. If nothing is known of its kind it counts
+  /// as it did when the tasks were ranked: what may be long is not risked on a slow machine. If
+  /// nothing is known of any, it only matters that all are alike.
   long expectedWallNs(int task) {
     int kind = spec.tasks().get(task).kind();
     if (learned[kind] > 0) {

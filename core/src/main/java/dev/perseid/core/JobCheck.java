@@ -102,6 +102,10 @@ public final class JobCheck {
     if (copies < 0 || copies > 100) {
       return "copies of " + copies + " % of the tasks are out of range: write 0 (of none) to 100";
     }
+    if (spec.thriftMs() > 0 && !spec.urgency().scheduling().awaits()) {
+      return "thrift needs tasks that wait for cheap providers, and fifo and b_level have none wait:"
+          + " write another scheduler, or no thrift";
+    }
     if (spec.priority() < -Limits.PRIORITY || spec.priority() > Limits.PRIORITY) {
       return "priority " + spec.priority() + " is out of range: write -100 (last) to 100 (first)";
     }

@@ -20,10 +20,19 @@ public final class JobCodec {
   /// Had portable tasks only, and is still written so where there are no others.
   private static final int PORTABLE = 4;
 
-  /// Had no second attempts, and is still written so where none are wanted.
+  /// Had no second attempts and one way to schedule, and is still written so where no other is
+  /// wanted.
   private static final int SINGLE = 5;
 
   private static final int VERSION = 6;
+
+  private static final List<Scheduling> SCHEDULINGS =
+      List.of(
+          Scheduling.LEARNED,
+          Scheduling.FIFO,
+          Scheduling.B_LEVEL,
+          Scheduling.HEFT,
+          Scheduling.DYNAMIC_HEFT);
 
   private static final int EXACT = 0;
   private static final int NUMERIC = 1;
@@ -80,6 +89,7 @@ public final class JobCodec {
     }
     if (version > SINGLE) {
       out.number(spec.urgency().copiesPercent());
+      out.choice(spec.urgency().scheduling(), SCHEDULINGS);
     }
     out.address(spec.consumer());
     out.fixed(spec.nonce());
@@ -103,7 +113,8 @@ public final class JobCodec {
 
   /// The oldest version that can say it all.
   private static int version(JobSpec spec) {
-    if (spec.urgency().copiesPercent() != 0) {
+    Urgency urgency = spec.urgency();
+    if (urgency.copiesPercent() != 0 || urgency.scheduling() != Scheduling.LEARNED) {
       return VERSION;
     }
     if (spec.kinds().stream().anyMatch(TaskKind::isNative)) {
@@ -127,6 +138,7 @@ public final class JobCodec {
     long thriftMs = version > HASTY ? in.number() : 0;
     long deadlineMs = version > TIMELESS ? in.number() : 0;
     int copiesPercent = version > SINGLE ? in.integer() : 0;
+    Scheduling scheduling = version > SINGLE ? in.choice(SCHEDULINGS) : Scheduling.LEARNED;
     Address consumer = in.address();
     long nonce = in.fixed();
     String name = in.text();
@@ -165,7 +177,7 @@ public final class JobCodec {
             List.copyOf(tasks),
             List.copyOf(results),
             verification,
-            new Urgency(thriftMs, deadlineMs, copiesPercent));
+            new Urgency(thriftMs, deadlineMs, copiesPercent, scheduling));
     if (version != version(spec)) {
       throw in.malformed("a job that could have been written shorter");
     }

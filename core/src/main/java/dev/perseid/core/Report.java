@@ -28,8 +28,9 @@ public record Report(
     String engine,
     String isolation,
     Hash digest) {
-  /// The reason of a CANCELLED attempt that the pool stopped, because its job had ended: what it
-  /// had used by then is paid. With any other reason it is not.
+  /// The reason of a CANCELLED attempt that the pool stopped, because its job had ended or another
+  /// attempt at the task was first: what it had used by then is paid. With any other reason it is
+  /// not.
   public static final String STOPPED = "stopped by the pool";
 
   /// The engine of a native task.

@@ -385,9 +385,10 @@ final class Round {
     if (waits != null && group.job.graph().spec.thriftMs() > 0) {
       return waits.thrifty(group, idle);
     }
+    boolean awaits = group.job.graph().spec.urgency().scheduling().awaits();
     for (int rank = group.firstRank(); rank >= 0; rank = group.rankAfter(rank)) {
       int task = group.member(rank);
-      Provider provider = waits == null ? idle : waits.best(group, task, idle);
+      Provider provider = waits == null || !awaits ? idle : waits.best(group, task, idle);
       if (provider != null) {
         return new Assign(group.job, task, provider, 0);
       }
@@ -590,7 +591,7 @@ final class Round {
   /// The busy provider for which a ready task waits though another is idle; null if for none.
   static @Nullable Provider awaited(State state, Group group, int task, long nowUs) {
     Provider idle = state.open.best(group.shape, NOBODY);
-    if (idle == null) {
+    if (idle == null || !group.job.graph().spec.urgency().scheduling().awaits()) {
       return null;
     }
     Provider best = new Waits(state, nowUs).soonest(group, task, idle);

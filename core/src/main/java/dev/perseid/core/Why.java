@@ -406,7 +406,7 @@ final class Why {
     OpenLease copy = lease.twin;
     return copy == null
         ? ""
-        : ", which takes long for a task of its kind; so it also runs on provider "
+        : "; it would probably end sooner elsewhere, so it also runs on provider "
             + copy.provider.name()
             + ", for "
             + Math.max(0, (nowUs - copy.assignedUs) / 1_000)

@@ -92,7 +92,7 @@ class CopiesTest {
     assertThat(view.copies()).isEqualTo(1);
     assertThat(view.leased()).as("tasks, not attempts").isEqualTo(1);
     assertThat(f.pool.why(first.job(), first.taskName(), f.nowUs).sentence())
-        .contains("takes long for a task of its kind", "whichever ends first counts");
+        .contains("would probably end sooner elsewhere", "whichever ends first counts");
     assertThat(f.schedule(9)).as("no third one").isEmpty();
 
     List<Event> events = f.report(Sample.done(copy, SECOND_NS));

@@ -303,9 +303,15 @@ final class Sample {
         tasks,
         results,
         verification(random),
-        new Urgency(
-            random.nextInt(4) == 0 ? random.nextLong(1_000_000_000) : 0,
-            random.nextInt(4) == 0 ? random.nextLong(1_000_000_000) : 0,
-            random.nextInt(3) == 0 ? 0 : 1 + random.nextInt(100)));
+        urgency(random));
+  }
+
+  private static Urgency urgency(Random random) {
+    Scheduling scheduling = Scheduling.values()[random.nextInt(Scheduling.values().length)];
+    return new Urgency(
+        scheduling.awaits() && random.nextInt(4) == 0 ? random.nextLong(1_000_000_000) : 0,
+        random.nextInt(4) == 0 ? random.nextLong(1_000_000_000) : 0,
+        random.nextInt(3) == 0 ? 0 : 1 + random.nextInt(100),
+        scheduling);
   }
 }

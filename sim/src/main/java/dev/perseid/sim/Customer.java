@@ -12,6 +12,7 @@ import dev.perseid.core.JobId;
 import dev.perseid.core.JobSpec;
 import dev.perseid.core.Platform;
 import dev.perseid.core.Rejection;
+import dev.perseid.core.Scheduling;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
 import dev.perseid.core.Urgency;
@@ -31,6 +32,7 @@ final class Customer {
   /// The most memory that a task needs.
   static final long MOST_MEMORY_BYTES = 512L << 20;
 
+  private static final Scheduling[] SCHEDULINGS = Scheduling.values();
   private static final long HOUR_MS = 3_600_000;
 
   /// Too short for some jobs.
@@ -296,7 +298,11 @@ final class Customer {
         new Urgency(
             number % 4 == 0 ? HOUR_MS : 0,
             number % 5 == 3 ? HASTE_MS * (1 + number % 7) : 0,
-            number % 3 == 0 ? 0 : 10 * (int) (1 + number % 9)));
+            number % 3 == 0 ? 0 : 10 * (int) (1 + number % 9),
+            // Only where nobody waits for cheap providers all ways to schedule are allowed.
+            number % 4 == 0
+                ? Scheduling.LEARNED
+                : SCHEDULINGS[(int) (number % SCHEDULINGS.length)]));
   }
 
   private Verification verification() {

@@ -97,21 +97,21 @@ final class PoolPlayout {
   /// machine, so that the pool has records by which it knows how fast each is; of the workflow's
   /// programs it knows nothing.
   ///
-  /// @param copiesPercent of how many tasks a second attempt may be begun
-  static double makespan(WorkGraph graph, Fleet fleet, double[] work, int copiesPercent) {
+  /// @param urgency how it is scheduled
+  static double makespan(WorkGraph graph, Fleet fleet, double[] work, Urgency urgency) {
     PoolPlayout playout = new PoolPlayout(fleet);
     List<WorkGraph.Node> equal =
         Collections.nCopies(EARLIER_TASKS * fleet.size(), new WorkGraph.Node(0, List.of(), 0));
     double[] seconds = new double[equal.size()];
     Arrays.fill(seconds, EARLIER_SECONDS);
-    playout.run(1, WorkGraph.of(equal), seconds, 0);
-    return playout.run(2, graph, work, copiesPercent);
+    playout.run(1, WorkGraph.of(equal), seconds, Urgency.NONE);
+    return playout.run(2, graph, work, urgency);
   }
 
-  private double run(long nonce, WorkGraph graph, double[] secondsOfWork, int copiesPercent) {
+  private double run(long nonce, WorkGraph graph, double[] secondsOfWork, Urgency urgency) {
     work = secondsOfWork;
     long beganUs = nowUs;
-    JobSpec job = job(nonce, graph, copiesPercent);
+    JobSpec job = job(nonce, graph, urgency);
     execute(new Command.SubmitJob(job, SIGNATURE));
     execute(new Command.Schedule(ASSIGNMENTS));
     while (true) {
@@ -216,7 +216,7 @@ final class PoolPlayout {
         Hash.ZERO);
   }
 
-  private static JobSpec job(long nonce, WorkGraph graph, int copiesPercent) {
+  private static JobSpec job(long nonce, WorkGraph graph, Urgency urgency) {
     List<TaskKind> kinds = new ArrayList<>();
     for (int k = 0; k < graph.kinds(); k++) {
       Blob module = new Blob(new Hash(k, 0, 0, 2), 1);
@@ -243,6 +243,6 @@ final class PoolPlayout {
         tasks,
         List.of(),
         new Verification.None(),
-        new Urgency(0, 0, copiesPercent));
+        urgency);
   }
 }

@@ -1,5 +1,7 @@
 package dev.perseid.sim;
 
+import dev.perseid.core.Scheduling;
+import dev.perseid.core.Urgency;
 import dev.perseid.core.schedule.Course;
 import dev.perseid.core.schedule.Estimate;
 import dev.perseid.core.schedule.Estimator;
@@ -49,27 +51,36 @@ final class WorkflowBench {
   /// A policy, and how it gets its estimates.
   ///
   /// @param policy or none: the pool as it is, which learns by itself
-  /// @param copiesPercent of how many tasks the pool may begin a second attempt
+  /// @param urgency how the pool schedules
   /// @param pooled whether wrong estimates are pooled by kind first
   private record Column(
       String title,
       Optional<SchedulingPolicy> policy,
-      int copiesPercent,
+      Urgency urgency,
       boolean pooled,
       List<Knowledge> with) {
     Column(String title, SchedulingPolicy policy, boolean pooled, Knowledge... with) {
-      this(title, Optional.of(policy), 0, pooled, List.of(with));
+      this(title, Optional.of(policy), Urgency.NONE, pooled, List.of(with));
     }
 
-    Column(String title, int copiesPercent) {
-      this(title, Optional.empty(), copiesPercent, false, List.of(Knowledge.ONLINE));
+    Column(String title, Scheduling scheduling, int copiesPercent) {
+      this(
+          title,
+          Optional.empty(),
+          new Urgency(0, 0, copiesPercent, scheduling),
+          false,
+          List.of(Knowledge.ONLINE));
     }
   }
 
   private static final List<Column> COLUMNS =
       List.of(
-          new Column("the pool", 0),
-          new Column("with copies", 10),
+          new Column("pool: fifo", Scheduling.FIFO, 0),
+          new Column("b_level", Scheduling.B_LEVEL, 0),
+          new Column("heft", Scheduling.HEFT, 0),
+          new Column("dynamic_heft", Scheduling.DYNAMIC_HEFT, 0),
+          new Column("learned", Scheduling.LEARNED, 0),
+          new Column("with copies", Scheduling.LEARNED, 10),
           new Column("fifo", new SchedulingPolicy.Fifo(), false, Knowledge.values()),
           new Column("b-level", new SchedulingPolicy.BLevel(), false, Knowledge.values()),
           new Column("heft", new SchedulingPolicy.Heft(), false, Knowledge.values()),
@@ -168,7 +179,7 @@ final class WorkflowBench {
           Optional<SchedulingPolicy> policy = columns.get(c).policy();
           if (policy.isEmpty()) {
             double seconds =
-                PoolPlayout.makespan(w.graph(), fleet, w.work(), columns.get(c).copiesPercent());
+                PoolPlayout.makespan(w.graph(), fleet, w.work(), columns.get(c).urgency());
             log += Math.log(seconds / bound) / rounds;
             continue;
           }

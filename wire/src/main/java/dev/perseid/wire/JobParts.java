@@ -92,7 +92,11 @@ public final class JobParts {
         h.hasVerification()
             ? Translation.read(h.getVerification(), "header.verification")
             : new Verification.None(),
-        new Urgency(h.getThriftMsPerCredit(), h.getDeadlineMs(), h.getCopiesPercent()));
+        new Urgency(
+            h.getThriftMsPerCredit(),
+            h.getDeadlineMs(),
+            h.getCopiesPercent(),
+            Translation.read(h.getScheduling(), "header.scheduling")));
   }
 
   /// The consumer's signature of the order, 65 bytes in hexadecimal digits.

@@ -26,6 +26,7 @@ import dev.perseid.core.ProviderView;
 import dev.perseid.core.Rejection;
 import dev.perseid.core.Report;
 import dev.perseid.core.Result;
+import dev.perseid.core.Scheduling;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
 import dev.perseid.core.Text;
@@ -486,6 +487,7 @@ public final class Translation {
             .setThriftMsPerCredit(job.thriftMs())
             .setDeadlineMs(job.deadlineMs())
             .setCopiesPercent(job.urgency().copiesPercent())
+            .setScheduling(write(job.urgency().scheduling()))
             .setSignature(signature(signature));
     write(job.verification()).ifPresent(header::setVerification);
     for (TaskKind kind : job.kinds()) {
@@ -536,6 +538,27 @@ public final class Translation {
 
   static Proto.Output write(Input.Produced p) {
     return Proto.Output.newBuilder().setTask(p.task()).setOutput(p.output()).build();
+  }
+
+  private static Proto.Scheduling write(Scheduling scheduling) {
+    return switch (scheduling) {
+      case LEARNED -> Proto.Scheduling.LEARNED;
+      case FIFO -> Proto.Scheduling.FIFO;
+      case B_LEVEL -> Proto.Scheduling.B_LEVEL;
+      case HEFT -> Proto.Scheduling.HEFT;
+      case DYNAMIC_HEFT -> Proto.Scheduling.DYNAMIC_HEFT;
+    };
+  }
+
+  static Scheduling read(Proto.Scheduling scheduling, String where) throws Malformed {
+    return switch (scheduling) {
+      case LEARNED -> Scheduling.LEARNED;
+      case FIFO -> Scheduling.FIFO;
+      case B_LEVEL -> Scheduling.B_LEVEL;
+      case HEFT -> Scheduling.HEFT;
+      case DYNAMIC_HEFT -> Scheduling.DYNAMIC_HEFT;
+      case UNRECOGNIZED -> throw new Malformed(where + " is no way to schedule that is known here");
+    };
   }
 
   static Input.Produced read(Proto.Output o, String where) throws Malformed {

@@ -25,6 +25,7 @@ import dev.perseid.core.Probe;
 import dev.perseid.core.ProbeAnswer;
 import dev.perseid.core.Rejection;
 import dev.perseid.core.Report;
+import dev.perseid.core.Scheduling;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
 import dev.perseid.core.ToProvider;
@@ -191,7 +192,11 @@ class TranslationTest {
           several(this::task),
           several(() -> new Input.Produced(small(9), small(9))),
           new Verification.None(),
-          new Urgency(positive(), positive(), small(101)));
+          new Urgency(
+              positive(),
+              positive(),
+              small(101),
+              Scheduling.values()[small(Scheduling.values().length)]));
     }
 
     Lease lease(Address provider, JobId job, TaskKind kind) {

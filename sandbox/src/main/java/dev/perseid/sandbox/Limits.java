@@ -92,6 +92,9 @@ final class Limits {
   /// Files and folders of one native program, outputs included.
   static final int NATIVE_FILES = 20_000;
 
+  /// How deep a native program's folders may be nested; looking at them keeps one open per level.
+  static final int NATIVE_DEPTH = 64;
+
   /// How long a consumer keeps its child while others wait for one.
   static final long TURN_MS = 2_000;
 

@@ -89,7 +89,14 @@ final class Limits {
 
   static final long TICK_MS = 50;
 
-  /// Files and folders of one native program, outputs included.
+  /// Processes and threads that one native program may have at once.
+  static final int NATIVE_PROCESSES = 512;
+
+  /// How many looks in a row a native program may keep something from being looked at.
+  static final int NATIVE_HIDDEN_LOOKS = 5;
+
+  /// Files and folders of one native program, outputs included; also how many it may have open,
+  /// counted for each thread.
   static final int NATIVE_FILES = 20_000;
 
   /// How deep a native program's folders may be nested; looking at them keeps one open per level.

@@ -11,7 +11,6 @@ import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 
 /// What the processes of a native program use and hold, as the kernel tells it outside of their
@@ -52,7 +51,7 @@ final class NativeProcesses {
       return whole;
     }
     // The first thread has ended, and only the others tell what they have together.
-    try (DirectoryStream<Path> tasks = tasks(pid)) {
+    try (DirectoryStream<Path> tasks = Files.newDirectoryStream(tasks(pid))) {
       for (Path task : tasks) {
         Use one = status(task);
         if (one.bytes > 0) {
@@ -65,8 +64,8 @@ final class NativeProcesses {
     return whole;
   }
 
-  private static DirectoryStream<Path> tasks(long pid) throws IOException {
-    return Files.newDirectoryStream(Path.of("/proc", Long.toString(pid), "task"));
+  private static Path tasks(long pid) {
+    return Path.of("/proc", Long.toString(pid), "task");
   }
 
   private static Use status(Path of) {
@@ -157,7 +156,7 @@ final class NativeProcesses {
     /// Each thread may have open files of its own.
     void at(ProcessHandle process) {
       shm = device(shm(process));
-      try (DirectoryStream<Path> tasks = tasks(process.pid())) {
+      try (DirectoryStream<Path> tasks = Files.newDirectoryStream(tasks(process.pid()))) {
         for (Path task : tasks) {
           if (open > Limits.NATIVE_FILES) {
             return;
@@ -191,15 +190,15 @@ final class NativeProcesses {
         if (!is.isRegularFile() || !seen.add(is.fileKey())) {
           return;
         }
-        Map<String, Object> more = Files.readAttributes(number, "unix:nlink,dev,size");
-        if ((int) more.get("nlink") > 0 || more.get("dev").equals(shm)) {
+        Object device = device(number);
+        if (!Files.getAttribute(number, "unix:nlink").equals(0) || device.equals(shm)) {
           return;
         }
         files++;
-        if (more.get("dev").equals(disk)) {
-          diskBytes += (long) more.get("size");
+        if (device.equals(disk)) {
+          diskBytes += is.size();
         } else {
-          memoryBytes += (long) more.get("size");
+          memoryBytes += is.size();
         }
       } catch (IOException e) {
         return; // it has been closed

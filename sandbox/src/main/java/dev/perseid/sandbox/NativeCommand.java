@@ -80,13 +80,20 @@ final class NativeCommand {
     return major > 5 || (major == 5 && Integer.parseInt(m.group(2)) >= 14);
   }
 
+  /// The first process of the container, from what bubblewrap said before the program began.
+  static Optional<ProcessHandle> firstProcess(String said) {
+    Matcher m = Pattern.compile("\"child-pid\": (\\d{1,10})\\b").matcher(said);
+    return m.find() ? ProcessHandle.of(Long.parseLong(m.group(1))) : Optional.empty();
+  }
+
   /// The whole command.
   ///
   /// @param folder with the folders `in`, `out` and `scratch`, and the files `program` and `passwd`
   List<String> of(Program program, Path folder) throws IOException {
     RunLimits limits = program.limits();
     List<String> c = new ArrayList<>();
-    c.add(bwrap.toString());
+    // Where bubblewrap tells of the first process is closed after that, so it must be a copy.
+    add(c, "/bin/sh", "-c", "exec 3>&1; exec \"$@\"", "sh", bwrap.toString(), "--info-fd", "3");
     c.addAll(Bubblewrap.APART);
     for (String system : List.of("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")) {
       Path path = Path.of(system);

@@ -93,6 +93,22 @@ final class NativeProcesses {
     return Long.parseLong(line.replaceAll("[^0-9]", ""));
   }
 
+  /// Whether a process has ended, though perhaps nobody has asked how. For the first in a container
+  /// that is when all others there are gone too.
+  static boolean isGone(ProcessHandle process) {
+    return !process.isAlive() || isZombie(process.pid());
+  }
+
+  private static boolean isZombie(long pid) {
+    try {
+      Path status = Path.of("/proc", Long.toString(pid), "status");
+      return Files.readAllLines(status, StandardCharsets.ISO_8859_1).stream()
+          .anyMatch(line -> line.matches("State:\\s+[ZX].*"));
+    } catch (IOException e) {
+      return true;
+    }
+  }
+
   /// What is in `/dev/shm` as the processes see it, also what has no name any more.
   static long shmBytes(List<ProcessHandle> processes) {
     for (ProcessHandle process : processes) {

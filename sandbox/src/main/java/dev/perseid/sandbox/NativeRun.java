@@ -25,9 +25,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
 
 /// One run of a native program, from the making of its folder to the deletion.
@@ -53,8 +51,8 @@ final class NativeRun {
   private volatile boolean begun;
   private volatile byte[] log = {};
 
-  /// The first process in the container; all others end with it.
-  private Optional<ProcessHandle> inner = Optional.empty();
+  /// The first process in the container, as bubblewrap tells; when it is gone, so are all others.
+  private volatile Optional<ProcessHandle> first = Optional.empty();
 
   /// Whether some of it may still be running, so that its folder must stay.
   private boolean alive;
@@ -234,7 +232,6 @@ final class NativeRun {
       alive = !stop(process);
     }
     long wallNs = System.nanoTime() - startNs;
-    awaitLog();
     try {
       return end(verdict(process, ended), wallNs);
     } catch (IOException e) {
@@ -251,15 +248,13 @@ final class NativeRun {
     long filesNs = startNs;
     while (!process.waitFor(Limits.TICK_MS, TimeUnit.MILLISECONDS)) {
       long now = System.nanoTime();
-      if (inner.isEmpty()) {
-        inner = process.children().findFirst();
-      }
       Verdict.Failed why = overdue(now - startNs);
+      List<ProcessHandle> processes = process.descendants().toList();
       if (why == null) {
-        why = overuse(process.descendants().toList());
+        why = overuse(processes);
       }
       if (why == null && now >= filesNs) {
-        why = overuseOfFiles(process.descendants().toList());
+        why = overuseOfFiles(processes);
         long took = System.nanoTime() - now;
         filesNs = now + Math.max(LOOK_AT_FILES_NS, LOOK_SELDOM * took);
       }
@@ -270,7 +265,7 @@ final class NativeRun {
     return null;
   }
 
-  /// Ends what still runs; whether all of it is gone.
+  /// Ends what still runs; whether all of it is gone. Bubblewrap itself may be gone before.
   private boolean stop(Process process) throws InterruptedException {
     if (process.isAlive()) {
       EngineChild.destroy(process, false);
@@ -278,15 +273,15 @@ final class NativeRun {
     if (!process.waitFor(Limits.KILL_GRACE_MS, TimeUnit.MILLISECONDS)) {
       return false;
     }
-    if (inner.isEmpty()) {
-      return true;
+    var _ = heard.await(Limits.CLOSE_MS, TimeUnit.MILLISECONDS);
+    long endNs = System.nanoTime() + Limits.KILL_GRACE_MS * 1_000_000;
+    while (first.isPresent() && !NativeProcesses.isGone(first.get())) {
+      if (System.nanoTime() - endNs > 0) {
+        return false;
+      }
+      TimeUnit.MILLISECONDS.sleep(1);
     }
-    try {
-      inner.get().onExit().get(Limits.KILL_GRACE_MS, TimeUnit.MILLISECONDS);
-      return true;
-    } catch (ExecutionException | TimeoutException e) {
-      return false;
-    }
+    return true;
   }
 
   private Verdict.@Nullable Failed overdue(long ranNs) {
@@ -378,22 +373,22 @@ final class NativeRun {
 
   private void listen(InputStream said) {
     try {
-      byte[] first = said.readNBytes(1);
-      begun = first.length == 1 && first[0] == NativeCommand.BEGUN;
-      ByteArrayOutputStream kept = new ByteArrayOutputStream();
-      kept.writeBytes(begun ? new byte[0] : first);
-      kept.writeBytes(said.readNBytes(Limits.LOG_BYTES));
-      log = kept.toByteArray();
+      ByteArrayOutputStream before = new ByteArrayOutputStream();
+      int next = said.read();
+      while (next >= 0 && next != NativeCommand.BEGUN && before.size() < Limits.LOG_BYTES) {
+        before.write(next);
+        next = said.read();
+      }
+      first = NativeCommand.firstProcess(before.toString(StandardCharsets.UTF_8));
+      begun = next == NativeCommand.BEGUN;
+      byte[] kept = said.readNBytes(Limits.LOG_BYTES);
+      log = begun ? kept : before.toByteArray();
       said.transferTo(OutputStream.nullOutputStream());
     } catch (IOException e) {
       // the process is gone
     } finally {
       heard.countDown();
     }
-  }
-
-  private void awaitLog() throws InterruptedException {
-    var _ = heard.await(Limits.CLOSE_MS, TimeUnit.MILLISECONDS);
   }
 
   private Verdict verdict(Process process, Verdict.@Nullable Failed ended) {

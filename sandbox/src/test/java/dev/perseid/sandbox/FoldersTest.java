@@ -12,7 +12,7 @@ import org.junit.jupiter.api.io.TempDir;
 /// Folders as programs may leave them. Who runs this as root is kept out by no rights, so only
 /// others see those matter.
 class FoldersTest {
-  private static final int LEVELS = 5_000;
+  private static final int LEVELS = 3_000;
 
   @TempDir Path folder;
 

@@ -332,7 +332,8 @@ class NativesTest {
         """
         open(my $name, ">", "/proc/self/comm") or die;
         syswrite($name, "\\377\\376");
-        my $held = "a" x 100000000;
+        my $bytes = 100000000;
+        my $held = "a" x $bytes;
         sleep 600;
         """;
     assertThat(failed(perl(body, 64L << 20))).isEqualTo(Verdict.Kind.MEMORY_LIMIT);

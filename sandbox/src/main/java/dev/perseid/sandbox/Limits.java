@@ -106,6 +106,10 @@ final class Limits {
   static final long TURN_MS = 2_000;
 
   static final long CLOSE_MS = 2_000;
+
+  /// How long closing waits for native programs to be gone: as long as ending one may take.
+  static final long NATIVE_CLOSE_MS = CLOSE_MS + KILL_GRACE_MS;
+
   static final long WORKER_STACK_BYTES = 64L << 20;
   static final long HEAP_BASE_BYTES = 160L << 20;
 }

@@ -241,7 +241,7 @@ public final class Natives implements AutoCloseable {
     closed = true;
     List<NativeRun> last = List.copyOf(runs.values());
     last.forEach(NativeRun::cancel);
-    long endNs = System.nanoTime() + Limits.CLOSE_MS * 1_000_000;
+    long endNs = System.nanoTime() + Limits.NATIVE_CLOSE_MS * 1_000_000;
     boolean ended = true;
     for (NativeRun run : last) {
       ended &= run.awaitEnd(Math.max(0, endNs - System.nanoTime()));

@@ -9,6 +9,7 @@ import dev.perseid.core.Form;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Input;
 import dev.perseid.core.Platform;
+import dev.perseid.core.Scheduling;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
 import java.io.IOException;
@@ -44,6 +45,7 @@ class JobReaderTest {
       deadline_s: 0                            | 1:13 | write 0.001 to 31536000, or leave it out
       deadline_s: 31536001                     | 1:13 | 'deadline_s' is out of range: 31536001
       copies_percent: 101                      | 1:17 | from 0 to 100
+      scheduler: best                          | 1:12 | write one of learned, fifo, b_level, heft, dynamic_heft
       defaults: {gas: 5}                       | 1:12 | did you mean
       defaults: 5                              | 1:11 | must be a mapping
       tasks: []                                | 1:8 | the job has no tasks
@@ -127,6 +129,7 @@ class JobReaderTest {
             priority: -3
             thrift_s_per_credit: 0.5
             copies_percent: 25
+            scheduler: dynamic_heft
             deadline_s: 90
             defaults: {gas_limit: 7, memory_mib: 2, wall_limit_ms: 5, output_mib: 1, max_attempts: 2}
             tasks:
@@ -156,6 +159,7 @@ class JobReaderTest {
     assertThat(plan.urgency().thriftMs()).isEqualTo(500);
     assertThat(plan.urgency().deadlineMs()).isEqualTo(90_000);
     assertThat(plan.urgency().copiesPercent()).isEqualTo(25);
+    assertThat(plan.urgency().scheduling()).isEqualTo(Scheduling.DYNAMIC_HEFT);
     assertThat(plan.budget()).isEqualTo(5_000_000);
     assertThat(plan.kinds())
         .extracting(k -> k.name())

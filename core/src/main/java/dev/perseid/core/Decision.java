@@ -975,12 +975,12 @@ final class Decision {
     if (provider == null) {
       return;
     }
-    if (provider.askedId != c.id()) {
+    if (provider.askedId != c.id() || !provider.canBeMeasured()) {
       refuse(
           what,
           c.provider(),
           Rejection.Code.STALE,
-          "measurement " + c.id() + " is not the one that the provider is asked for now");
+          "measurement " + c.id() + " is not the one that the provider is asked for now, without leases");
       return;
     }
     Offer offer = provider.offer.offer;

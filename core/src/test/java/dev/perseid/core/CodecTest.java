@@ -713,10 +713,13 @@ class CodecTest {
         .hasMessageContaining("written shorter");
     JobSpec copied = Sample.like(plain, new Urgency(0, 0, 10));
     byte[] twice = JobCodec.encode(copied);
-    // Version 6, a provider's word counts, no thrift, no deadline, a tenth of the tasks.
-    assertThat(hex(twice)).startsWith("060000000a");
+    // Version 6, a provider's word counts, no thrift, no deadline, a tenth of the tasks, as usual.
+    assertThat(hex(twice)).startsWith("060000000a00");
     assertThat(JobCodec.decode(twice)).isEqualTo(copied);
-    byte[] once = HexFormat.of().parseHex("0600000000" + hex(twice).substring(10));
+    JobSpec asItStands = Sample.like(plain, new Urgency(0, 0, 0, Scheduling.FIFO));
+    assertThat(hex(JobCodec.encode(asItStands))).startsWith("060000000001");
+    assertThat(JobCodec.decode(JobCodec.encode(asItStands))).isEqualTo(asItStands);
+    byte[] once = HexFormat.of().parseHex("060000000000" + hex(twice).substring(12));
     assertThatThrownBy(() -> JobCodec.decode(once))
         .isInstanceOf(MalformedException.class)
         .hasMessageContaining("written shorter");

@@ -81,7 +81,7 @@ public final class CheckpointHash {
       case OUTPUT_LIMIT -> 6;
       case EXIT_CODE -> 7;
       case MODULE_REFUSED -> 8;
-      case TIME_LIMIT, CANCELLED, ENGINE_DIED, NOT_STARTED ->
+      case TIME_LIMIT, OUT_OF_TIME, CANCELLED, ENGINE_DIED, NOT_STARTED ->
           throw new IllegalArgumentException("a task does not end by itself with " + failure);
     };
   }

@@ -315,16 +315,12 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
           loan.doubt(); // one of the files may be why
         }
         loan.close();
-        // Time is all that a native task pays for: it must not be free to use it up.
-        boolean overtime = f.kind() == Verdict.Kind.TIME_LIMIT && run.lease.kind().isNative();
         Outcome outcome =
-            overtime
-                ? Outcome.TASK_FAILED
-                : switch (f.kind().fault()) {
-                  case TASK -> Outcome.TASK_FAILED;
-                  case PROVIDER -> Outcome.PROVIDER_FAILED;
-                  case NOBODY -> Outcome.CANCELLED;
-                };
+            switch (f.kind().fault()) {
+              case TASK -> Outcome.TASK_FAILED;
+              case PROVIDER -> Outcome.PROVIDER_FAILED;
+              case NOBODY -> Outcome.CANCELLED;
+            };
         end(
             run,
             f.kind() == Verdict.Kind.NOT_STARTED

@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.perseid.core.Address;
 import dev.perseid.core.Blob;
 import dev.perseid.core.Capability;
+import dev.perseid.core.Comparison;
+import dev.perseid.core.Form;
 import dev.perseid.core.Hash;
 import dev.perseid.core.JobId;
 import dev.perseid.core.Lease;
@@ -15,6 +17,7 @@ import dev.perseid.core.TaskKind;
 import dev.perseid.sandbox.Natives;
 import dev.perseid.sandbox.Sandbox;
 import dev.perseid.sandbox.SandboxConfig;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -114,7 +117,11 @@ final class ProviderRunnerTest {
   }
 
   private Lease lease(Blob module, String args, List<Blob> inputs, int outputs, long gas) {
-    TaskKind kind = new TaskKind("k", module, gas, 16 * MIB, 4 * MIB, 30_000, 1, 3);
+    return lease(
+        new TaskKind("k", module, gas, 16 * MIB, 4 * MIB, 30_000, 1, 3), args, inputs, outputs);
+  }
+
+  private Lease lease(TaskKind kind, String args, List<Blob> inputs, int outputs) {
     return new Lease(
         nextLease++,
         JobId.of(CONSUMER, 1),
@@ -192,6 +199,17 @@ final class ProviderRunnerTest {
     Blob garbage = host.add(new byte[] {0, 'a', 's', 'm', 9});
     Attempt refused = run(lease(garbage, "", List.of(), 0, 1_000_000));
     assertThat(refused.outcome()).isEqualTo(Outcome.TASK_FAILED);
+  }
+
+  @Test
+  void aProgramThatRunsOutOfTimeHasFailedItself() throws Exception {
+    Blob program = host.add("#!/bin/sh\nsleep 600\n".getBytes(StandardCharsets.UTF_8));
+    Form form = new Form.Native(Natives.platform().orElseThrow(), new Comparison.Exact());
+    TaskKind kind = new TaskKind("k", program, 0, 64 * MIB, MIB, 2_000, 1, 3, form);
+    Attempt a = run(lease(kind, "", List.of(), 0));
+    assertThat(a.outcome()).isEqualTo(Outcome.TASK_FAILED);
+    assertThat(a.reason()).isEqualTo("it ran longer than 2000 ms");
+    assertThat(a.usage().wallNs().orElseThrow()).isGreaterThan(2_000_000_000L);
   }
 
   @Test

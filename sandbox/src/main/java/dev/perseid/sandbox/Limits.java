@@ -89,13 +89,27 @@ final class Limits {
 
   static final long TICK_MS = 50;
 
-  /// Files and folders of one native program, outputs included.
+  /// Processes and threads that one native program may have at once.
+  static final int NATIVE_PROCESSES = 512;
+
+  /// How many looks in a row a native program may keep something from being looked at.
+  static final int NATIVE_HIDDEN_LOOKS = 5;
+
+  /// Files and folders of one native program, outputs included; also how many it may have open,
+  /// counted for each thread.
   static final int NATIVE_FILES = 20_000;
+
+  /// How deep a native program's folders may be nested; looking at them keeps one open per level.
+  static final int NATIVE_DEPTH = 64;
 
   /// How long a consumer keeps its child while others wait for one.
   static final long TURN_MS = 2_000;
 
   static final long CLOSE_MS = 2_000;
+
+  /// How long closing waits for native programs to be gone: as long as ending one may take.
+  static final long NATIVE_CLOSE_MS = CLOSE_MS + KILL_GRACE_MS;
+
   static final long WORKER_STACK_BYTES = 64L << 20;
   static final long HEAP_BASE_BYTES = 160L << 20;
 }

@@ -6,6 +6,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /// The command line of a native program inside bubblewrap.
 final class NativeCommand {
@@ -13,10 +16,10 @@ final class NativeCommand {
       "bubblewrap or prlimit is not installed (Debian: apt-get install bubblewrap util-linux)";
 
   /// Where nothing is run.
-  static final NativeCommand NONE = new NativeCommand(Path.of("bwrap"));
+  static final NativeCommand NONE = with(Path.of("bwrap"));
 
-  /// What the shell inside says before it becomes the program: from then on what goes wrong is the
-  /// program's doing.
+  /// What the shell inside says when the limits hold, before it becomes the program: from then on
+  /// what goes wrong is the program's doing.
   static final int BEGUN = 1;
 
   /// A program finds its interpreter here.
@@ -32,13 +35,55 @@ final class NativeCommand {
   private static final int OPEN_FILES = 1_024;
 
   private final Path bwrap;
+  private final OptionalLong processes;
 
-  private NativeCommand(Path bwrap) {
+  private NativeCommand(Path bwrap, OptionalLong processes) {
     this.bwrap = bwrap;
+    this.processes = processes;
   }
 
   static Optional<NativeCommand> installed() {
-    return Bubblewrap.installed().filter(_ -> Files.isExecutable(PRLIMIT)).map(NativeCommand::new);
+    return Bubblewrap.installed().filter(_ -> Files.isExecutable(PRLIMIT)).map(NativeCommand::with);
+  }
+
+  static NativeCommand with(Path bwrap) {
+    return new NativeCommand(bwrap, processes());
+  }
+
+  /// How many processes and threads a program can start at all. Like the limit of its data this
+  /// only bounds what it does before anybody looks. Before Linux 5.14 all that the user runs
+  /// anywhere counts, so that there is no such limit.
+  private static OptionalLong processes() {
+    if (!countsByContainer(System.getProperty("os.version"))) {
+      return OptionalLong.empty();
+    }
+    long own = Long.MAX_VALUE; // no limit can be raised
+    try {
+      for (String line : Files.readAllLines(Path.of("/proc/self/limits"))) {
+        Matcher m = Pattern.compile("Max processes +\\w+ +(\\d+) .*").matcher(line);
+        if (m.matches()) {
+          own = Long.parseLong(m.group(1));
+        }
+      }
+    } catch (IOException e) {
+      return OptionalLong.empty();
+    }
+    return OptionalLong.of(Math.min(own, 2 * Limits.NATIVE_PROCESSES));
+  }
+
+  static boolean countsByContainer(String linux) {
+    Matcher m = Pattern.compile("(\\d{1,4})\\.(\\d{1,4})\\b.*").matcher(linux);
+    if (!m.matches()) {
+      return false;
+    }
+    int major = Integer.parseInt(m.group(1));
+    return major > 5 || (major == 5 && Integer.parseInt(m.group(2)) >= 14);
+  }
+
+  /// The first process of the container, from what bubblewrap said before the program began.
+  static Optional<ProcessHandle> firstProcess(String said) {
+    Matcher m = Pattern.compile("\"child-pid\": (\\d{1,10})\\b").matcher(said);
+    return m.find() ? ProcessHandle.of(Long.parseLong(m.group(1))) : Optional.empty();
   }
 
   /// The whole command.
@@ -47,7 +92,8 @@ final class NativeCommand {
   List<String> of(Program program, Path folder) throws IOException {
     RunLimits limits = program.limits();
     List<String> c = new ArrayList<>();
-    c.add(bwrap.toString());
+    // Where bubblewrap tells of the first process is closed after that, so it must be a copy.
+    add(c, "/bin/sh", "-c", "exec 3>&1; exec \"$@\"", "sh", bwrap.toString(), "--info-fd", "3");
     c.addAll(Bubblewrap.APART);
     for (String system : List.of("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")) {
       Path path = Path.of(system);
@@ -72,12 +118,12 @@ final class NativeCommand {
     add(c, "--tmpfs", "/dev/shm");
     add(c, "--remount-ro", "/dev", "--remount-ro", "/");
     environment(c, program);
-    add(c, "--chdir", "/scratch", "--", "/bin/sh", "-c");
-    add(c, "printf '\\001'; exec \"$@\"", "sh", PRLIMIT.toString());
+    add(c, "--chdir", "/scratch", "--", PRLIMIT.toString());
     long data = limits.memoryBytes() + Math.max(limits.memoryBytes(), DATA_MARGIN_BYTES);
     add(c, "--core=0", "--data=" + data, "--nofile=" + OPEN_FILES);
     add(c, "--fsize=" + Math.max(limits.outputBytes(), limits.memoryBytes()));
-    add(c, "/program");
+    processes.ifPresent(n -> add(c, "--nproc=" + n));
+    add(c, "/bin/sh", "-c", "printf '\\001'; exec \"$@\"", "sh", "/program");
     c.addAll(program.args());
     return c;
   }

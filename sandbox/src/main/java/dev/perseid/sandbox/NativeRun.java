@@ -2,16 +2,22 @@ package dev.perseid.sandbox;
 
 import dev.perseid.core.Hash;
 import dev.perseid.core.Platform;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.nio.channels.Channels;
+import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.nio.file.attribute.BasicFileAttributes;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.security.DigestInputStream;
+import java.security.MessageDigest;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -24,13 +30,13 @@ import org.jspecify.annotations.Nullable;
 
 /// One run of a native program, from the making of its folder to the deletion.
 final class NativeRun {
-  /// Processes and threads' processes that a program may have at once.
-  private static final int PROCESSES = 512;
-
   /// Looking at all files takes at most one part in so many of the time.
   private static final int LOOK_SELDOM = 20;
 
   private static final long LOOK_AT_FILES_NS = 200_000_000;
+
+  /// So much of the last line that it printed is told.
+  private static final int LINE_CHARS = 200;
 
   private static final int SIGXFSZ_CODE = 128 + 25;
 
@@ -44,6 +50,15 @@ final class NativeRun {
   private volatile boolean cancelled;
   private volatile boolean begun;
   private volatile byte[] log = {};
+
+  /// The first process in the container, as bubblewrap tells; when it is gone, so are all others.
+  private volatile Optional<ProcessHandle> first = Optional.empty();
+
+  /// Whether some of it may still be running, so that its folder must stay.
+  private boolean alive;
+
+  private NativeProcesses.Held held = NativeProcesses.Held.NOTHING;
+  private int hiddenLooks;
   private long peakBytes;
   private long cpuNs;
 
@@ -58,11 +73,13 @@ final class NativeRun {
     cancelled = true;
   }
 
-  void awaitEnd(long limitMs) {
+  /// Whether nothing of it runs any more and its folder is deleted.
+  boolean awaitEnd(long limitNs) {
     try {
-      var _ = gone.await(limitMs, TimeUnit.MILLISECONDS);
+      return gone.await(limitNs, TimeUnit.NANOSECONDS);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
+      return false;
     }
   }
 
@@ -106,9 +123,14 @@ final class NativeRun {
     } catch (IOException e) {
       return failed(
           program, Verdict.Kind.NOT_STARTED, "it could not be started: " + e.getMessage());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return failed(program, Verdict.Kind.CANCELLED, "interrupted while it ran");
     } finally {
-      gone.countDown();
-      Folders.delete(folder);
+      if (!alive) {
+        Folders.delete(folder);
+        gone.countDown();
+      }
     }
   }
 
@@ -194,50 +216,72 @@ final class NativeRun {
             Verdict.Kind.NOT_STARTED, "this machine has no interpreter " + interpreter));
   }
 
-  private Execution started() throws IOException {
+  private Execution started() throws IOException, InterruptedException {
     ProcessBuilder builder =
         new ProcessBuilder(command.of(program, folder)).redirectErrorStream(true);
     builder.environment().clear();
     long startNs = System.nanoTime();
     Process process = builder.start();
+    alive = true;
+    Verdict.@Nullable Failed ended;
     try {
       process.getOutputStream().close();
       Thread.ofPlatform().daemon().start(() -> listen(process.getInputStream()));
-      Verdict.@Nullable Failed ended = watch(process, startNs);
-      long wallNs = System.nanoTime() - startNs;
-      awaitLog();
-      return end(ended == null ? verdict(process.exitValue()) : ended, wallNs);
-    } catch (InterruptedException e) {
-      throw new IOException("interrupted", e);
+      ended = watch(process, startNs);
     } finally {
-      if (process.isAlive()) {
-        EngineChild.destroy(process, false);
-      }
+      alive = !stop(process);
+    }
+    long wallNs = System.nanoTime() - startNs;
+    try {
+      return end(verdict(process, ended), wallNs);
+    } catch (IOException e) {
+      return failed(
+          program,
+          Verdict.Kind.ENGINE_DIED,
+          "its outputs could not be taken over: " + e.getMessage());
     }
   }
 
-  /// Waits for the end; what had to be ended is the answer, null if it ended by itself.
+  /// Waits for the end; why it has to be ended is the answer, null if it ended by itself.
   private Verdict.@Nullable Failed watch(Process process, long startNs)
       throws InterruptedException {
     long filesNs = startNs;
     while (!process.waitFor(Limits.TICK_MS, TimeUnit.MILLISECONDS)) {
       long now = System.nanoTime();
       Verdict.Failed why = overdue(now - startNs);
+      List<ProcessHandle> processes = process.descendants().toList();
       if (why == null) {
-        why = overuse(process);
+        why = overuse(processes);
       }
       if (why == null && now >= filesNs) {
-        why = overuseOfFiles(false);
+        why = overuseOfFiles(processes);
         long took = System.nanoTime() - now;
         filesNs = now + Math.max(LOOK_AT_FILES_NS, LOOK_SELDOM * took);
       }
       if (why != null) {
-        EngineChild.destroy(process, false);
-        process.waitFor();
         return why;
       }
     }
     return null;
+  }
+
+  /// Ends what still runs; whether all of it is gone. Bubblewrap itself may be gone before.
+  private boolean stop(Process process) throws InterruptedException {
+    if (process.isAlive()) {
+      EngineChild.destroy(process, false);
+    }
+    if (!process.waitFor(Limits.KILL_GRACE_MS, TimeUnit.MILLISECONDS)) {
+      return false;
+    }
+    var _ = heard.await(Limits.CLOSE_MS, TimeUnit.MILLISECONDS);
+    long endNs = System.nanoTime() + Limits.KILL_GRACE_MS * 1_000_000;
+    while (first.isPresent() && !NativeProcesses.isGone(first.get())) {
+      if (System.nanoTime() - endNs > 0) {
+        return false;
+      }
+      TimeUnit.MILLISECONDS.sleep(1);
+    }
+    return true;
   }
 
   private Verdict.@Nullable Failed overdue(long ranNs) {
@@ -246,47 +290,53 @@ final class NativeRun {
     }
     long limitMs = program.limits().wallMs();
     return ranNs > limitMs * 1_000_000
-        ? new Verdict.Failed(Verdict.Kind.TIME_LIMIT, "it ran longer than " + limitMs + " ms")
+        ? new Verdict.Failed(Verdict.Kind.OUT_OF_TIME, "it ran longer than " + limitMs + " ms")
         : null;
   }
 
-  private Verdict.@Nullable Failed overuse(Process process) {
-    long bytes = 0;
+  private Verdict.@Nullable Failed overuse(List<ProcessHandle> processes) {
+    NativeProcesses.Use use = NativeProcesses.use(processes);
+    if (use.threads() > Limits.NATIVE_PROCESSES) {
+      return new Verdict.Failed(
+          Verdict.Kind.RECURSION_LIMIT,
+          "it had more than " + Limits.NATIVE_PROCESSES + " processes and threads at once");
+    }
     long cpu = 0;
-    int count = 0;
-    for (ProcessHandle one : (Iterable<ProcessHandle>) process.descendants()::iterator) {
-      bytes += residentBytes(one.pid());
+    for (ProcessHandle one : processes) {
       cpu += one.info().totalCpuDuration().map(Duration::toNanos).orElse(0L);
-      count++;
+    }
+    cpuNs = Math.max(cpuNs, cpu);
+    long limit = program.limits().memoryBytes();
+    long shm = NativeProcesses.shmBytes(processes);
+    long bytes = memory(use, shm);
+    if (bytes > limit && held.memoryBytes() > 0) {
+      held = NativeProcesses.held(processes, folder); // it may have let go of it since
+      bytes = memory(use, shm);
     }
     peakBytes = Math.max(peakBytes, bytes);
-    cpuNs = Math.max(cpuNs, cpu);
-    if (bytes > program.limits().memoryBytes()) {
-      return new Verdict.Failed(
-          Verdict.Kind.MEMORY_LIMIT,
-          "its processes used "
-              + bytes
-              + " bytes of memory together, more than "
-              + program.limits().memoryBytes());
-    }
-    return count > PROCESSES
+    return bytes > limit
         ? new Verdict.Failed(
-            Verdict.Kind.RECURSION_LIMIT, "it had more than " + PROCESSES + " processes at once")
+            Verdict.Kind.MEMORY_LIMIT,
+            "its processes used " + bytes + " bytes of memory together, more than " + limit)
         : null;
   }
 
-  /// What a process has in memory; 0 once it is gone.
-  private static long residentBytes(long pid) {
-    try {
-      for (String line : Files.readAllLines(Path.of("/proc/" + pid + "/status"))) {
-        if (line.startsWith("VmRSS:")) {
-          return Long.parseLong(line.replaceAll("[^0-9]", "")) << 10;
-        }
-      }
-    } catch (IOException e) {
-      return 0;
+  /// What is in files in memory counts once, whether they are mapped or not.
+  private long memory(NativeProcesses.Use use, long shmBytes) {
+    return use.bytes()
+        - use.sharedBytes()
+        + Math.max(use.sharedBytes(), held.memoryBytes() + shmBytes);
+  }
+
+  private Verdict.@Nullable Failed overuseOfFiles(List<ProcessHandle> processes) {
+    // First, so that what loses its name meanwhile does not count twice.
+    held = NativeProcesses.held(processes, folder);
+    if (held.open() > Limits.NATIVE_FILES) {
+      return new Verdict.Failed(
+          Verdict.Kind.OUTPUT_LIMIT,
+          "it had more than " + Limits.NATIVE_FILES + " files open, counted for each thread");
     }
-    return 0;
+    return overuseOfFiles(false);
   }
 
   private Verdict.@Nullable Failed overuseOfFiles(boolean ended) {
@@ -298,23 +348,41 @@ final class NativeRun {
           "its outputs had more than " + limits.outputBytes() + " bytes together");
     }
     Folders.Size work = Folders.size(folder.resolve("scratch"), ended);
-    if (work.bytes() > limits.memoryBytes()) {
+    if (work.bytes() + held.diskBytes() > limits.memoryBytes()) {
       return new Verdict.Failed(
           Verdict.Kind.MEMORY_LIMIT,
-          "its scratch files had more bytes together than it may have memory: "
+          "its scratch files, also those without a name, had more bytes together than it may have"
+              + " memory: "
               + limits.memoryBytes());
     }
-    return out.files() + work.files() > Limits.NATIVE_FILES
+    if (out.files() + work.files() + held.files() > Limits.NATIVE_FILES) {
+      return new Verdict.Failed(
+          Verdict.Kind.OUTPUT_LIMIT, "it made more than " + Limits.NATIVE_FILES + " files");
+    }
+    if (out.deep() || work.deep()) {
+      return new Verdict.Failed(
+          Verdict.Kind.OUTPUT_LIMIT,
+          "it nested folders more than " + Limits.NATIVE_DEPTH + " deep");
+    }
+    hiddenLooks = out.hidden() || work.hidden() || held.hidden() ? hiddenLooks + 1 : 0;
+    return hiddenLooks > (ended ? 0 : Limits.NATIVE_HIDDEN_LOOKS)
         ? new Verdict.Failed(
-            Verdict.Kind.OUTPUT_LIMIT, "it made more than " + Limits.NATIVE_FILES + " files")
+            Verdict.Kind.TRAP, "it kept files from being looked at, so they could not be counted")
         : null;
   }
 
   private void listen(InputStream said) {
     try {
-      begun = said.read() == NativeCommand.BEGUN;
+      ByteArrayOutputStream before = new ByteArrayOutputStream();
+      int next = said.read();
+      while (next >= 0 && next != NativeCommand.BEGUN && before.size() < Limits.LOG_BYTES) {
+        before.write(next);
+        next = said.read();
+      }
+      first = NativeCommand.firstProcess(before.toString(StandardCharsets.UTF_8));
+      begun = next == NativeCommand.BEGUN;
       byte[] kept = said.readNBytes(Limits.LOG_BYTES);
-      log = kept;
+      log = begun ? kept : before.toByteArray();
       said.transferTo(OutputStream.nullOutputStream());
     } catch (IOException e) {
       // the process is gone
@@ -323,15 +391,24 @@ final class NativeRun {
     }
   }
 
-  private void awaitLog() throws InterruptedException {
-    var _ = heard.await(Limits.CLOSE_MS, TimeUnit.MILLISECONDS);
-  }
-
-  private Verdict verdict(int code) {
+  private Verdict verdict(Process process, Verdict.@Nullable Failed ended) {
+    if (ended != null && ended.kind() == Verdict.Kind.CANCELLED) {
+      return ended;
+    }
     if (!begun) {
       return new Verdict.Failed(
-          Verdict.Kind.NOT_STARTED, "bubblewrap could not start it: " + lastLine());
+          Verdict.Kind.NOT_STARTED,
+          "bubblewrap or prlimit did not start it: "
+              + (ended == null ? lastLine() : ended.message()));
     }
+    if (ended != null) {
+      return ended;
+    }
+    if (alive) {
+      return new Verdict.Failed(
+          Verdict.Kind.ENGINE_DIED, "bubblewrap ended before the program did");
+    }
+    int code = process.exitValue();
     if (code == SIGXFSZ_CODE) {
       return new Verdict.Failed(Verdict.Kind.OUTPUT_LIMIT, "it wrote a larger file than it may");
     }
@@ -341,6 +418,8 @@ final class NativeRun {
           Verdict.Kind.EXIT_CODE,
           "it ended with exit code " + code + (said.isEmpty() ? "" : ", and said: " + said));
     }
+    held = NativeProcesses.Held.NOTHING;
+    hiddenLooks = 0;
     Verdict.Failed overuse = overuseOfFiles(true);
     return overuse == null ? new Verdict.Done() : overuse;
   }
@@ -348,26 +427,26 @@ final class NativeRun {
   private String lastLine() {
     String[] lines = new String(log, StandardCharsets.UTF_8).strip().split("\\R", -1);
     String last = lines[lines.length - 1].strip();
-    return last.length() <= 200 ? last : last.substring(0, 200) + "...";
+    if (last.length() <= LINE_CHARS) {
+      return last;
+    }
+    boolean pair = Character.isHighSurrogate(last.charAt(LINE_CHARS - 1));
+    return last.substring(0, pair ? LINE_CHARS - 1 : LINE_CHARS) + "...";
   }
 
   private Execution end(Verdict verdict, long wallNs) throws IOException {
     List<Output> outputs = new ArrayList<>();
-    long bytesOut = 0;
     Verdict how = verdict;
-    if (verdict instanceof Verdict.Done) {
-      for (int i = 0; i < program.outputs(); i++) {
-        Path file = folder.resolve("out").resolve(Integer.toString(i));
-        Optional<String> odd = odd(file);
-        if (odd.isPresent()) {
-          how = new Verdict.Failed(Verdict.Kind.TRAP, "its output " + i + " is " + odd.get());
-          outputs.clear();
-          bytesOut = 0;
-          break;
-        }
-        Output output = output(file, i);
-        bytesOut += output.size();
-        outputs.add(output);
+    boolean all = false;
+    try {
+      if (verdict instanceof Verdict.Done) {
+        how = takeOutputs(outputs);
+      }
+      all = how instanceof Verdict.Done;
+    } finally {
+      if (!all) {
+        outputs.forEach(NativeRun::discard);
+        outputs.clear();
       }
     }
     Usage usage =
@@ -377,34 +456,75 @@ final class NativeRun {
             OptionalLong.of(wallNs),
             peakBytes == 0 ? OptionalLong.empty() : OptionalLong.of(peakBytes),
             bytesIn(program),
-            bytesOut);
+            outputs.stream().mapToLong(Output::size).sum());
     String text = new String(log, StandardCharsets.UTF_8);
     return new Execution(program.runId(), how, outputs, usage, text);
   }
 
-  /// What an output is if it is no file: links are not followed, and nothing is opened that could
-  /// block.
-  private static Optional<String> odd(Path file) throws IOException {
-    if (!Files.exists(file, LinkOption.NOFOLLOW_LINKS)) {
-      return Optional.empty();
+  private static void discard(Output output) {
+    if (output instanceof Output.File file) {
+      Folders.deleteQuietly(file.path());
     }
-    BasicFileAttributes is =
-        Files.readAttributes(file, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
-    return is.isRegularFile() ? Optional.empty() : Optional.of("no plain file");
   }
 
-  private Output output(Path file, int number) throws IOException {
-    if (!Files.exists(file, LinkOption.NOFOLLOW_LINKS)) {
-      return new Output.Inline(new byte[0], Hash.EMPTY_BLOB.bytes());
+  private Verdict takeOutputs(List<Output> to) throws IOException {
+    for (int i = 0; i < program.outputs(); i++) {
+      Optional<Output> output = take(i);
+      if (output.isEmpty()) {
+        return new Verdict.Failed(Verdict.Kind.TRAP, "its output " + i + " is no plain file");
+      }
+      to.add(output.get());
     }
-    Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-------"));
-    long size = Files.size(file);
-    if (size <= Limits.INLINE_BYTES) {
-      byte[] bytes = Files.readAllBytes(file);
-      return new Output.Inline(bytes, Hash.sha256(bytes).bytes());
+    return new Verdict.Done();
+  }
+
+  /// Takes an output over; empty if it is no plain file. It is looked at where no program reaches
+  /// it, so that it stays what it was found to be, and opened once.
+  private Optional<Output> take(int number) throws IOException {
+    Path left = folder.resolve("out").resolve(Integer.toString(number));
+    if (!Files.exists(left, LinkOption.NOFOLLOW_LINKS)) {
+      return Optional.of(new Output.Inline(new byte[0], Hash.EMPTY_BLOB.bytes()));
     }
-    Path kept = results.resolve(folder.getFileName() + "-" + number);
-    Files.move(file, kept);
-    return new Output.File(kept, size, Folders.sha256(kept));
+    if (!isPlain(left)) {
+      return Optional.empty();
+    }
+    Path file = results.resolve(folder.getFileName() + "-" + number);
+    Files.move(left, file, StandardCopyOption.ATOMIC_MOVE);
+    boolean kept = false;
+    try {
+      if (!isPlain(file)) {
+        return Optional.empty();
+      }
+      Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-------"));
+      Output output = read(file, number);
+      kept = output instanceof Output.File;
+      return Optional.of(output);
+    } finally {
+      if (!kept) {
+        Folders.delete(file);
+      }
+    }
+  }
+
+  private static boolean isPlain(Path file) {
+    return Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS);
+  }
+
+  private static Output read(Path file, int number) throws IOException {
+    try (FileChannel channel =
+            FileChannel.open(file, StandardOpenOption.READ, LinkOption.NOFOLLOW_LINKS);
+        InputStream in = Channels.newInputStream(channel)) {
+      long size = channel.size();
+      if (size <= Limits.INLINE_BYTES) {
+        byte[] bytes = in.readNBytes((int) size);
+        return new Output.Inline(bytes, Hash.sha256(bytes).bytes());
+      }
+      MessageDigest digest = MemoryTree.sha256();
+      long read = new DigestInputStream(in, digest).transferTo(OutputStream.nullOutputStream());
+      if (read != size) {
+        throw new IOException("output " + number + " changed its size while it was read");
+      }
+      return new Output.File(file, size, digest.digest());
+    }
   }
 }

@@ -23,7 +23,8 @@ import java.util.concurrent.atomic.AtomicLong;
 /// in.
 ///
 /// Memory, processes and files are looked at now and then, and what has more than it may is ended;
-/// so a program may exceed its limits for some tens of milliseconds.
+/// so a program may exceed its limits until the next look. What can be counted and what cannot is
+/// told in `docs/native-tasks.md`.
 ///
 /// Thread safe. What a program does wrong is a [Verdict], never an exception.
 public final class Natives implements AutoCloseable {
@@ -57,6 +58,9 @@ public final class Natives implements AutoCloseable {
   private final Map<Long, NativeRun> runs = new ConcurrentHashMap<>();
   private final AtomicLong folders = new AtomicLong();
   private volatile boolean closed;
+
+  /// Whether something could not be ended.
+  private volatile boolean stuck;
 
   private Natives(Path directory, NativeCommand command, Isolation isolation) throws IOException {
     this.directory = directory;
@@ -178,6 +182,7 @@ public final class Natives implements AutoCloseable {
           try {
             execution = run.execute();
           } finally {
+            stuck |= !run.awaitEnd(0);
             runs.remove(program.runId(), run);
             future.complete(execution);
           }
@@ -229,13 +234,21 @@ public final class Natives implements AutoCloseable {
     }
   }
 
-  /// Stops all that runs, waits for it, and deletes what is left of it.
+  /// Stops all that runs, waits for it, and deletes what is left of it. What does not end in time
+  /// keeps its folder; a later opening deletes it.
   @Override
   public void close() {
     closed = true;
-    runs.values().forEach(NativeRun::cancel);
-    runs.values().forEach(run -> run.awaitEnd(Limits.CLOSE_MS));
-    Folders.delete(directory.resolve("runs"));
+    List<NativeRun> last = List.copyOf(runs.values());
+    last.forEach(NativeRun::cancel);
+    long endNs = System.nanoTime() + Limits.NATIVE_CLOSE_MS * 1_000_000;
+    boolean ended = true;
+    for (NativeRun run : last) {
+      ended &= run.awaitEnd(Math.max(0, endNs - System.nanoTime()));
+    }
+    if (ended && !stuck) {
+      Folders.delete(directory.resolve("runs"));
+    }
     Folders.delete(results);
   }
 }

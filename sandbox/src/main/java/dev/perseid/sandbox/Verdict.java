@@ -42,7 +42,10 @@ public sealed interface Verdict {
     ENGINE_DIED(Fault.PROVIDER),
     /// The task never ran: a file is not what the caller said, a limit is above this sandbox's, the
     /// queue is full, or the sandbox cannot start a child or is closed.
-    NOT_STARTED(Fault.PROVIDER);
+    NOT_STARTED(Fault.PROVIDER),
+    /// A native program needed longer than its wall limit. Unlike a module it pays for nothing but
+    /// time, so it must not be free to use it up.
+    OUT_OF_TIME(Fault.TASK);
 
     private final Fault fault;
 

@@ -3,6 +3,7 @@ package dev.perseid.sandbox;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.perseid.core.Hash;
+import dev.perseid.core.Platform;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.InetAddress;
@@ -10,10 +11,12 @@ import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -243,7 +246,9 @@ class NativesTest {
   @Test
   void manyProcessesAreEnded() {
     Execution e = run("i=0; while [ $i -lt 2000 ]; do sleep 60 & i=$((i+1)); done; wait");
-    assertThat(failed(e)).isIn(Verdict.Kind.RECURSION_LIMIT, Verdict.Kind.MEMORY_LIMIT);
+    // Or it ends by itself when it can have no more.
+    assertThat(failed(e))
+        .isIn(Verdict.Kind.RECURSION_LIMIT, Verdict.Kind.MEMORY_LIMIT, Verdict.Kind.EXIT_CODE);
   }
 
   @Test
@@ -265,13 +270,213 @@ class NativesTest {
     assertThat(failed(some)).isEqualTo(Verdict.Kind.OUTPUT_LIMIT);
   }
 
+  /// A program in Perl, which Debian always has, with the numbers of some system calls.
+  private Execution perl(String body, long memoryBytes) {
+    boolean x86 = Natives.platform().orElseThrow() == Platform.LINUX_X86_64;
+    String calls = x86 ? "sub MEMFD {319} sub PRCTL {157}" : "sub MEMFD {279} sub PRCTL {167}";
+    String text = "#!/usr/bin/perl\n" + calls + "\n" + body + "\n";
+    RunLimits limits = new RunLimits(0, memoryBytes, 1 << 20, 30_000);
+    return natives.run(program(text.getBytes(StandardCharsets.UTF_8), limits, 0, List.of())).join();
+  }
+
+  private static final String IN_MEMORY =
+      """
+      my $name = "x";
+      my $number = syscall(MEMFD, $name, 0);
+      open(my $file, ">&=", $number) or die;
+      sub fill { my ($to, $mb) = @_; syswrite($to, "a" x 1000000) for 1..$mb; }
+      """;
+
+  @Test
+  void filesWithoutANameCountWhileTheyAreOpen() {
+    RunLimits little = new RunLimits(0, 16L << 20, 1 << 20, 30_000);
+    String fill = "exec 3>x; rm x; head -c 10000000 /dev/zero >&3";
+    Execution kept =
+        natives
+            .run(
+                script(
+                    fill + "; exec 4>y; rm y; head -c 10000000 /dev/zero >&4; sleep 600",
+                    little,
+                    0,
+                    List.of()))
+            .join();
+    assertThat(failed(kept)).isEqualTo(Verdict.Kind.MEMORY_LIMIT);
+    assertThat(message(kept)).contains("those without a name");
+    Execution closed =
+        natives
+            .run(script("for i in 1 2 3 4 5; do " + fill + "; done", little, 0, List.of()))
+            .join();
+    assertThat(closed.verdict()).isInstanceOf(Verdict.Done.class);
+  }
+
+  @Test
+  void filesInMemoryCountThoughNobodyHasMappedThem() {
+    // Neither is too much alone.
+    String body =
+        IN_MEMORY
+            + """
+            fill($file, 50);
+            open(my $shm, ">", "/dev/shm/x") or die;
+            unlink "/dev/shm/x";
+            fill($shm, 15);
+            sleep 600;
+            """;
+    assertThat(failed(perl(body, 64L << 20))).isEqualTo(Verdict.Kind.MEMORY_LIMIT);
+    String half = IN_MEMORY + "fill($file, 40); truncate($file, 0); fill($file, 1);";
+    assertThat(perl(half, 64L << 20).verdict()).isInstanceOf(Verdict.Done.class);
+  }
+
+  @Test
+  void aProcessWhoseNameIsNoTextCountsToo() {
+    String body =
+        """
+        open(my $name, ">", "/proc/self/comm") or die;
+        syswrite($name, "\\377\\376");
+        my $bytes = 100000000;
+        my $held = "a" x $bytes;
+        sleep 600;
+        """;
+    assertThat(failed(perl(body, 64L << 20))).isEqualTo(Verdict.Kind.MEMORY_LIMIT);
+  }
+
+  @Test
+  void whatItKeepsFromBeingLookedAtIsItsFailure() {
+    // Whoever may look at all sees that it is too much.
+    String undumpable =
+        IN_MEMORY
+            + """
+            my $other = syscall(MEMFD, $name, 0);
+            open(my $more, ">&=", $other) or die;
+            syscall(PRCTL, 4, 0, 0, 0, 0);
+            fill($file, 25);
+            fill($more, 25);
+            sleep 600;
+            """;
+    assertThat(failed(perl(undumpable, 32L << 20)))
+        .isIn(Verdict.Kind.MEMORY_LIMIT, Verdict.Kind.TRAP);
+    String closed =
+        """
+        for (1..4) {
+          mkdir "$_"; open(my $to, ">", "$_/x"); syswrite($to, "a" x 10000000); chmod 0, "$_";
+        }
+        sleep 600;
+        """;
+    assertThat(failed(perl(closed, 32L << 20))).isIn(Verdict.Kind.MEMORY_LIMIT, Verdict.Kind.TRAP);
+  }
+
+  @Test
+  void foldersMayNotBeNestedSoDeepThatTheyCannotBeLookedAt() {
+    Execution e = perl("for (1..5000) { mkdir 'd'; chdir 'd'; }", 64L << 20);
+    assertThat(failed(e)).isEqualTo(Verdict.Kind.OUTPUT_LIMIT);
+    assertThat(message(e)).contains("nested folders more than 64 deep");
+  }
+
+  @Test
+  void outputsBeforeAnOddOneDoNotStay() {
+    Execution e =
+        natives
+            .run(script("head -c 100000 /dev/zero > /out/0; mkfifo /out/1", ROOMY, 2, List.of()))
+            .join();
+    assertThat(failed(e)).isEqualTo(Verdict.Kind.TRAP);
+    assertThat(e.outputs()).isEmpty();
+    assertThat(folder.resolve("natives/results")).isEmptyDirectory();
+  }
+
+  private Execution runBy(String bwrap, RunLimits limits) throws Exception {
+    Path file = Files.writeString(folder.resolve("bwrap-" + ids.incrementAndGet()), bwrap);
+    Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwx------"));
+    Path own = folder.resolve("run-" + ids.incrementAndGet());
+    Execution e =
+        new NativeRun(NativeCommand.with(file), script("exit 0", limits, 0, List.of()), own, folder)
+            .execute();
+    assertThat(own).doesNotExist();
+    return e;
+  }
+
+  @Test
+  void aProgramThatNeverBeganIsNotToBlame() throws Exception {
+    Execution late =
+        runBy("#!/bin/sh\nexec sleep 600\n", new RunLimits(0, 64L << 20, 1 << 20, 200));
+    assertThat(failed(late)).isEqualTo(Verdict.Kind.NOT_STARTED);
+    assertThat(message(late))
+        .isEqualTo("bubblewrap or prlimit did not start it: it ran longer than 200 ms");
+    Execution broken = runBy("#!/bin/sh\necho bwrap: no such thing; exit 1\n", ROOMY);
+    assertThat(failed(broken)).isEqualTo(Verdict.Kind.NOT_STARTED);
+    assertThat(message(broken))
+        .isEqualTo("bubblewrap or prlimit did not start it: bwrap: no such thing");
+  }
+
+  @Test
+  void aProgramThatCouldNotBeGivenItsLimitsIsNotToBlame() throws Exception {
+    String bwrap = Bubblewrap.installed().orElseThrow().toString();
+    Execution e = runBy("#!/bin/sh\nulimit -n 64\nexec " + bwrap + " \"$@\"\n", ROOMY);
+    assertThat(failed(e)).isEqualTo(Verdict.Kind.NOT_STARTED);
+    assertThat(message(e)).contains("prlimit", "NOFILE");
+  }
+
+  @Test
+  void processesAreCountedByContainerFromLinux514On() {
+    for (String linux : List.of("5.14.0", "5.15.0-91-generic", "6.1", "10.0.1")) {
+      assertThat(NativeCommand.countsByContainer(linux)).as(linux).isTrue();
+    }
+    for (String linux : List.of("5.13.19", "4.18.0-553.el8", "3.10", "odd", "", "6.x")) {
+      assertThat(NativeCommand.countsByContainer(linux)).as(linux).isFalse();
+    }
+  }
+
+  @Test
+  void theFirstProcessIsTheOneThatBubblewrapTells() {
+    long own = ProcessHandle.current().pid();
+    assertThat(NativeCommand.firstProcess("{\n    \"child-pid\": " + own + "\n}\n"))
+        .hasValue(ProcessHandle.current());
+    assertThat(NativeCommand.firstProcess("bwrap: no such thing")).isEmpty();
+  }
+
+  @Test
+  void whatIsToldOfALongLineIsWholeCharacters() {
+    String smiles = "\\360\\237\\230\\200".repeat(2);
+    Execution e = run("printf '" + "a".repeat(199) + smiles + "\\n'; exit 3");
+    assertThat(message(e)).endsWith("said: " + "a".repeat(199) + "...");
+  }
+
+  @Test
+  void closingLeavesTheFoldersOfWhatStillRuns(@TempDir Path other) throws Exception {
+    Natives closing = Natives.open(other.resolve("natives"));
+    // Its program is a pipe, at which it waits until somebody writes.
+    Path pipe = other.resolve("pipe");
+    assertThat(new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor()).isZero();
+    CompletableFuture<Execution> future =
+        closing.run(new Program(1, pipe, new byte[32], List.of(), List.of(), 0, 1, ROOMY));
+    closing.close();
+    assertThat(future).isNotDone();
+    Path own;
+    try (Stream<Path> runs = Files.list(other.resolve("natives/runs"))) {
+      own = runs.toList().getFirst();
+    }
+    Files.writeString(pipe, "x");
+    assertThat(failed(future.get(30, TimeUnit.SECONDS))).isEqualTo(Verdict.Kind.NOT_STARTED);
+    assertThat(own).doesNotExist();
+  }
+
+  @Test
+  void closingEndsWhatRuns(@TempDir Path other) throws Exception {
+    Natives closing = Natives.open(other.resolve("natives"));
+    Program program = script("while :; do echo x > $(date +%N); done", ROOMY, 0, List.of());
+    CompletableFuture<Execution> future = closing.run(program);
+    closing.close();
+    assertThat(failed(future.get(30, TimeUnit.SECONDS))).isEqualTo(Verdict.Kind.CANCELLED);
+    assertThat(other.resolve("natives/runs")).doesNotExist();
+    assertThat(failed(closing.run(program).join())).isEqualTo(Verdict.Kind.NOT_STARTED);
+  }
+
   @Test
   void timeIsLimited() {
     Execution e =
         natives
-            .run(script("sleep 600", new RunLimits(0, 64L << 20, 1 << 20, 300), 0, List.of()))
+            .run(script("sleep 600", new RunLimits(0, 64L << 20, 1 << 20, 2_000), 0, List.of()))
             .join();
-    assertThat(failed(e)).isEqualTo(Verdict.Kind.TIME_LIMIT);
+    assertThat(failed(e)).isEqualTo(Verdict.Kind.OUT_OF_TIME);
+    assertThat(failed(e).fault()).isEqualTo(Verdict.Fault.TASK);
   }
 
   @Test

@@ -980,7 +980,9 @@ final class Decision {
           what,
           c.provider(),
           Rejection.Code.STALE,
-          "measurement " + c.id() + " is not the one that the provider is asked for now, without leases");
+          "measurement "
+              + c.id()
+              + " is not the one that the provider is asked for now, without leases");
       return;
     }
     Offer offer = provider.offer.offer;

@@ -38,6 +38,7 @@ import picocli.CommandLine.Spec;
       ProvidersCommand.class,
       AccountCommand.class,
       VoucherCommand.class,
+      OperateCommand.class,
       KeyCommand.class,
       ModelCommand.class,
       AskCommand.class,

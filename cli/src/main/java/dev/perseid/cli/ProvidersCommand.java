@@ -61,6 +61,7 @@ final class ProvidersCommand implements Callable<Integer> {
             ">failed",
             ">earned",
             ">doubt",
+            "native",
             "trust");
     for (Proto.ProviderView view : providers) {
       Offer offer = offer(view);
@@ -77,6 +78,7 @@ final class ProvidersCommand implements Callable<Integer> {
           view.getAttemptsFailed(),
           Amounts.credits(view.getEarned()),
           String.format(Locale.ROOT, "%.2f %%", view.getDoubtPpm() / 1e4),
+          view.getNativePlatform().isEmpty() ? "-" : view.getNativePlatform(),
           trust(view));
     }
     main.screen().say(table.lines());
@@ -88,6 +90,17 @@ final class ProvidersCommand implements Callable<Integer> {
       Proto.ProviderView view, long shown, long declared, LongFunction<String> text) {
     boolean isKnown = view.hasCapacity() && view.getCapacity().getProblem().isEmpty();
     return (isKnown && shown < declared ? text.apply(shown) + " of " : "") + text.apply(declared);
+  }
+
+  /// Who signed that it is its own; empty if nobody did.
+  private static String operator(Proto.ProviderView view) {
+    try {
+      return view.getOperator().isEmpty()
+          ? ""
+          : Translation.address(view.getOperator(), "provider.operator").toString();
+    } catch (Malformed e) {
+      throw new IllegalStateException("the pool sent a bad operator: " + e.getMessage(), e);
+    }
   }
 
   /// What is believed of its results, in a few words.
@@ -139,6 +152,7 @@ final class ProvidersCommand implements Callable<Integer> {
     json.writeNumberField("check_ppm", view.getCheckPpm());
     json.writeBooleanField("distrusted", view.getDistrusted());
     json.writeStringField("native_platform", view.getNativePlatform());
+    json.writeStringField("operator", operator(view));
     json.writeNumberField("retained_microcredits", view.getRetained());
     json.writeBooleanField("measuring", view.getMeasuring());
     if (view.hasCapacity()) {

@@ -391,6 +391,14 @@ final class Serving {
     boolean natives;
 
     @Option(
+        names = "--operator",
+        paramLabel = "STATEMENT",
+        description =
+            "Whose this provider is, as `perseid operate PROVIDER` printed it: no two providers of"
+                + " one operator check each other where others can.")
+    @Nullable String operator;
+
+    @Option(
         names = "--serve",
         paramLabel = "MODEL[=PATH|URL]",
         description =
@@ -566,6 +574,9 @@ final class Serving {
     }
     if (options.natives) {
       config = config.withNatives();
+    }
+    if (options.operator != null) {
+      config = config.operatedBy(OperateCommand.read(options.operator, key.address()));
     }
     ProviderNode provider = ProviderNode.start(config, screen::note);
     onStop(() -> {

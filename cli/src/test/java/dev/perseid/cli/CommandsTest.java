@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.perseid.core.Address;
+import dev.perseid.core.Operated;
 import dev.perseid.node.PoolConfig;
 import dev.perseid.node.PoolNode;
 import dev.perseid.node.ProviderConfig;
@@ -28,6 +30,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -103,6 +106,55 @@ class CommandsTest {
           - {name: last, module: burn.wasm, args: "0 5", inputs: ["then[*]:0"], after: [first]}
         """,
         "results: ['last:0', 'then[0]:0']\n");
+  }
+
+  @Test
+  void aProviderIsOfTheOperatorWhoSignedForIt() throws Exception {
+    Home home = Home.of(Map.of("PERSEID_HOME", here.resolve("lender").toString()));
+    Address own = home.key("provider").address();
+    Ran signed = Ran.of(environment(), "operate", own.toString());
+    assertThat(signed.exit()).as(signed.err()).isZero();
+    Operated operated = OperateCommand.read(signed.out().strip(), own);
+    CompletableFuture<String> connected = new CompletableFuture<>();
+    try (ProviderNode another =
+        ProviderNode.start(
+            ProviderConfig.of(
+                    home.key("provider"),
+                    ProviderConfig.PoolAt.of("127.0.0.1", pool.port(), pool.address()),
+                    here.resolve("provider"))
+                .isolationPreferred()
+                .unmeasured()
+                .operatedBy(operated),
+            connected::complete)) {
+      assertThat(connected.get(1, TimeUnit.MINUTES)).contains("connected");
+      JsonNode found = null;
+      for (JsonNode view : good("providers", "--json").json()) {
+        found = view.get("provider").asText().equals(own.toString()) ? view : found;
+      }
+      assertThat(found).isNotNull();
+      assertThat(found.get("operator").asText()).isEqualTo(operated.operator().toString());
+      assertThat(another.address()).isEqualTo(own);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "me",
+        "0x12:00",
+        "0x0000000000000000000000000000000000000001:"
+            + "1111111111111111111111111111111111111111111111111111111111111111"
+            + "11111111111111111111111111111111111111111111111111111111111111111b"
+      })
+  void whatNobodySignedIsNoOperator(String statement) {
+    Ran ran =
+        Ran.of(
+            Map.of("PERSEID_HOME", here.resolve("lender").toString()),
+            "provider",
+            "--pool=127.0.0.1:1@0x0000000000000000000000000000000000000001",
+            "--operator=" + statement);
+    assertThat(ran.exit()).isEqualTo(Exit.USAGE);
+    assertThat(ran.err()).contains("--operator").doesNotContain("bug");
   }
 
   @Test

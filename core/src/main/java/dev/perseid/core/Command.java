@@ -34,6 +34,7 @@ public sealed interface Command {
   /// @param network from which network it came, so that no two providers of one network check each
   ///   other; empty if that is not known
   /// @param platform for which it runs native tasks; empty if it runs none
+  /// @param operator who signed that it is its own; empty if nobody did
   record JoinProvider(
       Offer offer,
       Hash offerHash,
@@ -41,12 +42,13 @@ public sealed interface Command {
       long session,
       List<Long> held,
       String network,
-      Optional<Platform> platform)
+      Optional<Platform> platform,
+      Optional<Address> operator)
       implements Command {
     /// From nobody knows where, for portable tasks alone.
     public JoinProvider(
         Offer offer, Hash offerHash, String signature, long session, List<Long> held) {
-      this(offer, offerHash, signature, session, held, "", Optional.empty());
+      this(offer, offerHash, signature, session, held, "", Optional.empty(), Optional.empty());
     }
   }
 

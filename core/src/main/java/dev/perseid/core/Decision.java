@@ -4,6 +4,7 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.OptionalLong;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -301,6 +302,9 @@ final class Decision {
     }
     if (state.provider(address).platform != c.platform().orElse(null)) {
       emit(new Event.PlatformSeen(address, c.platform(), nowUs));
+    }
+    if (!Objects.equals(state.provider(address).operator, c.operator().orElse(null))) {
+      emit(new Event.OperatorSeen(address, c.operator(), nowUs));
     }
     Set<Long> held = new HashSet<>(c.held());
     Provider joined = state.provider(address);

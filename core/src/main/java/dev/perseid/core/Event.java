@@ -86,6 +86,11 @@ public sealed interface Event {
   /// @param platform of which kind; empty if it runs none any more
   record PlatformSeen(Address provider, Optional<Platform> platform, long atUs) implements Event {}
 
+  /// A provider came with another operator's word that it is its own, or with nobody's.
+  ///
+  /// @param operator empty if nobody's
+  record OperatorSeen(Address provider, Optional<Address> operator, long atUs) implements Event {}
+
   /// The result of a native task was compared with what others got.
   ///
   /// @param entry index of its record

@@ -57,6 +57,7 @@ public final class EventCodec {
   private static final int NETWORK_SEEN = 52;
   private static final int PLATFORM_SEEN = 53;
   private static final int RESULTS_COMPARED = 54;
+  private static final int OPERATOR_SEEN = 55;
 
   private static final int CREDITS = 0;
   private static final int VOUCHED_CREDITS = 1;
@@ -209,6 +210,12 @@ public final class EventCodec {
         out.octet(PLATFORM_SEEN);
         out.sharedAddress(e.provider());
         writePlatform(out, e.platform());
+        out.number(e.atUs());
+      }
+      case Event.OperatorSeen e -> {
+        out.octet(OPERATOR_SEEN);
+        out.sharedAddress(e.provider());
+        writeOperator(out, e.operator());
         out.number(e.atUs());
       }
       case Event.ResultsCompared e -> {
@@ -488,6 +495,8 @@ public final class EventCodec {
       case NETWORK_SEEN -> new Event.NetworkSeen(in.sharedAddress(), in.sharedText(), in.number());
       case PLATFORM_SEEN ->
           new Event.PlatformSeen(in.sharedAddress(), readPlatform(in), in.number());
+      case OPERATOR_SEEN ->
+          new Event.OperatorSeen(in.sharedAddress(), readOperator(in), in.number());
       case RESULTS_COMPARED ->
           new Event.ResultsCompared(
               in.integer(), in.integer(), in.number(), in.number(), in.text(), in.number());
@@ -568,6 +577,15 @@ public final class EventCodec {
       case EXITED -> new Event.Exited(in.sharedAddress(), in.number(), in.number());
       default -> throw in.malformed("no event has the tag " + tag);
     };
+  }
+
+  static void writeOperator(Out out, Optional<Address> operator) {
+    out.octet(operator.isPresent() ? 1 : 0);
+    operator.ifPresent(out::address);
+  }
+
+  static Optional<Address> readOperator(In in) {
+    return in.flag() ? Optional.of(in.address()) : Optional.empty();
   }
 
   static void writePlatform(Out out, Optional<Platform> platform) {

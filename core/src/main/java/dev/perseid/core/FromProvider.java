@@ -9,11 +9,17 @@ public sealed interface FromProvider {
   /// with a result that the pool has not yet called durable).
   ///
   /// @param platform for which I run native tasks; empty if I run none
-  record Hello(Offer offer, String signature, List<Long> held, Optional<Platform> platform)
+  /// @param operator whose I am, if that is known
+  record Hello(
+      Offer offer,
+      String signature,
+      List<Long> held,
+      Optional<Platform> platform,
+      Optional<Operated> operator)
       implements FromProvider {
-    /// Of a provider of portable tasks alone.
+    /// Of a provider of portable tasks alone, of nobody knows whom.
     public Hello(Offer offer, String signature, List<Long> held) {
-      this(offer, signature, held, Optional.empty());
+      this(offer, signature, held, Optional.empty(), Optional.empty());
     }
   }
 

@@ -67,6 +67,9 @@ final class Provider {
   /// From which network it came last; empty if that is not known.
   String network = "";
 
+  /// Who signed that it is its own; null if nobody did.
+  @Nullable Address operator;
+
   /// For which platform it runs native tasks; null if it runs none.
   @Nullable Platform platform;
 

@@ -21,6 +21,7 @@ import java.util.Optional;
 /// @param measuring whether it is being measured, or will be when its leases have ended, and gets
 ///   no new lease until then
 /// @param nativeOn for which platform it runs native tasks; empty if it runs none
+/// @param operator who signed that it is its own; empty if nobody did
 public record ProviderView(
     Offer offer,
     Hash offerHash,
@@ -37,7 +38,8 @@ public record ProviderView(
     Trust trust,
     Capacity capacity,
     boolean measuring,
-    Optional<Platform> nativeOn) {
+    Optional<Platform> nativeOn,
+    Optional<Address> operator) {
   /// What is believed of a provider's results, from records that others confirmed or refuted.
   ///
   /// @param confirmed how many were confirmed, ever

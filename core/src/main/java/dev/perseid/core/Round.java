@@ -291,9 +291,9 @@ final class Round {
   }
 
   /// Another provider for a task whose result is checked: drawn at random, so that nobody can
-  /// arrange to check itself; of the few from there on the first that is in another network than
-  /// all that have run it, and in another region, or at least in one of the two. Null if none is
-  /// free.
+  /// arrange to check itself; of the few from there on the first that is of another operator than
+  /// all that have run it, in another network, and in another region; or, if there is none such,
+  /// the one that lacks least of that, in this order. Null if none is free.
   static @Nullable Provider checker(State state, Group group, int task, int[] excluded, long luck) {
     int from = state.nextProvider == 0 ? 0 : Decision.lot(luck, task) % state.nextProvider;
     Provider best = null;
@@ -321,7 +321,10 @@ final class Round {
   /// Who declares a region can declare any; where it comes from is seen.
   private static final int OTHER_NETWORK = 2;
 
-  private static final int FAR = OTHER_REGION + OTHER_NETWORK;
+  /// Who signs for a provider answers for it; who does not want to be known does not sign.
+  private static final int OTHER_OPERATOR = 4;
+
+  private static final int FAR = OTHER_REGION + OTHER_NETWORK + OTHER_OPERATOR;
 
   /// How far a provider is from all others of some.
   private static int distance(State state, Provider provider, int[] others) {
@@ -337,6 +340,9 @@ final class Round {
       }
       if (other.network.equals(provider.network)) {
         distance &= ~OTHER_NETWORK;
+      }
+      if (provider.operator != null && provider.operator.equals(other.operator)) {
+        distance &= ~OTHER_OPERATOR;
       }
     }
     return distance;

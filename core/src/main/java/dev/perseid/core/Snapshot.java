@@ -189,6 +189,7 @@ final class Snapshot {
     out.text(p.network);
     out.octet(p.hasPassed ? 1 : 0);
     EventCodec.writePlatform(out, Optional.ofNullable(p.platform));
+    EventCodec.writeOperator(out, Optional.ofNullable(p.operator));
   }
 
   /// What is written of every job, with a graph or without.
@@ -477,6 +478,9 @@ final class Snapshot {
     }
     if (version > WITHOUT_NATIVES) {
       p.platform = EventCodec.readPlatform(in).orElse(null);
+    }
+    if (version > WITHOUT_COPIES) {
+      p.operator = EventCodec.readOperator(in).orElse(null);
     }
     return longestWallMs;
   }

@@ -178,6 +178,10 @@ final class State {
         refresh(provider);
         seen(e.atUs());
       }
+      case Event.OperatorSeen e -> {
+        provider(e.provider()).operator = e.operator().orElse(null);
+        seen(e.atUs());
+      }
       case Event.ResultsCompared e -> resultsCompared(e, effects);
       case Event.CapacityAsked e -> {
         Provider provider = provider(e.provider());
@@ -1490,6 +1494,7 @@ final class State {
             p.retained(lastUs)),
         p.shown,
         p.askedId != 0,
-        Optional.ofNullable(p.platform));
+        Optional.ofNullable(p.platform),
+        Optional.ofNullable(p.operator));
   }
 }

@@ -74,6 +74,8 @@ final class Auditor {
       case Event.Granted e -> granted += e.amount();
       case Event.JobAccepted e -> specs.put(specs.size(), e.spec());
       case Event.NetworkSeen e -> assertThat(pool.provider(e.provider())).isPresent();
+      case Event.OperatorSeen e ->
+          assertThat(pool.provider(e.provider()).orElseThrow().operator()).isEqualTo(e.operator());
       case Event.PlatformSeen e ->
           assertThat(pool.provider(e.provider()).orElseThrow().nativeOn()).isEqualTo(e.platform());
       case Event.ResultsCompared e -> {

@@ -658,6 +658,19 @@ class CodecTest {
   }
 
   @Test
+  void eventsAboutOperatorsKeepTheirBytes() {
+    List<Event> events =
+        List.of(
+            new Event.OperatorSeen(Sample.provider(2), Optional.of(Sample.ALICE), 7),
+            new Event.OperatorSeen(Sample.provider(2), Optional.empty(), 8));
+    byte[] bytes = HexFormat.of().parseHex(
+                "0102370000000000000000020000000000000000000000020100000000000000010000000000000000000000010737010008");
+    assertThat(hex(EventCodec.encode(events))).isEqualTo(hex(bytes));
+    assertThat(EventCodec.decode(bytes)).isEqualTo(events);
+    everyCutIsNoticed(bytes);
+  }
+
+  @Test
   void jobsWithoutNativeTasksAreNotWrittenAsIfTheyHadSome() {
     byte[] bytes = JobCodec.encode(nativeJob());
     assertThat(bytes[0]).isEqualTo((byte) 5);

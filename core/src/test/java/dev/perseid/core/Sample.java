@@ -122,7 +122,14 @@ final class Sample {
   static Command.JoinProvider joinNative(Offer offer, long session, Long... held) {
     Command.JoinProvider j = join(offer, session, held);
     return new Command.JoinProvider(
-        offer, j.offerHash(), SIGNATURE, session, j.held(), "", Optional.of(Platform.LINUX_X86_64));
+        offer,
+        j.offerHash(),
+        SIGNATURE,
+        session,
+        j.held(),
+        "",
+        Optional.of(Platform.LINUX_X86_64),
+        Optional.empty());
   }
 
   static Report done(Lease lease) {

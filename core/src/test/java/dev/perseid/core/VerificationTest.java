@@ -315,6 +315,35 @@ class VerificationTest {
 
   /// The same region is declared by all; five of six are in one network.
   @Test
+  void whoChecksIsOfAnotherOperatorWhereThereIsOne() {
+    for (long luck = 0; luck < 20; luck++) {
+      Fixture g = new Fixture();
+      for (int p = 1; p <= 6; p++) {
+        Command.JoinProvider join = Sample.join(p, 4, 1);
+        // Provider 6 is the only one of another operator; it is in the network of the others.
+        g.run(
+            new Command.JoinProvider(
+                join.offer(),
+                join.offerHash(),
+                join.signature(),
+                1,
+                List.of(),
+                p < 6 ? "net" + p : "net1",
+                Optional.empty(),
+                Optional.of(p == 6 ? Sample.BOB : Sample.ALICE)));
+      }
+      assertThat(g.pool.provider(Sample.provider(1)).orElseThrow().operator())
+          .contains(Sample.ALICE);
+      g.submit(job(1, 1, new Verification.Replicate(2)));
+      Lease first = g.schedule(1).getFirst();
+      assertThat(first.provider()).isNotEqualTo(Sample.provider(6));
+      g.report(Sample.right(first));
+      g.run(new Command.Schedule(1, true, luck));
+      assertThat(g.sent().getFirst().provider()).isEqualTo(Sample.provider(6));
+    }
+  }
+
+  @Test
   void whoChecksIsInAnotherNetworkWhereThereIsOne() {
     for (long luck = 0; luck < 20; luck++) {
       Fixture g = new Fixture();
@@ -328,6 +357,7 @@ class VerificationTest {
                 1,
                 List.of(),
                 p == 6 ? "c63364/24" : "c00002/24",
+                Optional.empty(),
                 Optional.empty()));
       }
       g.submit(job(1, 1, new Verification.Replicate(2)));

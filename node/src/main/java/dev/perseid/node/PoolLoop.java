@@ -14,6 +14,7 @@ import dev.perseid.core.JobId;
 import dev.perseid.core.Lease;
 import dev.perseid.core.Movement;
 import dev.perseid.core.Offer;
+import dev.perseid.core.Operated;
 import dev.perseid.core.Pool;
 import dev.perseid.core.Probe;
 import dev.perseid.core.ProbeAnswer;
@@ -317,12 +318,32 @@ public final class PoolLoop {
               + hash);
       return;
     }
+    Operated by = hello.operator().orElse(null);
+    if (by != null
+        && !signedBy(by.operator(), digests.operated(by.operator(), provider), by.signature())) {
+      refuse(
+          provider,
+          session,
+          Rejection.Code.FORBIDDEN,
+          by.operator()
+              + " did not sign that it operates "
+              + provider
+              + ": name no operator, or sign over Operated(operator, provider)");
+      return;
+    }
     Stream fresh = new Stream(session);
     streams.put(provider, fresh);
     spoke.add(provider);
     submit(
         new Command.JoinProvider(
-            offer, hash, hello.signature(), session, hello.held(), network, hello.platform()),
+            offer,
+            hash,
+            hello.signature(),
+            session,
+            hello.held(),
+            network,
+            hello.platform(),
+            hello.operator().map(Operated::operator)),
         reply -> {
           switch (reply) {
             case Reply.Done _ -> {

@@ -1,6 +1,7 @@
 package dev.perseid.node;
 
 import dev.perseid.core.Address;
+import dev.perseid.core.Operated;
 import dev.perseid.core.Price;
 import dev.perseid.settle.Key;
 import dev.perseid.wire.Channels;
@@ -22,6 +23,7 @@ import java.util.function.Consumer;
 /// @param measured whether to run the benchmark at the start
 /// @param models which models it serves; empty: none
 /// @param natives whether it runs native programs, too
+/// @param operator whose it is, if that is to be known
 public record ProviderConfig(
     Key key,
     PoolAt pool,
@@ -32,7 +34,8 @@ public record ProviderConfig(
     boolean isolationRequired,
     boolean measured,
     List<ServedModel> models,
-    boolean natives) {
+    boolean natives,
+    Optional<Operated> operator) {
 
   /// Where a pool listens and who it is.
   ///
@@ -140,7 +143,8 @@ public record ProviderConfig(
         true,
         true,
         List.of(),
-        false);
+        false,
+        Optional.empty());
   }
 
   /// @throws IllegalArgumentException if more models are named than a provider may offer
@@ -194,6 +198,11 @@ public record ProviderConfig(
     return with(p -> p.natives = true);
   }
 
+  /// The same, of an operator who signed for it.
+  public ProviderConfig operatedBy(Operated operator) {
+    return with(p -> p.operator = Optional.of(operator));
+  }
+
   private ProviderConfig with(Consumer<Parts> change) {
     Parts parts = new Parts(this);
     change.accept(parts);
@@ -212,6 +221,7 @@ public record ProviderConfig(
     boolean measured;
     List<ServedModel> models;
     boolean natives;
+    Optional<Operated> operator;
 
     Parts(ProviderConfig c) {
       key = c.key;
@@ -224,6 +234,7 @@ public record ProviderConfig(
       measured = c.measured;
       models = c.models;
       natives = c.natives;
+      operator = c.operator;
     }
 
     ProviderConfig whole() {
@@ -237,7 +248,8 @@ public record ProviderConfig(
           isolationRequired,
           measured,
           models,
-          natives);
+          natives,
+          operator);
     }
   }
 

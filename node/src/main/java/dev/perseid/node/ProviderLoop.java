@@ -8,6 +8,7 @@ import dev.perseid.core.Hash;
 import dev.perseid.core.Lease;
 import dev.perseid.core.Limits;
 import dev.perseid.core.Offer;
+import dev.perseid.core.Operated;
 import dev.perseid.core.Outcome;
 import dev.perseid.core.Platform;
 import dev.perseid.core.Probe;
@@ -117,6 +118,7 @@ public final class ProviderLoop {
   private final Address pool;
   private final Offer offer;
   private final Optional<Platform> platform;
+  private final Optional<Operated> operator;
   private final Hash offerDigest;
   private final String offerSignature;
   private final Signer signer;
@@ -161,15 +163,22 @@ public final class ProviderLoop {
   /// @param pool the pool it serves
   /// @param offer what it lends; the same for the life of this object
   public ProviderLoop(Address pool, Offer offer, Signer signer, Runner runner) {
-    this(pool, offer, Optional.empty(), signer, runner);
+    this(pool, offer, Optional.empty(), Optional.empty(), signer, runner);
   }
 
-  /// The same of one that runs native tasks, too.
+  /// The same of one that may run native tasks, too, and is somebody's.
   ///
-  /// @param platform for which; empty for none
+  /// @param platform for which it runs native tasks; empty for none
+  /// @param operator whose it is, if that is to be known
   public ProviderLoop(
-      Address pool, Offer offer, Optional<Platform> platform, Signer signer, Runner runner) {
+      Address pool,
+      Offer offer,
+      Optional<Platform> platform,
+      Optional<Operated> operator,
+      Signer signer,
+      Runner runner) {
     this.platform = platform;
+    this.operator = operator;
     this.pool = pool;
     this.offer = offer;
     this.signer = signer;
@@ -192,7 +201,10 @@ public final class ProviderLoop {
         ids.add(h.lease.id());
       }
     }
-    send(newLink, new FromProvider.Hello(offer, offerSignature, List.copyOf(ids), platform), nowUs);
+    send(
+        newLink,
+        new FromProvider.Hello(offer, offerSignature, List.copyOf(ids), platform, operator),
+        nowUs);
   }
 
   /// The connection is lost. What runs goes on; what ended is kept; what is queued starts only as

@@ -160,6 +160,7 @@ public final class ProviderNode implements AutoCloseable {
             config.pool().address(),
             offer,
             natives.flatMap(_ -> Natives.platform()),
+            config.operator(),
             new ProviderSeal(config.key()),
             runner);
     loopThread = Thread.ofPlatform().name("provider-loop").daemon().unstarted(this::run);

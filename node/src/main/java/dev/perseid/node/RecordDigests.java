@@ -21,6 +21,9 @@ public interface RecordDigests {
   /// EIP-712 digest of an offer.
   Hash offer(Offer o);
 
+  /// EIP-712 digest of an operator's word that a provider is its own.
+  Hash operated(Address operator, Address provider);
+
   /// RFC 6962 Merkle root over the digests of a batch's records.
   Hash root(List<Hash> digests);
 

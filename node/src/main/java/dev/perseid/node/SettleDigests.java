@@ -28,6 +28,11 @@ final class SettleDigests implements RecordDigests {
   }
 
   @Override
+  public Hash operated(Address operator, Address provider) {
+    return Digests.operated(operator, provider);
+  }
+
+  @Override
   public Hash root(List<Hash> digests) {
     return Merkle.rootOfDigests(digests);
   }

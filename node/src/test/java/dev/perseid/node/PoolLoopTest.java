@@ -20,6 +20,7 @@ import dev.perseid.core.JobSpec;
 import dev.perseid.core.Lease;
 import dev.perseid.core.Movement;
 import dev.perseid.core.Offer;
+import dev.perseid.core.Operated;
 import dev.perseid.core.Outcome;
 import dev.perseid.core.Platform;
 import dev.perseid.core.Pool;
@@ -57,6 +58,11 @@ class PoolLoopTest {
     @Override
     public Hash offer(Offer o) {
       return Hash.sha256(o.toString().getBytes(StandardCharsets.UTF_8));
+    }
+
+    @Override
+    public Hash operated(Address operator, Address provider) {
+      return new Hash(operator.a(), operator.b(), provider.a(), provider.b() + 17);
     }
 
     @Override
@@ -219,6 +225,32 @@ class PoolLoopTest {
   }
 
   @Test
+  void nobodyIsAnotherOperatorsWithoutItsSignature() {
+    Scene s = new Scene();
+    Offer offer =
+        new Offer(
+            PROVIDER, "p", "", "", 4, 8L << 30, PuppetProvider.PRICE, Capability.UNMEASURED, 1);
+    s.loop.receive(PROVIDER, 1, hello(offer, new Operated(CONSUMER, signed(PROVIDER))));
+    s.loop.turn(s.nowUs);
+    assertThat(s.sent)
+        .singleElement()
+        .isInstanceOfSatisfying(
+            ToProvider.Refusal.class,
+            r ->
+                assertThat(r.rejection().message())
+                    .contains("did not sign that it operates", "name no operator"));
+    assertThat(s.pool.provider(PROVIDER)).isEmpty();
+    s.loop.receive(PROVIDER, 1, hello(offer, new Operated(PROVIDER, signed(PROVIDER))));
+    s.loop.turn(s.nowUs);
+    assertThat(s.pool.provider(PROVIDER).orElseThrow().operator()).contains(PROVIDER);
+  }
+
+  private static FromProvider.Hello hello(Offer offer, Operated operator) {
+    return new FromProvider.Hello(
+        offer, signed(PROVIDER), List.of(), Optional.empty(), Optional.of(operator));
+  }
+
+  @Test
   void NothingLeavesBeforeTheLogHasIt() {
     Scene s = new Scene();
     s.hello(1);
@@ -377,7 +409,11 @@ class PoolLoopTest {
         PROVIDER,
         1,
         new FromProvider.Hello(
-            offer, signed(PROVIDER), List.of(), Optional.of(Platform.LINUX_X86_64)));
+            offer,
+            signed(PROVIDER),
+            List.of(),
+            Optional.of(Platform.LINUX_X86_64),
+            Optional.empty()));
     s.submit(new Command.Grant(CONSUMER, 10_000_000, ""));
     TaskKind kind =
         new TaskKind(

@@ -67,6 +67,8 @@ public final class Digests {
           + "bytes32 body,uint64 timeMs,bytes32 nonce)";
   static final String CERTIFICATE = "NodeCertificate(address node,bytes32 publicKey)";
 
+  static final String OPERATED = "Operated(address operator,address provider)";
+
   static final String VOUCHER = "Voucher(address consumer,address pool,uint96 cumulative)";
   static final String KEY_CONSENT = "KeyConsent(address identity,address key,uint64 deadline)";
   private static final String AUTHORIZATION =
@@ -86,6 +88,7 @@ public final class Digests {
   private static final Hash LOGIN_TYPE = type(LOGIN);
   private static final Hash REQUEST_TYPE = type(REQUEST);
   private static final Hash CERTIFICATE_TYPE = type(CERTIFICATE);
+  private static final Hash OPERATED_TYPE = type(OPERATED);
   private static final Hash VOUCHER_TYPE = type(VOUCHER);
   private static final Hash KEY_CONSENT_TYPE = type(KEY_CONSENT);
   private static final Hash RECEIVE_TYPE = type(RECEIVE);
@@ -393,6 +396,11 @@ public final class Digests {
   /// @param publicKey SHA-256 of the certificate's SubjectPublicKeyInfo
   static Hash certificate(Address node, Hash publicKey) {
     return digest(new Words(3).hash(CERTIFICATE_TYPE).address(node).hash(publicKey).keccak());
+  }
+
+  /// What an operator signs to say that a provider is its own.
+  public static Hash operated(Address operator, Address provider) {
+    return digest(new Words(3).hash(OPERATED_TYPE).address(operator).address(provider).keccak());
   }
 
   /// What a consumer signs to owe a pool more: "all that I owe this pool so far"

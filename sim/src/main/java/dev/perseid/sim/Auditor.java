@@ -408,6 +408,10 @@ final class Auditor {
         time(e.atUs());
         provider(e.provider());
       }
+      case Event.OperatorSeen e -> {
+        time(e.atUs());
+        provider(e.provider());
+      }
       case Event.PlatformSeen e -> {
         time(e.atUs());
         provider(e.provider()).platform = e.platform();

@@ -36,6 +36,11 @@ final class CheapSeals implements Seals {
   }
 
   @Override
+  public Hash operated(Address operator, Address provider) {
+    return words("operated " + operator + " " + provider);
+  }
+
+  @Override
   public Hash model(Model m) {
     return words("model " + m);
   }

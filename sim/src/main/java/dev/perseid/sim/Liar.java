@@ -81,7 +81,8 @@ final class Liar {
         List<Long> held = new ArrayList<>(m.held());
         held.add(dice.between(-1, 300));
         held.addAll(m.held());
-        cable.toPool(new FromProvider.Hello(m.offer(), m.signature(), held, m.platform()));
+        cable.toPool(
+            new FromProvider.Hello(m.offer(), m.signature(), held, m.platform(), m.operator()));
       }
       case 1 ->
           cable.toPool(

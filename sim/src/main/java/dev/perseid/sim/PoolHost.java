@@ -304,6 +304,7 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
             Event.ProviderJoined _,
             Event.NetworkSeen _,
             Event.PlatformSeen _,
+            Event.OperatorSeen _,
             Event.ResultsCompared _,
             Event.CapacityAsked _,
             Event.CapacityMeasured _,
@@ -378,6 +379,7 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
           "ProviderJoined " + e.offer().provider() + " session " + e.session();
       case Event.CapacityAsked e -> "CapacityAsked " + e.id() + " of " + e.provider();
       case Event.CapacityMeasured e -> "CapacityMeasured " + e.id() + ": " + e.capacity();
+      case Event.OperatorSeen e -> "OperatorSeen " + e.operator() + " of " + e.provider();
       case Event.PlatformSeen e -> "PlatformSeen " + e.platform() + " of " + e.provider();
       case Event.ResultsCompared e ->
           "ResultsCompared " + e.entry() + " is like " + e.like() + " " + e.problem();

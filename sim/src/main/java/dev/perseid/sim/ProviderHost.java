@@ -8,6 +8,7 @@ import dev.perseid.core.FromProvider;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Lease;
 import dev.perseid.core.Offer;
+import dev.perseid.core.Operated;
 import dev.perseid.core.Outcome;
 import dev.perseid.core.Platform;
 import dev.perseid.core.Price;
@@ -32,6 +33,9 @@ import org.jspecify.annotations.Nullable;
 /// A provider's process: the node's real [ProviderLoop] with a simulated sandbox, clock and
 /// network. It dies, comes back without its memory, drains, or never comes back.
 final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
+  /// Seeds of the keys of those who operate providers.
+  private static final long OPERATORS = 7_000_000;
+
   private static final long LONGEST_PROCESSING_US = 2_000;
   private static final long LONGEST_BACKOFF_US = 5_000_000;
   private static final long STOP_US = 20_000;
@@ -210,6 +214,16 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
             : (l.welcomed() ? " is in" : " is out") + ", " + l.load());
   }
 
+  /// Whose it is: every third is somebody's who has others, too.
+  private Optional<Operated> operated() {
+    if (number % 3 != 0) {
+      return Optional.empty();
+    }
+    Address operator = seals.admit(OPERATORS + number % 2);
+    return Optional.of(
+        new Operated(operator, seals.sign(operator, seals.operated(operator, address))));
+  }
+
   /// Starts the process with nothing in memory.
   void start() {
     life++;
@@ -236,6 +250,7 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
             pool,
             made,
             lends ? Optional.of(Platform.LINUX_X86_64) : Optional.empty(),
+            operated(),
             new Pen(),
             this);
     dialSoon();

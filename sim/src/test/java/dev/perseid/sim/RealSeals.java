@@ -51,6 +51,11 @@ final class RealSeals implements Seals {
   }
 
   @Override
+  public Hash operated(Address operator, Address provider) {
+    return Digests.operated(operator, provider);
+  }
+
+  @Override
   public Hash root(List<Hash> digests) {
     return Merkle.root(digests.stream().map(d -> Merkle.leafHash(d.bytes())).toList());
   }

@@ -17,6 +17,7 @@ import dev.perseid.core.JobView;
 import dev.perseid.core.Lease;
 import dev.perseid.core.Limits;
 import dev.perseid.core.Offer;
+import dev.perseid.core.Operated;
 import dev.perseid.core.Outcome;
 import dev.perseid.core.Platform;
 import dev.perseid.core.Price;
@@ -58,13 +59,21 @@ public final class Translation {
   public static Proto.FromProvider write(FromProvider m) {
     Proto.FromProvider.Builder b = Proto.FromProvider.newBuilder();
     switch (m) {
-      case FromProvider.Hello h ->
-          b.setHello(
-              Proto.Hello.newBuilder()
-                  .setOffer(write(h.offer()))
-                  .setOfferSignature(signature(h.signature()))
-                  .addAllHeldLeases(h.held())
-                  .setNativePlatform(h.platform().map(Platform::word).orElse("")));
+      case FromProvider.Hello h -> {
+        Proto.Hello.Builder hello =
+            Proto.Hello.newBuilder()
+                .setOffer(write(h.offer()))
+                .setOfferSignature(signature(h.signature()))
+                .addAllHeldLeases(h.held())
+                .setNativePlatform(h.platform().map(Platform::word).orElse(""));
+        h.operator()
+            .ifPresent(o ->
+                hello.setOperator(
+                    Proto.Operated.newBuilder()
+                        .setOperator(bytes(o.operator()))
+                        .setSignature(signature(o.signature()))));
+        b.setHello(hello);
+      }
       case FromProvider.Heartbeat _ -> b.setHeartbeat(Proto.Heartbeat.getDefaultInstance());
       case FromProvider.Reports r -> {
         Proto.Reports.Builder reports =
@@ -102,7 +111,13 @@ public final class Translation {
             leases(h.getHeldLeasesList(), "hello.held_leases"),
             h.getNativePlatform().isEmpty()
                 ? Optional.empty()
-                : Optional.of(platform(h.getNativePlatform(), "hello.native_platform")));
+                : Optional.of(platform(h.getNativePlatform(), "hello.native_platform")),
+            h.hasOperator()
+                ? Optional.of(
+                    new Operated(
+                        address(h.getOperator().getOperator(), "hello.operator.operator"),
+                        signature(h.getOperator().getSignature(), "hello.operator.signature")))
+                : Optional.empty());
       }
       case HEARTBEAT -> new FromProvider.Heartbeat();
       case REPORTS -> {
@@ -775,6 +790,7 @@ public final class Translation {
         .setRetained(v.trust().retained())
         .setMeasuring(v.measuring())
         .setNativePlatform(v.nativeOn().map(Platform::word).orElse(""))
+        .setOperator(v.operator().map(Translation::bytes).orElse(ByteString.EMPTY))
         .build();
   }
 

@@ -18,6 +18,7 @@ import dev.perseid.core.JobSpec;
 import dev.perseid.core.Lease;
 import dev.perseid.core.Limits;
 import dev.perseid.core.Offer;
+import dev.perseid.core.Operated;
 import dev.perseid.core.Outcome;
 import dev.perseid.core.Platform;
 import dev.perseid.core.Price;
@@ -227,7 +228,10 @@ class TranslationTest {
                 offer(),
                 signature(),
                 several(this::positive),
-                random.nextBoolean() ? Optional.empty() : Optional.of(platform()));
+                random.nextBoolean() ? Optional.empty() : Optional.of(platform()),
+                random.nextBoolean()
+                    ? Optional.empty()
+                    : Optional.of(new Operated(address(), signature())));
         case 1 -> new FromProvider.Heartbeat();
         case 2 -> {
           List<Report> reports = new ArrayList<>(several(this::report));

@@ -17,7 +17,7 @@ import picocli.CommandLine.ParentCommand;
 @Command(
     name = "operate",
     description =
-        "Say that a provider is yours: prints what its option --operator needs, signed with your"
+        "Say that a provider is yours: prints what its option --operated-by needs, signed with your"
             + " key. No two providers of one operator check each other where others can.")
 final class OperateCommand implements Callable<Integer> {
   @ParentCommand private Main main = Unset.main();
@@ -64,14 +64,19 @@ final class OperateCommand implements Callable<Integer> {
     int colon = statement.indexOf(':');
     String advice = "write what `perseid operate " + provider + "` prints for the operator";
     if (colon < 0) {
-      throw new BadInput("--operator '" + statement + "' is no such statement; " + advice);
+      throw new BadInput("--operated-by '" + statement + "' is no such statement; " + advice);
     }
-    Address operator = address(statement.substring(0, colon), "--operator: the operator");
+    Address operator = address(statement.substring(0, colon), "--operated-by: the operator");
     String signature = statement.substring(colon + 1);
     Optional<Address> signer = Key.recover(Digests.operated(operator, provider), signature);
     if (!signer.equals(Optional.of(operator))) {
       throw new BadInput(
-          "--operator: " + operator + " did not sign that it operates " + provider + "; " + advice);
+          "--operated-by: "
+              + operator
+              + " did not sign that it operates "
+              + provider
+              + "; "
+              + advice);
     }
     return new Operated(operator, signature);
   }

@@ -391,12 +391,12 @@ final class Serving {
     boolean natives;
 
     @Option(
-        names = "--operator",
+        names = "--operated-by",
         paramLabel = "STATEMENT",
         description =
             "Whose this provider is, as `perseid operate PROVIDER` printed it: no two providers of"
                 + " one operator check each other where others can.")
-    @Nullable String operator;
+    @Nullable String operatedBy;
 
     @Option(
         names = "--serve",
@@ -575,8 +575,8 @@ final class Serving {
     if (options.natives) {
       config = config.withNatives();
     }
-    if (options.operator != null) {
-      config = config.operatedBy(OperateCommand.read(options.operator, key.address()));
+    if (options.operatedBy != null) {
+      config = config.operatedBy(OperateCommand.read(options.operatedBy, key.address()));
     }
     ProviderNode provider = ProviderNode.start(config, screen::note);
     onStop(() -> {

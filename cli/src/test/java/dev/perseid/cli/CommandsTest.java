@@ -152,9 +152,9 @@ class CommandsTest {
             Map.of("PERSEID_HOME", here.resolve("lender").toString()),
             "provider",
             "--pool=127.0.0.1:1@0x0000000000000000000000000000000000000001",
-            "--operator=" + statement);
+            "--operated-by=" + statement);
     assertThat(ran.exit()).isEqualTo(Exit.USAGE);
-    assertThat(ran.err()).contains("--operator").doesNotContain("bug");
+    assertThat(ran.err()).contains("--operated-by").doesNotContain("bug");
   }
 
   @Test

@@ -663,7 +663,9 @@ class CodecTest {
         List.of(
             new Event.OperatorSeen(Sample.provider(2), Optional.of(Sample.ALICE), 7),
             new Event.OperatorSeen(Sample.provider(2), Optional.empty(), 8));
-    byte[] bytes = HexFormat.of().parseHex(
+    byte[] bytes =
+        HexFormat.of()
+            .parseHex(
                 "0102370000000000000000020000000000000000000000020100000000000000010000000000000000000000010737010008");
     assertThat(hex(EventCodec.encode(events))).isEqualTo(hex(bytes));
     assertThat(EventCodec.decode(bytes)).isEqualTo(events);

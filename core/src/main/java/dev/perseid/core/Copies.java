@@ -33,6 +33,7 @@ final class Copies {
 
   private int jobsLeft = Limits.COPY_JOBS_LOOKED_AT;
   private int from;
+  private int began;
   private boolean around;
   private @Nullable Job job;
   private @Nullable OpenLease next;
@@ -49,6 +50,7 @@ final class Copies {
       int first = state.copying.firstKey();
       long span = state.copying.lastKey() - first + 1L;
       from = first + (int) (Decision.lot(luck, -1) * span / Decision.CERTAIN_PPM);
+      began = from;
     }
   }
 
@@ -76,10 +78,10 @@ final class Copies {
     job = null;
     while (jobsLeft-- > 0) {
       Map.Entry<Integer, Job> row = state.copying.ceilingEntry(from);
+      if (around && (row == null || row.getKey() >= began)) {
+        return false;
+      }
       if (row == null) {
-        if (around) {
-          return false;
-        }
         around = true;
         from = 0;
         continue;
@@ -111,7 +113,6 @@ final class Copies {
   }
 
   private Round.@Nullable Assign of(Job job, Graph graph, OpenLease first) {
-    candidatesLeft--;
     int task = first.task;
     int kind = graph.spec.tasks().get(task).kind();
     boolean known = graph.learned[kind] >= LEARNED;
@@ -132,6 +133,7 @@ final class Copies {
     if (fastest == null || leftNs - fastest.wallNs(usualNs) < gainNs) {
       return null;
     }
+    candidatesLeft--;
     int[] before = graph.excludedFor(task);
     int[] excluded = Arrays.copyOf(before, before.length + 1);
     excluded[before.length] = first.provider.index;

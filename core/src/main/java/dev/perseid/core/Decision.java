@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
 /// Decides one command: step by step, each step looks at the state and says what happens, and what
@@ -392,8 +393,11 @@ final class Decision {
     for (long id : c.leases()) {
       OpenLease lease = state.leases.get(id);
       if (lease != null && lease.provider == provider) {
+        boolean outlived = !lease.job.isRunning();
         emit(new Event.LeaseReturned(id, nowUs));
-        lookAgain(lease.job);
+        if (outlived) {
+          lookAgain(lease.job);
+        }
       } else {
         strangers.add(id, lease);
       }
@@ -447,7 +451,8 @@ final class Decision {
       }
       Lease lease = state.lease(open);
       String wrong = ReportCheck.problem(lease, report);
-      if (wrong == null && lease.assignedUs() > c.steadySinceUs()) {
+      boolean byTime = open.spare || lease.kind().isNative();
+      if (wrong == null && byTime && lease.assignedUs() > c.steadySinceUs()) {
         wrong = ReportCheck.tooLong(lease, report, nowUs);
       }
       boolean running = open.job.isRunning() && open.staleInputs == null;
@@ -551,6 +556,7 @@ final class Decision {
         ExecutionRecord.of(state.self, lease, report, open.offer.offer.price());
     Entry entry = new Entry(state.records, nowUs, record, attestation);
     Job job = open.job;
+    boolean outlived = !job.isRunning();
     Event.Next next = checked(open, lease, record, next(open, report), luck);
     String failure = next == Event.Next.FAILED ? failure(open, lease, report) : "";
     emit(new Event.AttemptEnded(entry, next));
@@ -561,7 +567,9 @@ final class Decision {
     } else if (next == Event.Next.DONE && job.done == job.tasks) {
       endJob(job, Event.JobState.DONE, "");
     }
-    lookAgain(job);
+    if (outlived) {
+      lookAgain(job);
+    }
   }
 
   /// What becomes of an attempt once it is decided whether its result is checked.
@@ -784,9 +792,9 @@ final class Decision {
     }
   }
 
-  private void doubt(Provider provider, Job job) {
+  private void doubt(@Nullable Provider provider, Job job) {
     Graph graph = job.graph;
-    if (graph == null || !mayRun(job)) {
+    if (provider == null || graph == null || !mayRun(job)) {
       return;
     }
     int results = 0;
@@ -809,13 +817,22 @@ final class Decision {
   /// A job that was done while attempts ran that nobody needed cannot be opened again before the
   /// last of them has ended: then it is looked at who was found out meanwhile.
   private void lookAgain(Job job) {
-    if (job.isRunning() || !state.reviewable.contains(job)) {
+    if (!state.reviewable.contains(job)) {
       return;
     }
-    for (Provider provider : state.providers.values()) {
-      if (provider.distrusted) {
-        doubt(provider, job);
+    Graph graph = job.graph();
+    TreeSet<Integer> doubted = new TreeSet<>();
+    for (int t = 0; t < job.tasks; t++) {
+      // What was paid nothing for was looked at before.
+      if (graph.backings.isAlone(t) && graph.backings.charge(t) > 0) {
+        Provider provider = state.providers.get(graph.backings.provider(t));
+        if (provider != null && provider.distrusted) {
+          doubted.add(provider.index);
+        }
       }
+    }
+    for (int index : doubted) {
+      doubt(state.providers.get(index), job);
     }
   }
 

@@ -96,6 +96,9 @@ final class Graph {
 
   final long[] usualWallNs;
 
+  /// See [#meanWallNs]; -1 if it must be computed again.
+  private long meanNs = -1;
+
   /// For each kind how far attempts were off the mean: the variance of the logarithm of their time
   /// at usual speed.
   final double[] spread;
@@ -220,15 +223,10 @@ final class Graph {
   /// What is known of each kind's run time, with its spread where that counts; of those of which
   /// nothing is, the mean of the others.
   private long[] weights() {
-    long sum = 0;
-    int known = 0;
-    for (int k = 0; k < learned.length; k++) {
-      sum += learned[k] > 0 ? Math.min(usualWallNs[k], Long.MAX_VALUE / learned.length) : 0;
-      known += learned[k] > 0 ? 1 : 0;
-    }
+    long mean = meanWallNs();
     long[] weights = usualWallNs.clone();
     for (int k = 0; k < weights.length; k++) {
-      weights[k] = learned[k] > 0 ? weights[k] : Math.max(1, sum / Math.max(1, known));
+      weights[k] = learned[k] > 0 ? weights[k] : Math.max(1, mean);
       weights[k] = (long) (weights[k] * caution(k));
     }
     return weights;
@@ -380,7 +378,22 @@ final class Graph {
     if (learned[kind] > 0) {
       return usualWallNs[kind];
     }
-    return weightNs[kind] > 1 ? weightNs[kind] : UNKNOWN_NS;
+    long likely = spec.urgency().scheduling().learnsOrder() ? weightNs[kind] : meanWallNs();
+    return likely > 1 ? likely : UNKNOWN_NS;
+  }
+
+  /// The mean of the kinds of which anything is known; 0 if there is none.
+  private long meanWallNs() {
+    if (meanNs < 0) {
+      long sum = 0;
+      int known = 0;
+      for (int k = 0; k < learned.length; k++) {
+        sum += learned[k] > 0 ? Math.min(usualWallNs[k], Long.MAX_VALUE / learned.length) : 0;
+        known += learned[k] > 0 ? 1 : 0;
+      }
+      meanNs = sum / Math.max(1, known);
+    }
+    return meanNs;
   }
 
   /// How much of what is paid as gas a task is expected to use: as its kind usually does, or all
@@ -413,6 +426,7 @@ final class Graph {
 
   /// Learns the wall time of a kind from one attempt, given at usual speed.
   void learn(int kind, long wallNs) {
+    meanNs = -1;
     learned[kind]++;
     if (learned[kind] > 1) {
       double off = StrictMath.log((double) Math.max(1, wallNs) / usualWallNs[kind]);

@@ -143,13 +143,13 @@ final class ReportCheck {
     return null;
   }
 
-  /// What is wrong with the time that a native task is said to have taken, by which it is paid, if
-  /// the pool's clock is right: it cannot have run for longer than its lease has been open.
+  /// What is wrong with the time that an attempt is said to have taken, if the pool's clock is
+  /// right: it cannot have run for longer than its lease has been open.
   static @Nullable String tooLong(Lease lease, Report report, long nowUs) {
     long ranUs = report.usage().wallNs().orElse(0) / 1_000;
     long openUs = nowUs - lease.assignedUs();
     long mostUs = openUs + openUs / Limits.WALL_SLACK_PART + Limits.WALL_SLACK_US;
-    if (!lease.kind().isNative() || ranUs <= mostUs) {
+    if (ranUs <= mostUs) {
       return null;
     }
     return "it ran for " + ranUs + " us, but was leased only " + openUs + " us ago";

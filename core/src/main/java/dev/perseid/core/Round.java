@@ -169,6 +169,11 @@ final class Round {
         continue;
       }
       if (state.open.best(group.shape, NOBODY) == null) {
+        Step settled = unchecked(group);
+        if (settled != null) {
+          moved = head;
+          return settled;
+        }
         head.line.isOver = true;
         queue(head.due);
         continue;
@@ -242,6 +247,25 @@ final class Round {
     }
   }
 
+  /// A result that nobody else will ever check, as it is now: nobody on whom it fits gets work, not
+  /// only for the moment. Null if the first few are none such.
+  private @Nullable Step unchecked(Group group) {
+    int lookedAt = 0;
+    for (int task : group.again) {
+      if (lookedAt++ == Limits.RETRIES_LOOKED_AT) {
+        break;
+      }
+      Graph graph = group.job.graph();
+      Check check = graph.checks.get(task);
+      if (check != null
+          && isDispensable(graph, check)
+          && !anotherFits(state, group.shape, graph.excludedFor(task))) {
+        return new Settle(group.job, task, check);
+      }
+    }
+    return null;
+  }
+
   private void takeOut(Line line) {
     Place place = line.next;
     if (!place.groups.isEmpty()) {
@@ -294,7 +318,8 @@ final class Round {
   /// arrange to check itself; of the few from there on the first that is of another operator than
   /// all that have run it, in another network, and in another region; or, if there is none such,
   /// the one that lacks least of that, in this order. Null if none is free.
-  static @Nullable Provider checker(State state, Group group, int task, int[] excluded, long luck) {
+  private static @Nullable Provider checker(
+      State state, Group group, int task, int[] excluded, long luck) {
     int from = state.nextProvider == 0 ? 0 : Decision.lot(luck, task) % state.nextProvider;
     Provider best = null;
     int farthest = -1;

@@ -1,6 +1,7 @@
 package dev.perseid.core;
 
 import java.util.ArrayDeque;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.Iterator;
@@ -728,7 +729,7 @@ final class State {
         if (other != null) {
           // Who checks is drawn when it is known what there is to check, and not before.
           spare(other, record, entry.recordedUs(), effects);
-          graph.exclude(lease.task, other.provider.index);
+          excludeIfOthersFit(graph, lease.task, other.provider);
         }
         standAgain(job, graph, lease.task);
       }
@@ -767,6 +768,17 @@ final class State {
       effects.add(new Effect.ReportDurable(provider.address, lease.id));
     }
     effects.add(new Effect.JobChanged(job.id));
+  }
+
+  /// Whoever ran a copy had better not check the first attempt, as both may have known of each
+  /// other; but that is better than nobody.
+  private void excludeIfOthersFit(Graph graph, int task, Provider copied) {
+    int[] before = graph.excludedFor(task);
+    int[] both = Arrays.copyOf(before, before.length + 1);
+    both[before.length] = copied.index;
+    if (Round.anotherFits(this, graph.group(task).shape, both)) {
+      graph.exclude(task, copied.index);
+    }
   }
 
   /// How long an attempt would have taken that was given up is not known, but that it took longer

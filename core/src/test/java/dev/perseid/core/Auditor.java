@@ -17,8 +17,7 @@ final class Auditor {
   private final Map<Long, Event.TaskAssigned> open = new HashMap<>();
   private final Set<Long> ended = new HashSet<>();
 
-  /// Leases of tasks that another attempt settled. Leases of tasks that others settled, and what
-  /// gas these needed; -1 if that is not known.
+  /// Leases of tasks that others settled, and what gas these needed; -1 if that is not known.
   private final Map<Long, Long> spares = new HashMap<>();
 
   private final Map<Integer, JobSpec> specs = new HashMap<>();

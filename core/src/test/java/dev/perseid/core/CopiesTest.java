@@ -9,6 +9,8 @@ import java.io.DataOutputStream;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /// Second attempts at tasks whose first one takes too long.
 class CopiesTest {
@@ -259,39 +261,96 @@ class CopiesTest {
     assertThat(f.pool.balance(first.provider())).isGreaterThan(before);
   }
 
-  @Test
-  void ofAKindThatNobodyKnowsItIsExpectedThatHalfIsDone() {
-    // One of four providers takes 16 times as long as the others.
-    for (int p = 1; p <= 4; p++) {
+  /// A task alone on a provider that takes 16 times as long as others, who come when it has begun.
+  private Lease onASlowOne(int providers, Verification how) {
+    for (int p = 1; p <= providers; p++) {
       f.join(p, 1);
     }
-    f.submit(job(4, 0, new Verification.None()));
-    List<Lease> leases = f.schedule(4);
+    f.submit(job(providers, 0, new Verification.None()));
+    List<Lease> leases = f.schedule(providers);
     Address slow = leases.getLast().provider();
     f.nowUs += SECOND_US;
-    leases.subList(0, 3).forEach(l -> f.report(Sample.done(l, SECOND_NS)));
+    leases.subList(0, providers - 1).forEach(l -> f.report(Sample.done(l, SECOND_NS)));
     f.nowUs += 15 * SECOND_US;
     f.report(Sample.done(leases.getLast(), 16 * SECOND_NS));
-    for (int p = 1; p <= 4; p++) {
+    for (int p = 1; p <= providers; p++) {
       if (!Sample.provider(p).equals(slow)) {
         f.run(new Command.LoseProvider(Sample.provider(p), 1, "its connection broke"));
       }
     }
-    JobSpec spec = job(1, 10, new Verification.None());
-    f.submit(Sample.like(Sample.job(9, spec.tasks()), spec.urgency()));
+    JobSpec s = job(1, 10, how);
+    f.submit(
+        new JobSpec(
+            s.consumer(),
+            9,
+            s.name(),
+            0,
+            s.budget() / 2,
+            s.kinds(),
+            s.tasks(),
+            s.results(),
+            how,
+            s.urgency()));
     Lease alone = f.schedule(9).getFirst();
     assertThat(alone.provider()).isEqualTo(slow);
-    for (int p = 1; p <= 4; p++) {
+    for (int p = 1; p <= providers; p++) {
       if (!Sample.provider(p).equals(slow)) {
         f.run(Sample.join(p, 1, 2));
       }
     }
     f.nowUs += SECOND_US / 2;
     assertThat(f.schedule(9)).as("it may be nearly done").isEmpty();
-    f.nowUs += 4 * SECOND_US;
+    f.nowUs += 5 * SECOND_US;
+    return alone;
+  }
+
+  @Test
+  void ofAKindThatNobodyKnowsItIsExpectedThatHalfIsDone() {
+    Lease alone = onASlowOne(4, new Verification.None());
     Lease copy = f.schedule(9).getFirst();
     assertThat(copy.task()).isEqualTo(alone.task());
-    assertThat(copy.provider()).isNotEqualTo(slow);
+    assertThat(copy.provider()).isNotEqualTo(alone.provider());
+  }
+
+  @Test
+  void whoRanTheCopyChecksWhereNobodyElseIs() {
+    Lease alone = onASlowOne(2, new Verification.SpotCheck(1_000_000));
+    Lease copy = f.schedule(9).getFirst();
+    assertThat(next(f.report(Sample.wrong(alone)))).isEqualTo(Event.Next.CHECK);
+    Report stopped = Sample.ended(copy, Outcome.CANCELLED, Report.STOPPED);
+    f.run(new Command.ReportAttempts(copy.provider(), 2, List.of(stopped), Sample.SIGNATURE));
+    Lease check = f.schedule(9).getFirst();
+    assertThat(check.provider()).isEqualTo(copy.provider());
+    assertThat(check.task()).isEqualTo(alone.task());
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void noneThatTheRestOfTheJobNeedsTheBudgetFor(boolean rich) {
+    JobSpec s = job(4, 100, new Verification.None());
+    TaskKind k = s.kinds().getFirst();
+    TaskKind tight = new TaskKind(k.name(), k.module(), 500_000, k.memoryBytes(), 100, 2_000, 1, 3);
+    long worst = Sample.PRICE.charge(500_000, k.memoryBytes(), 2_000L * 1_000_000, 100);
+    List<TaskSpec> tasks = new ArrayList<>(s.tasks());
+    tasks.add(Sample.taskAfter(4, 0, 1, 2, 3));
+    Lease first =
+        straggler(
+            new JobSpec(
+                s.consumer(),
+                1,
+                s.name(),
+                0,
+                (rich ? 7 : 5) * worst,
+                List.of(tight),
+                tasks,
+                s.results(),
+                s.verification(),
+                s.urgency()));
+    JobView view = f.view(first.job());
+    long left = (rich ? 7 : 5) * worst - view.charged() - worst;
+    assertThat(left).as("does for the copy alone").isGreaterThanOrEqualTo(worst);
+    f.nowUs += 10 * SECOND_US;
+    assertThat(f.schedule(9)).hasSize(rich ? 1 : 0);
   }
 
   @Test

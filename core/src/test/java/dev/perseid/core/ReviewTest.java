@@ -243,6 +243,58 @@ class ReviewTest {
   }
 
   @Test
+  void whoIsFoundOutWhileAnOvertakenAttemptRunsIsNotForgotten() {
+    JobId id = f.submit(Sample.like(chain(1, 5), new Urgency(0, 0, 50)));
+    f.report(Sample.wrong(next()));
+    for (int t = 1; t < 4; t++) {
+      f.report(Sample.right(next()));
+    }
+    Lease slow = next();
+    f.join(5, 4);
+    f.nowUs += 10_000_000;
+    Lease copy = next();
+    assertThat(copy.task()).isEqualTo(slow.task());
+    f.report(Sample.right(copy));
+    f.run(new Command.LoseProvider(Sample.provider(5), 1, "unplugged"));
+    assertThat(all(findOut(), Event.JobReopened.class)).as("an attempt runs still").isEmpty();
+    assertThat(f.view(id).state()).isEqualTo(Event.JobState.DONE);
+
+    List<Event> events = f.report(Sample.stopped(slow));
+    assertThat(all(events, Event.JobReopened.class)).hasSize(1);
+    assertThat(all(events, Event.ResultsDoubted.class)).hasSize(1);
+    runAll();
+    assertThat(f.view(id).state()).isEqualTo(Event.JobState.DONE);
+    assertThat(f.view(id).results().replaced()).isEqualTo(1);
+  }
+
+  @Test
+  void whatNobodyElseCanRunIsSettledAlsoWhereNobodyWouldTakeItNow() {
+    TaskSpec big = Sample.task(0);
+    JobSpec s = Sample.job(1, List.of(big));
+    TaskKind k = s.kinds().getFirst();
+    TaskKind four =
+        new TaskKind(
+            k.name(), k.module(), k.gasLimit(), k.memoryBytes(), 100, k.wallLimitMs(), 4, 3);
+    JobId id =
+        f.submit(
+            new JobSpec(
+                s.consumer(), 1, "big", 0, BUDGET, List.of(four), s.tasks(), List.of(), SELDOM));
+    f.report(Sample.right(next()));
+    f.submit(job(1_000, new Verification.Replicate(2), List.of(Sample.task(0))));
+    f.report(Sample.wrong(next()));
+    for (int p = 2; p <= 4; p++) {
+      f.join(p, 1);
+    }
+    for (int i = 0; i < 3; i++) {
+      f.report(Sample.right(next()));
+    }
+    assertThat(f.pool.provider(LIAR).orElseThrow().trust().distrusted()).isTrue();
+    f.schedule(5);
+    assertThat(f.view(id).state()).isEqualTo(Event.JobState.DONE);
+    assertThat(f.view(id).results().doubtful()).isEqualTo(1);
+  }
+
+  @Test
   void whereNobodyElseCanRunItTheResultStandsUnpaidAndIsCalledDoubtful() {
     JobId id = f.submit(chain(1, 1));
     f.report(Sample.right(next()));

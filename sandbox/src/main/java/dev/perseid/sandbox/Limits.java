@@ -107,7 +107,7 @@ final class Limits {
 
   static final long CLOSE_MS = 2_000;
 
-  /// How long closing waits for native programs to be gone: as long as ending one may take.
+  /// How long closing waits for native programs to be gone: about as long as ending one takes.
   static final long NATIVE_CLOSE_MS = CLOSE_MS + KILL_GRACE_MS;
 
   static final long WORKER_STACK_BYTES = 64L << 20;

@@ -74,7 +74,7 @@ final class NativeProcesses {
     long threads = 0;
     try {
       // A process may give itself a name that is no text.
-      for (String line : Files.readAllLines(of.resolve("status"), StandardCharsets.ISO_8859_1)) {
+      for (String line : lines(of.resolve("status"))) {
         if (line.startsWith("VmRSS:") || line.startsWith("VmSwap:")) {
           bytes += number(line) << 10;
         } else if (line.startsWith("RssShmem:")) {
@@ -89,9 +89,18 @@ final class NativeProcesses {
     return new Use(bytes, sharedBytes, (int) threads);
   }
 
-  private static long number(String line) {
-    return Long.parseLong(line.replaceAll("[^0-9]", ""));
+  /// The lines of a file of the kernel's. It escapes line feeds in names, and carriage returns not,
+  /// so only the former end a line.
+  private static List<String> lines(Path file) throws IOException {
+    return List.of(Files.readString(file, StandardCharsets.ISO_8859_1).split("\n"));
   }
+
+  private static long number(String line) {
+    String digits = line.replaceAll("[^0-9]", "");
+    return digits.isEmpty() || digits.length() > MOST_DIGITS ? 0 : Long.parseLong(digits);
+  }
+
+  private static final int MOST_DIGITS = 15;
 
   /// Whether a process has ended, though perhaps nobody has asked how. For the first in a container
   /// that is when all others there are gone too.
@@ -102,8 +111,7 @@ final class NativeProcesses {
   private static boolean isZombie(long pid) {
     try {
       Path status = Path.of("/proc", Long.toString(pid), "status");
-      return Files.readAllLines(status, StandardCharsets.ISO_8859_1).stream()
-          .anyMatch(line -> line.matches("State:\\s+[ZX].*"));
+      return lines(status).stream().anyMatch(line -> line.matches("State:\\s+[ZX].*"));
     } catch (IOException e) {
       return true;
     }

@@ -468,6 +468,9 @@ final class NativeRun {
   }
 
   private Verdict takeOutputs(List<Output> to) throws IOException {
+    // The program may have left nobody any right to it.
+    Files.setPosixFilePermissions(
+        folder.resolve("out"), PosixFilePermissions.fromString("rwx------"));
     for (int i = 0; i < program.outputs(); i++) {
       Optional<Output> output = take(i);
       if (output.isEmpty()) {

@@ -182,7 +182,9 @@ public final class Natives implements AutoCloseable {
           try {
             execution = run.execute();
           } finally {
-            stuck |= !run.awaitEnd(0);
+            if (!run.awaitEnd(0)) {
+              stuck = true;
+            }
             runs.remove(program.runId(), run);
             future.complete(execution);
           }

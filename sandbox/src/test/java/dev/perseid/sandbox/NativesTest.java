@@ -328,14 +328,24 @@ class NativesTest {
 
   @Test
   void aProcessWhoseNameIsNoTextCountsToo() {
+    aProcessCountsWhoseNameIs("\\377\\376");
+  }
+
+  @Test
+  void aProcessWhoseNameLooksLikeALineCountsToo() {
+    aProcessCountsWhoseNameIs("a\\rVmRSS:");
+  }
+
+  private void aProcessCountsWhoseNameIs(String perlString) {
     String body =
         """
         open(my $name, ">", "/proc/self/comm") or die;
-        syswrite($name, "\\377\\376");
+        syswrite($name, "%s");
         my $bytes = 100000000;
         my $held = "a" x $bytes;
         sleep 600;
-        """;
+        """
+            .formatted(perlString);
     assertThat(failed(perl(body, 64L << 20))).isEqualTo(Verdict.Kind.MEMORY_LIMIT);
   }
 

@@ -75,11 +75,11 @@ final class WorkflowBench {
 
   private static final List<Column> COLUMNS =
       List.of(
-          new Column("pool: fifo", Scheduling.FIFO, 0),
-          new Column("b_level", Scheduling.B_LEVEL, 0),
-          new Column("heft", Scheduling.HEFT, 0),
-          new Column("dynamic_heft", Scheduling.DYNAMIC_HEFT, 0),
-          new Column("learned", Scheduling.LEARNED, 0),
+          new Column("pool fifo", Scheduling.FIFO, 0),
+          new Column("pool b-level", Scheduling.B_LEVEL, 0),
+          new Column("pool heft", Scheduling.HEFT, 0),
+          new Column("pool dyn-heft", Scheduling.DYNAMIC_HEFT, 0),
+          new Column("pool learned", Scheduling.LEARNED, 0),
           new Column("with copies", Scheduling.LEARNED, 10),
           new Column("fifo", new SchedulingPolicy.Fifo(), false, Knowledge.values()),
           new Column("b-level", new SchedulingPolicy.BLevel(), false, Knowledge.values()),

@@ -127,8 +127,9 @@ class MeasurementsTest {
     assertThat(shown.stepsPerS()).isEqualTo(8L * Exertion.LINK_STEPS * 1_000_000 / 6_000);
     assertThat(scene.asked)
         .extracting(Probe::part)
-        .containsExactly(Probe.Part.ONE_CORE, Probe.Part.ALL_CORES, Probe.Part.MEMORY);
-    assertThat(scene.asked).extracting(Probe::lanes).containsExactly(1, 8, 8);
+        .containsExactly(
+            Probe.Part.ONE_CORE, Probe.Part.ONE_CORE, Probe.Part.ALL_CORES, Probe.Part.MEMORY);
+    assertThat(scene.asked).extracting(Probe::lanes).containsExactly(1, 1, 8, 8);
   }
 
   @Test
@@ -136,6 +137,17 @@ class MeasurementsTest {
     Command.RecordCapacity shown = scene.measure(new Machine(4, GIB, 6_000, 0, 0), 64, GIB);
     assertThat(shown.problem()).isEmpty();
     assertThat(shown.cores()).as("twice as many go unnoticed").isEqualTo(8);
+  }
+
+  @Test
+  void whoIsSlowAtFirstDoesNotPassForMore() {
+    Machine machine = new Machine(4, GIB, 6_000, 0, 0);
+    scene.start(64, GIB);
+    for (int heard = 0; scene.recorded.isEmpty(); heard++) {
+      Probe probe = scene.asked.get(heard);
+      scene.answer(machine.answer(probe), machine.takesUs(probe) * (heard == 0 ? 3 : 1));
+    }
+    assertThat(scene.recorded.getFirst().cores()).isEqualTo(8);
   }
 
   @Test

@@ -13,8 +13,8 @@ public enum Scheduling {
   /// The longest way to the end first (b-level; Hu 1961), by the mean run time of their kinds, as
   /// far as it is known by then; to the best idle provider.
   B_LEVEL,
-  /// The longest way first, by what is known when the job begins, which is how many tasks follow;
-  /// to where it ends first, idle or busy (HEFT: Topcuoglu, Hariri, Wu 2002).
+  /// The longest way first, by what is known when the job begins, which is how long the chain of
+  /// tasks is; to where it ends first, idle or busy (HEFT: Topcuoglu, Hariri, Wu 2002).
   HEFT,
   /// As [#HEFT], but the longest way is looked up anew when run times have become known.
   DYNAMIC_HEFT;

@@ -2,8 +2,10 @@ package dev.perseid.core;
 
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.OptionalLong;
 import java.util.Set;
@@ -971,12 +973,23 @@ final class Decision {
   /// of the others those that will soon have ended what they have. Whoever has what may take longer
   /// is asked when it happens to have nothing.
   private void measure() {
+    if (state.toMeasure.isEmpty() || state.toMeasure.first().nextMeasureUs > nowUs) {
+      return;
+    }
     List<Provider> due = new ArrayList<>();
+    Map<String, Integer> ofNetwork = measuredOfNetworks();
+    int lookedOver = 0;
     for (Provider p : state.toMeasure) {
-      if (p.nextMeasureUs > nowUs || due.size() == Limits.MEASURED_LOOKED_AT) {
+      if (p.nextMeasureUs > nowUs
+          || due.size() == Limits.MEASURED_LOOKED_AT
+          || lookedOver++ == Limits.MEASURED_LOOKED_OVER) {
         break;
       }
-      due.add(p);
+      // Where no network is known all would be of one.
+      int of = p.network.isEmpty() ? 1 : ofNetwork.merge(p.network, 1, Integer::sum);
+      if (of <= Limits.MEASURED_OF_NETWORK) {
+        due.add(p);
+      }
     }
     for (Provider p : due) {
       boolean may =
@@ -988,6 +1001,19 @@ final class Decision {
         emit(new Event.CapacityAsked(state.measurements + 1, p.address, nowUs));
       }
     }
+  }
+
+  /// How many of each network are being measured; it matters only when some are.
+  private Map<String, Integer> measuredOfNetworks() {
+    Map<String, Integer> found = new HashMap<>();
+    if (state.measuring >= Limits.MEASURED_OF_NETWORK) {
+      for (Provider p : state.providers.values()) {
+        if (p.isMeasured) {
+          found.merge(p.network, 1, Integer::sum);
+        }
+      }
+    }
+    return found;
   }
 
   private void recordCapacity(Command.RecordCapacity c) {

@@ -151,8 +151,15 @@ public final class Limits {
   /// Providers that are measured at once; the others wait, and work meanwhile.
   public static final int MEASURED_AT_ONCE = 64;
 
+  /// Of these as many as come from one network: nobody who has many keys keeps others from being
+  /// measured by being slow with all of them.
+  public static final int MEASURED_OF_NETWORK = 16;
+
   /// Providers that are looked at for whether they can be measured now.
   public static final int MEASURED_LOOKED_AT = 256;
+
+  /// Providers among which those are sought, as not every network has room for one more.
+  public static final int MEASURED_LOOKED_OVER = 4_096;
 
   /// Who may have a lease for longer than this is not asked to end it so as to be measured.
   public static final long MEASURED_SOON_MS = 10L * 60_000;

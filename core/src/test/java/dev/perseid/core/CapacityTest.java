@@ -9,6 +9,7 @@ import java.io.DataOutputStream;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
 /// Providers that have to show the hardware that they declare.
@@ -224,6 +225,38 @@ class CapacityTest {
     assertThat(f.run(again)).isEmpty();
     shows(1, 1, Long.MAX_VALUE);
     assertThat(f.run(again)).hasSize(1);
+  }
+
+  /// Whoever has many keys in one network answers none of what they are asked.
+  @Test
+  void oneNetworkDoesNotKeepOthersFromBeingMeasured() {
+    int many = Limits.MEASURED_LOOKED_AT + 9;
+    for (int i = 1; i <= many; i++) {
+      joinFrom("c00002/24", i);
+    }
+    schedule();
+    assertThat(measures()).hasSize(Limits.MEASURED_OF_NETWORK);
+    schedule();
+    assertThat(measures()).as("no more of it").isEmpty();
+    joinFrom("c63364/24", many + 1);
+    schedule();
+    assertThat(measures())
+        .extracting(Effect.Measure::provider)
+        .containsExactly(Sample.provider(many + 1));
+  }
+
+  private void joinFrom(String network, int number) {
+    Command.JoinProvider join = Sample.join(number, 1, 1);
+    f.run(
+        new Command.JoinProvider(
+            join.offer(),
+            join.offerHash(),
+            join.signature(),
+            1,
+            List.of(),
+            network,
+            Optional.empty(),
+            Optional.empty()));
   }
 
   @Test

@@ -18,7 +18,7 @@ import picocli.CommandLine.ParentCommand;
     name = "operate",
     description =
         "Say that a provider is yours: prints what its option --operated-by needs, signed with your"
-            + " key. No two providers of one operator check each other where others can.")
+            + " key. Others check it first, rather than those that are yours.")
 final class OperateCommand implements Callable<Integer> {
   @ParentCommand private Main main = Unset.main();
   @Mixin private Shared shared = new Shared();

@@ -394,8 +394,8 @@ final class Serving {
         names = "--operated-by",
         paramLabel = "STATEMENT",
         description =
-            "Whose this provider is, as `perseid operate PROVIDER` printed it: no two providers of"
-                + " one operator check each other where others can.")
+            "Whose this provider is, as `perseid operate PROVIDER` printed it: others"
+                + " check it first, rather than those of the same operator.")
     @Nullable String operatedBy;
 
     @Option(

@@ -630,6 +630,8 @@ final class Decision {
                   ? CERTAIN_PPM
                   : state.trust.checkPpm(belief, state.newcomers, a.harm());
         };
+    // Whoever was found out while it ran is not believed because it was not stopped.
+    ppm = provider.distrusted && ppm > 0 ? CERTAIN_PPM : ppm;
     Event.CheckReason why;
     if (graph.spec.verification() instanceof Verification.Replicate) {
       why = Event.CheckReason.POLICY;
@@ -825,7 +827,7 @@ final class Decision {
     Graph graph = job.graph();
     TreeSet<Integer> doubted = new TreeSet<>();
     for (int t = 0; t < job.tasks; t++) {
-      // What was paid nothing for was looked at before.
+      // What was looked at before was paid nothing for.
       if (graph.backings.isAlone(t) && graph.backings.charge(t) > 0) {
         Provider provider = state.providers.get(graph.backings.provider(t));
         if (provider != null && provider.distrusted) {
@@ -976,8 +978,12 @@ final class Decision {
     if (state.toMeasure.isEmpty() || state.toMeasure.first().nextMeasureUs > nowUs) {
       return;
     }
+    if (state.measuring >= Limits.MEASURED_AT_ONCE
+        && state.endingFirst >= Limits.MEASURED_AT_ONCE) {
+      return;
+    }
     List<Provider> due = new ArrayList<>();
-    Map<String, Integer> ofNetwork = measuredOfNetworks();
+    Map<String, Integer> more = new HashMap<>();
     int lookedOver = 0;
     for (Provider p : state.toMeasure) {
       if (p.nextMeasureUs > nowUs
@@ -985,35 +991,20 @@ final class Decision {
           || lookedOver++ == Limits.MEASURED_LOOKED_OVER) {
         break;
       }
+      int of = state.asked.getOrDefault(p.network, 0) + more.getOrDefault(p.network, 0);
       // Where no network is known all would be of one.
-      int of = p.network.isEmpty() ? 1 : ofNetwork.merge(p.network, 1, Integer::sum);
-      if (of <= Limits.MEASURED_OF_NETWORK) {
+      boolean hasRoom = p.network.isEmpty() || of < Limits.MEASURED_OF_NETWORK;
+      if (hasRoom && (p.leases == 0 || p.longestWallMs <= Limits.MEASURED_SOON_MS)) {
+        more.merge(p.network, 1, Integer::sum);
         due.add(p);
       }
     }
     for (Provider p : due) {
-      boolean may =
-          p.leases == 0
-              ? state.measuring < Limits.MEASURED_AT_ONCE
-              : p.longestWallMs <= Limits.MEASURED_SOON_MS
-                  && state.endingFirst < Limits.MEASURED_AT_ONCE;
+      boolean may = (p.leases == 0 ? state.measuring : state.endingFirst) < Limits.MEASURED_AT_ONCE;
       if (may) {
         emit(new Event.CapacityAsked(state.measurements + 1, p.address, nowUs));
       }
     }
-  }
-
-  /// How many of each network are being measured; it matters only when some are.
-  private Map<String, Integer> measuredOfNetworks() {
-    Map<String, Integer> found = new HashMap<>();
-    if (state.measuring >= Limits.MEASURED_OF_NETWORK) {
-      for (Provider p : state.providers.values()) {
-        if (p.isMeasured) {
-          found.merge(p.network, 1, Integer::sum);
-        }
-      }
-    }
-    return found;
   }
 
   private void recordCapacity(Command.RecordCapacity c) {

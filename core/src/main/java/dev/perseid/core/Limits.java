@@ -60,7 +60,7 @@ public final class Limits {
   public static final int ATTEMPTS = 10;
 
   /// Running jobs that are looked at in a turn for attempts that take too long, from one drawn at
-  /// random on, and of each so many of its oldest leases.
+  /// random on, and of each so many of its oldest leases for which somebody is free who is faster.
   public static final int COPY_JOBS_LOOKED_AT = 64;
 
   /// See [#COPY_JOBS_LOOKED_AT].
@@ -148,11 +148,14 @@ public final class Limits {
   /// Characters of an offer's region.
   public static final int REGION_CHARS = 32;
 
+  /// Who has been gone for so long is not waited for to check what nobody else could.
+  public static final long COMES_BACK_WITHIN_MS = 10L * 60_000;
+
   /// Providers that are measured at once; the others wait, and work meanwhile.
   public static final int MEASURED_AT_ONCE = 64;
 
-  /// Of these as many as come from one network: nobody who has many keys keeps others from being
-  /// measured by being slow with all of them.
+  /// Of these, and of those that are asked to end their leases first, as many as come from one
+  /// network: nobody who has many keys keeps others from being measured by being slow with all.
   public static final int MEASURED_OF_NETWORK = 16;
 
   /// Providers that are looked at for whether they can be measured now.

@@ -85,6 +85,9 @@ final class Provider {
   /// When it is to be measured next.
   long nextMeasureUs;
 
+  /// The network in which it counts among those that are asked; null if it is not asked.
+  @Nullable String askedIn;
+
   /// Whether it counts among those that are measured, or that end their leases first.
   boolean isMeasured;
 

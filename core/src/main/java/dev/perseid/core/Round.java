@@ -46,6 +46,9 @@ final class Round {
   /// Of the step that was proposed last: where this stands now depends on that step.
   private @Nullable Head moved;
 
+  /// Results that are looked at for whether anybody could check them, where nobody takes them now.
+  private int uncheckedLeft = Limits.RETRIES_LOOKED_AT;
+
   /// What happens next.
   sealed interface Step {}
 
@@ -247,23 +250,37 @@ final class Round {
     }
   }
 
-  /// A result that nobody else will ever check, as it is now: nobody on whom it fits gets work, not
-  /// only for the moment. Null if the first few are none such.
+  /// A result that nobody else will check: whoever could is not only busy, but found out, or gone
+  /// for a while. Null if the first few are none such.
   private @Nullable Step unchecked(Group group) {
-    int lookedAt = 0;
     for (int task : group.again) {
-      if (lookedAt++ == Limits.RETRIES_LOOKED_AT) {
+      if (uncheckedLeft-- <= 0) {
         break;
       }
       Graph graph = group.job.graph();
       Check check = graph.checks.get(task);
       if (check != null
           && isDispensable(graph, check)
-          && !anotherFits(state, group.shape, graph.excludedFor(task))) {
+          && !anotherMayFit(group.shape, graph.excludedFor(task))) {
         return new Settle(group.job, task, check);
       }
     }
     return null;
+  }
+
+  private boolean anotherMayFit(Group.Shape shape, int[] excluded) {
+    for (Provider p : state.providers.values()) {
+      boolean comesBack =
+          p.state != ProviderView.State.GONE
+              || nowUs - p.goneUs < Limits.COMES_BACK_WITHIN_MS * 1_000;
+      if (comesBack
+          && !p.distrusted
+          && p.fits(shape)
+          && !OpenProviders.contains(excluded, p.index)) {
+        return true;
+      }
+    }
+    return false;
   }
 
   private void takeOut(Line line) {
@@ -321,6 +338,10 @@ final class Round {
   private static @Nullable Provider checker(
       State state, Group group, int task, int[] excluded, long luck) {
     int from = state.nextProvider == 0 ? 0 : Decision.lot(luck, task) % state.nextProvider;
+    // Once anybody disagrees it is not left to those who name no operator: else many that are one
+    // liar's could outvote all machines of an honest one.
+    Check check = group.job.graph().checks.get(task);
+    boolean first = check == null || check.isUnanimous();
     Provider best = null;
     int farthest = -1;
     int lookedAt = 0;
@@ -328,7 +349,7 @@ final class Round {
     while (lookedAt++ < Math.min(Limits.CHECKERS_LOOKED_AT, state.providers.size())) {
       Provider p = row == null ? state.providers.firstEntry().getValue() : row.getValue();
       boolean may = p.isOpen() && p.fits(group.shape) && !OpenProviders.contains(excluded, p.index);
-      int distance = may ? distance(state, p, excluded) : -1;
+      int distance = may ? distance(state, p, excluded, first) : -1;
       if (distance == FAR) {
         return p;
       }
@@ -352,7 +373,9 @@ final class Round {
   private static final int FAR = OTHER_REGION + OTHER_NETWORK + OTHER_OPERATOR;
 
   /// How far a provider is from all others of some.
-  private static int distance(State state, Provider provider, int[] others) {
+  ///
+  /// @param minds whether it matters whose it is
+  private static int distance(State state, Provider provider, int[] others, boolean minds) {
     int distance = FAR;
     String region = provider.offer.offer.region();
     for (int index : others) {
@@ -366,7 +389,7 @@ final class Round {
       if (other.network.equals(provider.network)) {
         distance &= ~OTHER_NETWORK;
       }
-      if (provider.operator != null && provider.operator.equals(other.operator)) {
+      if (minds && provider.operator != null && provider.operator.equals(other.operator)) {
         distance &= ~OTHER_OPERATOR;
       }
     }

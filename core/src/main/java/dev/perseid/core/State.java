@@ -8,6 +8,7 @@ import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.TreeMap;
@@ -77,6 +78,9 @@ final class State {
       new TreeSet<>(
           Comparator.<Provider>comparingLong(p -> p.listedMeasureUs)
               .thenComparingInt(p -> p.index));
+
+  /// By network, how many providers are asked to show what they have; only asked, never walked.
+  final Map<String, Integer> asked = new HashMap<>();
 
   /// Providers that are being measured, and those that end their leases first. Both follow from the
   /// rest, see [#refresh].
@@ -170,7 +174,9 @@ final class State {
         seen(e.atUs());
       }
       case Event.NetworkSeen e -> {
-        provider(e.provider()).network = e.network();
+        Provider provider = provider(e.provider());
+        provider.network = e.network();
+        refresh(provider);
         seen(e.atUs());
       }
       case Event.PlatformSeen e -> {
@@ -628,6 +634,16 @@ final class State {
     endingFirst += (endsFirst ? 1 : 0) - (provider.endsFirst ? 1 : 0);
     provider.isMeasured = isMeasured;
     provider.endsFirst = endsFirst;
+    String askedIn = provider.askedId == 0 ? null : provider.network;
+    if (!Objects.equals(askedIn, provider.askedIn)) {
+      if (provider.askedIn != null) {
+        asked.computeIfPresent(provider.askedIn, (_, n) -> n == 1 ? null : n - 1);
+      }
+      if (askedIn != null) {
+        asked.merge(askedIn, 1, Integer::sum);
+      }
+      provider.askedIn = askedIn;
+    }
     boolean waits = provider.state == ProviderView.State.SERVING && provider.askedId == 0;
     long wanted = waits ? provider.nextMeasureUs : -1;
     if (wanted == provider.listedMeasureUs) {

@@ -238,11 +238,30 @@ class CapacityTest {
     assertThat(measures()).hasSize(Limits.MEASURED_OF_NETWORK);
     schedule();
     assertThat(measures()).as("no more of it").isEmpty();
+    shows(1, 1, Long.MAX_VALUE);
+    schedule();
+    assertThat(measures()).as("one for the one that is done").hasSize(1);
     joinFrom("c63364/24", many + 1);
     schedule();
     assertThat(measures())
         .extracting(Effect.Measure::provider)
         .containsExactly(Sample.provider(many + 1));
+  }
+
+  @Test
+  void whoEndsItsLeasesFirstCountsToo() {
+    int many = 3 * Limits.MEASURED_OF_NETWORK;
+    f.submit(Sample.job(1, many));
+    for (int i = 1; i <= many; i++) {
+      joinFrom("c00002/24", i);
+    }
+    f.schedule(many);
+    assertThat(f.sent()).hasSize(many);
+    for (int turn = 0; turn < 3; turn++) {
+      schedule();
+    }
+    assertThat(f.pool.providers().stream().filter(ProviderView::measuring))
+        .hasSize(Limits.MEASURED_OF_NETWORK);
   }
 
   private void joinFrom(String network, int number) {

@@ -243,6 +243,22 @@ class ReviewTest {
   }
 
   @Test
+  void whoIsFoundOutWhileItRunsIsNotBelievedAfterwards() {
+    JobId id = f.submit(chain(1, 1));
+    Lease running = next();
+    findOut();
+    List<Event> events = f.report(Sample.wrong(running));
+    assertThat(all(events, Event.CheckDrawn.class))
+        .singleElement()
+        .extracting(Event.CheckDrawn::why)
+        .isEqualTo(Event.CheckReason.DRAWN);
+    assertThat(f.view(id).state()).isEqualTo(Event.JobState.RUNNING);
+    runAll();
+    assertThat(f.view(id).state()).isEqualTo(Event.JobState.DONE);
+    assertThat(f.pool.outputs(id, 0)).isEqualTo(Sample.right(running).outputs());
+  }
+
+  @Test
   void whoIsFoundOutWhileAnOvertakenAttemptRunsIsNotForgotten() {
     JobId id = f.submit(Sample.like(chain(1, 5), new Urgency(0, 0, 50)));
     f.report(Sample.wrong(next()));
@@ -289,6 +305,11 @@ class ReviewTest {
       f.report(Sample.right(next()));
     }
     assertThat(f.pool.provider(LIAR).orElseThrow().trust().distrusted()).isTrue();
+    f.join(9, 4);
+    f.run(new Command.LoseProvider(Sample.provider(9), 1, "unplugged"));
+    f.schedule(5);
+    assertThat(f.view(id).state()).as("it may come back").isEqualTo(Event.JobState.RUNNING);
+    f.nowUs += Limits.COMES_BACK_WITHIN_MS * 1_000;
     f.schedule(5);
     assertThat(f.view(id).state()).isEqualTo(Event.JobState.DONE);
     assertThat(f.view(id).results().doubtful()).isEqualTo(1);

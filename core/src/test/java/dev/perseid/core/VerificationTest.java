@@ -361,6 +361,41 @@ class VerificationTest {
         List.of(Sample.ALICE, Sample.ALICE, Sample.ALICE, Sample.ALICE, Sample.ALICE, Sample.BOB));
   }
 
+  /// Nine machines of one operator, and three liars who name none: the first may be asked to check,
+  /// but once it disagrees the others are asked like anybody else.
+  @Test
+  void thoseWhoNameNoOperatorCannotOutvoteOne() {
+    int wrong = 0;
+    for (long luck = 0; luck < 40; luck++) {
+      Fixture g = new Fixture();
+      for (int p = 1; p <= 12; p++) {
+        Command.JoinProvider join = Sample.join(p, 4, 1);
+        g.run(
+            new Command.JoinProvider(
+                join.offer(),
+                join.offerHash(),
+                join.signature(),
+                1,
+                List.of(),
+                "net" + p,
+                Optional.empty(),
+                p <= 9 ? Optional.of(Sample.ALICE) : Optional.empty()));
+      }
+      JobId id = g.submit(job(1, 1, new Verification.Replicate(2)));
+      Lease lease = g.schedule(1).getFirst();
+      assertThat(lease.provider()).isEqualTo(Sample.provider(1));
+      List<Blob> right = Sample.right(lease).outputs();
+      for (int draw = 0; g.view(id).state() == Event.JobState.RUNNING; draw++) {
+        boolean lies = lease.provider().c() > 9;
+        g.report(lies ? Sample.done(lease, 1_000_000, 7) : Sample.right(lease));
+        g.run(new Command.Schedule(1, true, luck * 100 + draw));
+        lease = g.sent().isEmpty() ? lease : g.sent().getFirst();
+      }
+      wrong += g.pool.outputs(id, 0).equals(right) ? 0 : 1;
+    }
+    assertThat(wrong).as("of 40 drawn").isLessThan(8);
+  }
+
   /// Where many that are new turn out to lie, those that are new get less to do.
   @Test
   void newcomersGetLessWorkWhereNewcomersLie() {

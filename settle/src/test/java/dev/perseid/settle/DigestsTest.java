@@ -299,6 +299,10 @@ class DigestsTest {
     certificate.put("node", who.toString()).put("publicKey", "0x" + root.hex());
     assertThat(Digests.certificate(who, root))
         .isEqualTo(GenericTypedData.digest(document(Digests.CERTIFICATE, certificate)));
+    ObjectNode operated = JSON.createObjectNode();
+    operated.put("operator", who.toString()).put("provider", POOL.toString());
+    assertThat(Digests.operated(who, POOL))
+        .isEqualTo(GenericTypedData.digest(document(Digests.OPERATED, operated)));
   }
 
   @Test

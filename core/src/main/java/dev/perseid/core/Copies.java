@@ -120,7 +120,9 @@ final class Copies {
     long gainNs = Limits.COPY_GAIN_MS * 1_000_000;
     // Of what nothing is known it is half done.
     long usualNs =
-        known ? graph.usualWallNs[kind] : Provider.atUsualSpeed(2 * tookNs, first.provider.speed);
+        known
+            ? graph.expectedWallNs(task)
+            : Provider.atUsualSpeed(2 * tookNs, first.provider.speed);
     long expectedNs = first.provider.wallNs(usualNs);
     boolean late = !known || tookNs > SUSPICIOUS * graph.spread(kind) * expectedNs;
     long leftNs = late ? tookNs : expectedNs - tookNs;

@@ -103,6 +103,9 @@ final class Graph {
   /// at usual speed.
   final double[] spread;
 
+  /// For each kind what the bytes that a task reads say of its run time.
+  final InputFit[] fits;
+
   /// For each kind the mean gas of an attempt; 0 if that is not known.
   final long[] usualGas;
 
@@ -126,6 +129,8 @@ final class Graph {
     usualWallNs = new long[spec.kinds().size()];
     usualGas = new long[spec.kinds().size()];
     spread = new double[spec.kinds().size()];
+    fits = new InputFit[spec.kinds().size()];
+    Arrays.setAll(fits, k -> new InputFit());
     Arrays.fill(spread, UNKNOWN_SPREAD);
     weightNs = new long[spec.kinds().size()];
     Arrays.fill(weightNs, 1);
@@ -355,6 +360,21 @@ final class Graph {
     return List.copyOf(found);
   }
 
+  /// The bytes that a task reads whose dependencies are or were done, as far as that is known.
+  private long bytesIn(int task) {
+    long sum = 0;
+    for (Input input : spec.tasks().get(task).inputs()) {
+      long size =
+          switch (input) {
+            case Input.Stored(Blob blob) -> blob.sizeBytes();
+            case Input.Produced(int from, int output) ->
+                blobs[(firstOutput[from] + output + 1) * LONGS_PER_BLOB - 1];
+          };
+      sum = Price.plus(sum, size);
+    }
+    return sum;
+  }
+
   /// The tasks that had to end before a task, each once, ascending.
   List<Integer> dependsOn(int task) {
     TaskSpec t = spec.tasks().get(task);
@@ -370,11 +390,15 @@ final class Graph {
     return List.copyOf(before);
   }
 
-  /// How long a task is expected to take at usual speed. If nothing is known of its kind it counts
-  /// as it did when the tasks were ranked: what may be long is not risked on a slow machine. If
-  /// nothing is known of any, it only matters that all are alike.
+  /// How long a task is expected to take at usual speed: as its kind does, or as the bytes that it
+  /// reads say, if they say more. If nothing is known of its kind it counts as it did when the
+  /// tasks were ranked: what may be long is not risked on a slow machine. If nothing is known of
+  /// any, it only matters that all are alike.
   long expectedWallNs(int task) {
     int kind = spec.tasks().get(task).kind();
+    if (learned[kind] > 1 && fits[kind].isBetter()) {
+      return fits[kind].wallNs(bytesIn(task));
+    }
     if (learned[kind] > 0) {
       return usualWallNs[kind];
     }
@@ -424,9 +448,11 @@ final class Graph {
     usualGas[kind] = usualGas[kind] == 0 ? gas : usualGas[kind] + (gas - usualGas[kind]) / over;
   }
 
-  /// Learns the wall time of a kind from one attempt, given at usual speed.
-  void learn(int kind, long wallNs) {
+  /// Learns the wall time of a task's kind from one attempt, given at usual speed.
+  void learn(int task, long wallNs) {
+    int kind = spec.tasks().get(task).kind();
     meanNs = -1;
+    fits[kind].learn(bytesIn(task), wallNs, learned[kind] > 0 ? usualWallNs[kind] : 0);
     learned[kind]++;
     if (learned[kind] > 1) {
       double off = StrictMath.log((double) Math.max(1, wallNs) / usualWallNs[kind]);

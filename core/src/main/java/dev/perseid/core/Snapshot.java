@@ -229,6 +229,7 @@ final class Snapshot {
       out.number(graph.usualGas[k]);
       out.number(graph.weightNs[k]);
       out.fixed(Double.doubleToRawLongBits(graph.spread[k]));
+      graph.fits[k].write(out);
     }
     out.number(graph.sinceRanking);
     for (int t = 0; t < job.tasks; t++) {
@@ -619,6 +620,7 @@ final class Snapshot {
       weights[k] = version > WITHOUT_DOUBTS ? in.number() : 1;
       if (version > WITHOUT_COPIES) {
         graph.spread[k] = readSpread(in);
+        graph.fits[k] = InputFit.read(in);
       }
     }
     graph.rank(weights, version > WITHOUT_DOUBTS ? in.integer() : 0);

@@ -803,8 +803,9 @@ final class State {
     Graph graph = lease.job.graph();
     int kind = graph.spec.tasks().get(lease.task).kind();
     long tookNs = Math.min(atUs - lease.beganUs, Limits.WALL_LIMIT_MS * 1_000) * 1_000;
-    if (graph.learned[kind] > 0 && tookNs > lease.provider.wallNs(graph.usualWallNs[kind])) {
-      lease.provider.learnSpeed(graph.usualWallNs[kind], tookNs, graph.spread[kind]);
+    if (graph.learned[kind] > 0
+        && tookNs > lease.provider.wallNs(graph.expectedWallNs(lease.task))) {
+      lease.provider.learnSpeed(graph.expectedWallNs(lease.task), tookNs, graph.spread[kind]);
     }
   }
 
@@ -1106,11 +1107,11 @@ final class State {
           record.usage().gas().ifPresent(gas -> graph.learnGas(kind, gas));
         }
         if (wallNs > 0) {
-          long usual = graph.usualWallNs[kind];
+          long usual = graph.expectedWallNs(task);
           if (graph.learned[kind] > 0 && Math.min(usual, wallNs) >= TELLING_NS) {
             provider.learnSpeed(usual, wallNs, graph.spread[kind]);
           }
-          graph.learn(kind, Provider.atUsualSpeed(wallNs, provider.speed));
+          graph.learn(task, Provider.atUsualSpeed(wallNs, provider.speed));
         }
       }
       case PROVIDER_FAILED, LOST, REFUSED -> provider.attemptsFailed++;

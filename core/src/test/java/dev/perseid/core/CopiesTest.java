@@ -313,6 +313,49 @@ class CopiesTest {
   }
 
   @Test
+  void noneOfWhatReadsMoreThanTheOthersAndTakesLongerThen() {
+    for (int p = 1; p <= 4; p++) {
+      f.join(p, 1);
+    }
+    List<TaskSpec> tasks = new ArrayList<>();
+    for (int t = 0; t < 24; t++) {
+      tasks.add(Sample.task(t, new Input.Stored(new Blob(Sample.hash(t), 1_000_000L << t % 4))));
+    }
+    tasks.add(Sample.task(24, new Input.Stored(new Blob(Sample.hash(24), 100_000_000))));
+    JobSpec s = job(4, 100, new Verification.None());
+    TaskKind k = s.kinds().getFirst();
+    TaskKind kind =
+        new TaskKind(k.name(), k.module(), k.gasLimit(), k.memoryBytes(), 10_000, 3_600_000, 1, 3);
+    f.submit(
+        new JobSpec(
+            s.consumer(),
+            1,
+            s.name(),
+            0,
+            90_000_000,
+            List.of(kind),
+            tasks,
+            s.results(),
+            s.verification(),
+            s.urgency()));
+    Lease last = null;
+    for (List<Lease> next = f.schedule(1); last == null; next = f.schedule(1)) {
+      Lease lease = next.getFirst();
+      if (lease.task() == 24) {
+        last = lease;
+      } else {
+        // A second for a megabyte.
+        f.nowUs += SECOND_US << lease.task() % 4;
+        f.report(Sample.done(lease, SECOND_NS << lease.task() % 4));
+      }
+    }
+    f.nowUs += 60 * SECOND_US;
+    assertThat(f.schedule(9)).as("it takes 100 s").isEmpty();
+    f.nowUs += 500 * SECOND_US;
+    assertThat(f.schedule(9)).as("it takes longer than it should").hasSize(1);
+  }
+
+  @Test
   void whoRanTheCopyChecksWhereNobodyElseIs() {
     Lease alone = onASlowOne(2, new Verification.SpotCheck(1_000_000));
     Lease copy = f.schedule(9).getFirst();

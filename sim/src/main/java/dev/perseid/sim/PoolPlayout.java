@@ -6,6 +6,7 @@ import dev.perseid.core.Capability;
 import dev.perseid.core.Command;
 import dev.perseid.core.Effect;
 import dev.perseid.core.Hash;
+import dev.perseid.core.Input;
 import dev.perseid.core.JobSpec;
 import dev.perseid.core.JobView;
 import dev.perseid.core.Lease;
@@ -231,7 +232,9 @@ final class PoolPlayout {
         }
       }
       after.sort(null);
-      tasks.add(new TaskSpec(null, graph.kind(t), t, "", List.of(), List.copyOf(after), 0));
+      // What a task reads is recorded in all, and not from whom it comes.
+      Input read = new Input.Stored(new Blob(new Hash(1, 0, 0, 3), graph.inputBytes(t)));
+      tasks.add(new TaskSpec(null, graph.kind(t), t, "", List.of(read), List.copyOf(after), 0));
     }
     return new JobSpec(
         CONSUMER,

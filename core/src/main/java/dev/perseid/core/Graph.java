@@ -22,6 +22,12 @@ final class Graph {
   private static final int LEARNED_OVER = 64;
   private static final long UNKNOWN_NS = 1_000_000_000;
 
+  /// Attempts of a kind after which input bytes may say more than the mean.
+  private static final int FITTED = 8;
+
+  /// By so many times what bytes say may differ from the mean.
+  private static final int FARTHEST_OFF = 32;
+
   /// Run times repeat to within half of them or so, until more is known.
   static final double UNKNOWN_SPREAD = 0.25;
 
@@ -105,6 +111,9 @@ final class Graph {
 
   /// For each kind what the bytes that a task reads say of its run time.
   final InputFit[] fits;
+
+  /// For each task the bytes that it reads, or -1; empty where nobody has asked yet.
+  private long[] inBytes = {};
 
   /// For each kind the mean gas of an attempt; 0 if that is not known.
   final long[] usualGas;
@@ -315,6 +324,11 @@ final class Graph {
       blobs[at++] = blob.hash().d();
       blobs[at++] = blob.sizeBytes();
     }
+    if (inBytes.length > 0) {
+      for (int i = edges.start(task); i < edges.end(task); i++) {
+        inBytes[edges.successor(i)] = -1;
+      }
+    }
   }
 
   /// An output of a task that is or was done.
@@ -360,6 +374,18 @@ final class Graph {
     return List.copyOf(found);
   }
 
+  /// The same, computed once for each task as long as nothing changes.
+  private long knownBytesIn(int task) {
+    if (inBytes.length == 0) {
+      inBytes = new long[state.length];
+      Arrays.fill(inBytes, -1);
+    }
+    if (inBytes[task] < 0) {
+      inBytes[task] = bytesIn(task);
+    }
+    return inBytes[task];
+  }
+
   /// The bytes that a task reads whose dependencies are or were done, as far as that is known.
   private long bytesIn(int task) {
     long sum = 0;
@@ -396,11 +422,14 @@ final class Graph {
   /// any, it only matters that all are alike.
   long expectedWallNs(int task) {
     int kind = spec.tasks().get(task).kind();
-    if (learned[kind] > 1 && fits[kind].isBetter()) {
-      return fits[kind].wallNs(bytesIn(task));
-    }
     if (learned[kind] > 0) {
-      return usualWallNs[kind];
+      long usual = usualWallNs[kind];
+      if (learned[kind] < FITTED || !fits[kind].isBetter()) {
+        return usual;
+      }
+      // Nobody's few small tasks say that a large one takes for ever.
+      long most = Price.scaled(usual, FARTHEST_OFF, 1);
+      return Math.clamp(fits[kind].wallNs(knownBytesIn(task)), usual / FARTHEST_OFF, most);
     }
     long likely = spec.urgency().scheduling().learnsOrder() ? weightNs[kind] : meanWallNs();
     return likely > 1 ? likely : UNKNOWN_NS;

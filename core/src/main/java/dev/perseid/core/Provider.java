@@ -266,7 +266,9 @@ final class Provider {
   ///   one another, how long one takes says less about the machine
   void learnSpeed(long usualWallNs, long wallNs, double spread) {
     double weight = OWN_SPREAD / (OWN_SPREAD + spread);
-    long usual = Math.max(1, (long) (Math.min(usualWallNs, LONGEST_NS) * weight));
+    // What was expected and did not come true must not count for more than what was done.
+    long expectable = Math.min(usualWallNs, ODD * atUsualSpeed(wallNs, speed));
+    long usual = Math.max(1, (long) (Math.min(expectable, LONGEST_NS) * weight));
     long took = (long) (Math.min(wallNs, LONGEST_NS) * weight);
     if (tookNs == 0) {
       tookNs = Math.max(1, usual / 2 * USUAL_SPEED / speed);

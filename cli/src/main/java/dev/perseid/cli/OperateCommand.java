@@ -34,7 +34,7 @@ final class OperateCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws BadInput {
-    Address of = address(provider, "the provider");
+    Address of = OnChain.address(provider, "the provider");
     Key key = main.home().key(role == null ? "consumer" : role);
     String statement =
         write(new Operated(key.address(), key.sign(Digests.operated(key.address(), of))));
@@ -66,7 +66,8 @@ final class OperateCommand implements Callable<Integer> {
     if (colon < 0) {
       throw new BadInput("--operated-by '" + statement + "' is no such statement; " + advice);
     }
-    Address operator = address(statement.substring(0, colon), "--operated-by: the operator");
+    Address operator =
+        OnChain.address(statement.substring(0, colon), "--operated-by: the operator");
     String signature = statement.substring(colon + 1);
     Optional<Address> signer = Key.recover(Digests.operated(operator, provider), signature);
     if (!signer.equals(Optional.of(operator))) {
@@ -79,13 +80,5 @@ final class OperateCommand implements Callable<Integer> {
               + advice);
     }
     return new Operated(operator, signature);
-  }
-
-  private static Address address(String text, String what) throws BadInput {
-    try {
-      return Address.parse(text);
-    } catch (IllegalArgumentException e) {
-      throw new BadInput(what + ": " + e.getMessage());
-    }
   }
 }

@@ -55,7 +55,8 @@ final class StatementTable {
       throws BadInput, PoolFailure, IOException {
     long fromUs = from.isEmpty() ? 0 : us(from.get(), "--from");
     long toUs = to.isEmpty() ? 0 : us(to.get(), "--to");
-    Optional<Address> account = of.isEmpty() ? Optional.empty() : Optional.of(address(of.get()));
+    Optional<Address> account =
+        of.isEmpty() ? Optional.empty() : Optional.of(OnChain.address(of.get(), "--of"));
     Statement statement;
     List<String> wrong = new ArrayList<>();
     List<String> checked = new ArrayList<>();
@@ -228,14 +229,6 @@ final class StatementTable {
       json.writeEndArray();
       json.writeEndObject();
     });
-  }
-
-  private static Address address(String text) throws BadInput {
-    try {
-      return Address.parse(text);
-    } catch (IllegalArgumentException e) {
-      throw new BadInput("--of: " + e.getMessage());
-    }
   }
 
   private static long us(String text, String option) throws BadInput {

@@ -1,8 +1,8 @@
 package dev.perseid.core;
 
-import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /// Second attempts at tasks whose first one takes too long (speculative execution: Dean, Ghemawat
@@ -29,7 +29,7 @@ final class Copies {
   private final long nowUs;
 
   /// For each shape the fastest provider that would take a task of it now, if there is one.
-  private final Map<Group.Shape, Candidate> candidates = new HashMap<>();
+  private final Map<Group.Shape, Optional<Provider>> candidates = new HashMap<>();
 
   private int jobsLeft = Limits.COPY_JOBS_LOOKED_AT;
   private int from;
@@ -39,8 +39,6 @@ final class Copies {
   private @Nullable OpenLease next;
   private int leasesLeft;
   private int candidatesLeft;
-
-  private record Candidate(@Nullable Provider provider) {}
 
   /// @param luck from where on jobs are looked at, so that each has its turn
   Copies(State state, long nowUs, long luck) {
@@ -88,7 +86,7 @@ final class Copies {
       }
       from = row.getKey() + 1;
       Job found = row.getValue();
-      if (found.copies < found.graph().spec.urgency().copies(found.tasks)) {
+      if (mayHaveMore(found)) {
         job = found;
         next = found.firstLease;
         leasesLeft = Limits.COPY_LEASES_LOOKED_OVER;
@@ -97,6 +95,10 @@ final class Copies {
       }
     }
     return false;
+  }
+
+  private static boolean mayHaveMore(Job job) {
+    return job.copies < job.graph().spec.urgency().copies(job.tasks);
   }
 
   /// Whether an attempt is the only one at its task and nothing but time speaks against it.
@@ -109,7 +111,7 @@ final class Copies {
         && !graph.checks.containsKey(task)
         && graph.attempts[task] < Limits.COPY_ATTEMPTS
         && graph.faults[task] < graph.kind(task).maxAttempts()
-        && lease.job.copies < graph.spec.urgency().copies(lease.job.tasks);
+        && mayHaveMore(lease.job);
   }
 
   private Round.@Nullable Assign of(Job job, Graph graph, OpenLease first) {
@@ -131,22 +133,22 @@ final class Copies {
     }
     Group group = graph.group(task);
     Provider fastest =
-        candidates.computeIfAbsent(group.shape, s -> new Candidate(fastest(s, NOBODY))).provider;
+        candidates
+            .computeIfAbsent(group.shape, s -> Optional.ofNullable(fastest(s, Round.NOBODY)))
+            .orElse(null);
     if (fastest == null || leftNs - fastest.wallNs(usualNs) < gainNs) {
       return null;
     }
     candidatesLeft--;
-    int[] before = graph.excludedFor(task);
-    int[] excluded = Arrays.copyOf(before, before.length + 1);
-    excluded[before.length] = first.provider.index;
+    int[] excluded = graph.excludedWith(task, first.provider.index);
     Provider provider =
         OpenProviders.contains(excluded, fastest.index) ? fastest(group.shape, excluded) : fastest;
     if (provider == null) {
       return null;
     }
     long sooner = leftNs - provider.wallNs(usualNs);
-    if (sooner
-        < Math.max(Math.max(gainNs, leftNs / SOONER), Round.thriftNs(graph, task, provider))) {
+    long enough = Math.max(gainNs, leftNs / SOONER);
+    if (sooner < Math.max(enough, Round.thriftNs(graph, task, provider))) {
       return null;
     }
     long worst = Round.worstCase(graph, task, graph.kind(task), provider.offer.offer.price());
@@ -156,8 +158,6 @@ final class Copies {
     boolean covered = !state.treasury.isVouched() || state.treasury.covers(job.payer, worst, nowUs);
     return covered ? new Round.Assign(job, task, provider, worst) : null;
   }
-
-  private static final int[] NOBODY = {};
 
   /// The fastest that takes a task now, of those that are looked at; null if none does.
   private @Nullable Provider fastest(Group.Shape shape, int[] excluded) {

@@ -265,14 +265,19 @@ final class Graph {
   }
 
   void exclude(int task, int provider) {
+    excluded.put(task, excludedWith(task, provider));
+  }
+
+  /// Those that a task must not go to, and one more.
+  int[] excludedWith(int task, int provider) {
     int[] before = excludedFor(task);
     if (OpenProviders.contains(before, provider)) {
-      return;
+      return before;
     }
     int[] after = Arrays.copyOf(before, before.length + 1);
     after[before.length] = provider;
     Arrays.sort(after);
-    excluded.put(task, after);
+    return after;
   }
 
   /// A task is done: nobody will ask where it must not go.

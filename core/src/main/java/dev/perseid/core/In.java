@@ -219,6 +219,17 @@ final class In {
     return fixed(8);
   }
 
+  /// What [Out#real] wrote, if it is finite and not negative.
+  ///
+  /// @param problem what to say if it is not
+  double amount(String problem) {
+    double number = Double.longBitsToDouble(fixed());
+    if (!(number >= 0 && number < Double.MAX_VALUE)) {
+      throw malformed(problem);
+    }
+    return number;
+  }
+
   private long fixed(int bytes) {
     need(bytes);
     long value = 0;

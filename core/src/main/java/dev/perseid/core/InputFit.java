@@ -70,7 +70,7 @@ final class InputFit {
 
   void write(Out out) {
     for (double number : new double[] {weight, x, y, xx, xy, meanOff, lineOff}) {
-      out.fixed(Double.doubleToRawLongBits(number));
+      out.real(number);
     }
   }
 
@@ -87,10 +87,6 @@ final class InputFit {
   }
 
   private static double number(In in) {
-    double number = Double.longBitsToDouble(in.fixed());
-    if (!(number >= 0 && number < Double.MAX_VALUE)) {
-      throw in.malformed("what was learned of run times is no number");
-    }
-    return number;
+    return in.amount("what was learned of run times is no number");
   }
 }

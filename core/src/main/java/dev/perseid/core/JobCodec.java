@@ -247,8 +247,8 @@ public final class JobCodec {
           case Comparison.Exact _ -> out.octet(EXACT);
           case Comparison.Numeric c -> {
             out.octet(NUMERIC);
-            out.fixed(Double.doubleToRawLongBits(c.relative()));
-            out.fixed(Double.doubleToRawLongBits(c.absolute()));
+            out.real(c.relative());
+            out.real(c.absolute());
           }
           case Comparison.Lines _ -> out.octet(LINES);
           case Comparison.Module m -> {

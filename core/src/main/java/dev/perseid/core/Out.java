@@ -150,6 +150,11 @@ final class Out {
     number(value.sizeBytes());
   }
 
+  /// An IEEE 754 double.
+  void real(double number) {
+    fixed(Double.doubleToRawLongBits(number));
+  }
+
   /// Eight bytes, the highest first.
   void fixed(long value) {
     room(8);

@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
 /// earliest: its places are taken out one by one, and those taken out are ordered by what their
 /// consumers have by now.
 final class Round {
-  private static final int[] NOBODY = {};
+  static final int[] NOBODY = {};
   private static final Nothing NOTHING = new Nothing();
 
   private final State state;

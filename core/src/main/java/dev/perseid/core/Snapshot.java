@@ -228,7 +228,7 @@ final class Snapshot {
       out.number(graph.usualWallNs[k]);
       out.number(graph.usualGas[k]);
       out.number(graph.weightNs[k]);
-      out.fixed(Double.doubleToRawLongBits(graph.spread[k]));
+      out.real(graph.spread[k]);
       graph.fits[k].write(out);
     }
     out.number(graph.sinceRanking);
@@ -619,7 +619,7 @@ final class Snapshot {
       graph.usualGas[k] = version > WITHOUT_CAPACITY ? in.number() : 0;
       weights[k] = version > WITHOUT_DOUBTS ? in.number() : 1;
       if (version > WITHOUT_COPIES) {
-        graph.spread[k] = readSpread(in);
+        graph.spread[k] = in.amount("a spread that is no number");
         graph.fits[k] = InputFit.read(in);
       }
     }
@@ -742,13 +742,5 @@ final class Snapshot {
       lease.mostGas = in.number() - 1;
     }
     state.list(lease);
-  }
-
-  private static double readSpread(In in) {
-    double spread = Double.longBitsToDouble(in.fixed());
-    if (!(spread >= 0 && spread < Double.MAX_VALUE)) {
-      throw in.malformed("a spread that is no number");
-    }
-    return spread;
   }
 }

@@ -1,7 +1,6 @@
 package dev.perseid.core;
 
 import java.util.ArrayDeque;
-import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.Iterator;
@@ -789,9 +788,7 @@ final class State {
   /// Whoever ran a copy had better not check the first attempt, as both may have known of each
   /// other; but that is better than nobody.
   private void excludeIfOthersFit(Graph graph, int task, Provider copied) {
-    int[] before = graph.excludedFor(task);
-    int[] both = Arrays.copyOf(before, before.length + 1);
-    both[before.length] = copied.index;
+    int[] both = graph.excludedWith(task, copied.index);
     if (Round.anotherFits(this, graph.group(task).shape, both)) {
       graph.exclude(task, copied.index);
     }

@@ -265,17 +265,7 @@ class CapacityTest {
   }
 
   private void joinFrom(String network, int number) {
-    Command.JoinProvider join = Sample.join(number, 1, 1);
-    f.run(
-        new Command.JoinProvider(
-            join.offer(),
-            join.offerHash(),
-            join.signature(),
-            1,
-            List.of(),
-            network,
-            Optional.empty(),
-            Optional.empty()));
+    f.run(Sample.joinFrom(network, Optional.empty(), number, 1));
   }
 
   @Test

@@ -45,6 +45,22 @@ class CopiesTest {
         new Urgency(0, 0, copiesPercent));
   }
 
+  /// The same job with other tasks, under another number and with another budget.
+  private static JobSpec like(
+      JobSpec s, long nonce, long budget, List<TaskKind> kinds, List<TaskSpec> tasks) {
+    return new JobSpec(
+        s.consumer(),
+        nonce,
+        s.name(),
+        0,
+        budget,
+        kinds,
+        tasks,
+        s.results(),
+        s.verification(),
+        s.urgency());
+  }
+
   /// Four providers of a core each; all tasks but the last one given take a second. Returns the
   /// lease that has not ended, of which it is known by now what is usual.
   private Lease straggler(JobSpec spec) {
@@ -175,19 +191,7 @@ class CopiesTest {
         new TaskKind(k.name(), k.module(), 500_000, k.memoryBytes(), 100, 100_000, 1, 3);
     Price price = Sample.PRICE;
     long worst = price.charge(500_000, k.memoryBytes(), 100_000L * 1_000_000, 100);
-    Lease first =
-        straggler(
-            new JobSpec(
-                rich.consumer(),
-                1,
-                rich.name(),
-                0,
-                4 * worst,
-                List.of(tight),
-                rich.tasks(),
-                rich.results(),
-                rich.verification(),
-                rich.urgency()));
+    Lease first = straggler(like(rich, 1, 4 * worst, List.of(tight), rich.tasks()));
     long charged = f.view(first.job()).charged();
     assertThat(3 * worst - charged).as("what nobody holds").isLessThan(worst);
     f.nowUs += 50 * SECOND_US;
@@ -279,18 +283,7 @@ class CopiesTest {
       }
     }
     JobSpec s = job(1, 10, how);
-    f.submit(
-        new JobSpec(
-            s.consumer(),
-            9,
-            s.name(),
-            0,
-            s.budget() / 2,
-            s.kinds(),
-            s.tasks(),
-            s.results(),
-            how,
-            s.urgency()));
+    f.submit(like(s, 9, s.budget() / 2, s.kinds(), s.tasks()));
     Lease alone = f.schedule(9).getFirst();
     assertThat(alone.provider()).isEqualTo(slow);
     for (int p = 1; p <= providers; p++) {
@@ -326,18 +319,7 @@ class CopiesTest {
     TaskKind k = s.kinds().getFirst();
     TaskKind kind =
         new TaskKind(k.name(), k.module(), k.gasLimit(), k.memoryBytes(), 10_000, 3_600_000, 1, 3);
-    f.submit(
-        new JobSpec(
-            s.consumer(),
-            1,
-            s.name(),
-            0,
-            90_000_000,
-            List.of(kind),
-            tasks,
-            s.results(),
-            s.verification(),
-            s.urgency()));
+    f.submit(like(s, 1, 90_000_000, List.of(kind), tasks));
     Lease last = null;
     for (List<Lease> next = f.schedule(1); last == null; next = f.schedule(1)) {
       Lease lease = next.getFirst();
@@ -376,19 +358,7 @@ class CopiesTest {
     long worst = Sample.PRICE.charge(500_000, k.memoryBytes(), 2_000L * 1_000_000, 100);
     List<TaskSpec> tasks = new ArrayList<>(s.tasks());
     tasks.add(Sample.taskAfter(4, 0, 1, 2, 3));
-    Lease first =
-        straggler(
-            new JobSpec(
-                s.consumer(),
-                1,
-                s.name(),
-                0,
-                (rich ? 7 : 5) * worst,
-                List.of(tight),
-                tasks,
-                s.results(),
-                s.verification(),
-                s.urgency()));
+    Lease first = straggler(like(s, 1, (rich ? 7 : 5) * worst, List.of(tight), tasks));
     JobView view = f.view(first.job());
     long left = (rich ? 7 : 5) * worst - view.charged() - worst;
     assertThat(left).as("does for the copy alone").isGreaterThanOrEqualTo(worst);

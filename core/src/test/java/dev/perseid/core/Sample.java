@@ -120,16 +120,30 @@ final class Sample {
 
   /// Of a provider that runs native tasks.
   static Command.JoinProvider joinNative(Offer offer, long session, Long... held) {
-    Command.JoinProvider j = join(offer, session, held);
+    Optional<Platform> platform = Optional.of(Platform.LINUX_X86_64);
+    return join(join(offer, session, held), "", platform, Optional.empty());
+  }
+
+  /// From a network, of an operator.
+  static Command.JoinProvider joinFrom(
+      String network, Optional<Address> operator, int number, int cores) {
+    return join(join(number, cores, 1), network, Optional.empty(), operator);
+  }
+
+  private static Command.JoinProvider join(
+      Command.JoinProvider j,
+      String network,
+      Optional<Platform> platform,
+      Optional<Address> operator) {
     return new Command.JoinProvider(
-        offer,
+        j.offer(),
         j.offerHash(),
-        SIGNATURE,
-        session,
+        j.signature(),
+        j.session(),
         j.held(),
-        "",
-        Optional.of(Platform.LINUX_X86_64),
-        Optional.empty());
+        network,
+        platform,
+        operator);
   }
 
   static Report done(Lease lease) {

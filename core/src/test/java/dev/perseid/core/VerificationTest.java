@@ -322,17 +322,7 @@ class VerificationTest {
     for (long luck = 0; luck < 20; luck++) {
       Fixture g = new Fixture();
       for (int p = 1; p <= 6; p++) {
-        Command.JoinProvider join = Sample.join(p, 4, 1);
-        g.run(
-            new Command.JoinProvider(
-                join.offer(),
-                join.offerHash(),
-                join.signature(),
-                1,
-                List.of(),
-                networks.get(p - 1),
-                Optional.empty(),
-                Optional.of(operators.get(p - 1))));
+        g.run(Sample.joinFrom(networks.get(p - 1), Optional.of(operators.get(p - 1)), p, 4));
         assertThat(g.pool.provider(Sample.provider(p)).orElseThrow().operator())
             .contains(operators.get(p - 1));
       }
@@ -369,17 +359,9 @@ class VerificationTest {
     for (long luck = 0; luck < 40; luck++) {
       Fixture g = new Fixture();
       for (int p = 1; p <= 12; p++) {
-        Command.JoinProvider join = Sample.join(p, 4, 1);
         g.run(
-            new Command.JoinProvider(
-                join.offer(),
-                join.offerHash(),
-                join.signature(),
-                1,
-                List.of(),
-                "net" + p,
-                Optional.empty(),
-                p <= 9 ? Optional.of(Sample.ALICE) : Optional.empty()));
+            Sample.joinFrom(
+                "net" + p, p <= 9 ? Optional.of(Sample.ALICE) : Optional.empty(), p, 4));
       }
       JobId id = g.submit(job(1, 1, new Verification.Replicate(2)));
       Lease lease = g.schedule(1).getFirst();

@@ -76,7 +76,7 @@ final class EngineChild {
   private boolean dead;
   private @Nullable Process process;
   private volatile @Nullable String doom;
-  private volatile String lastWords = "";
+  private final LastWords lastWords = new LastWords();
   final String consumer;
 
   // Guarded by the sandbox's lock.
@@ -215,7 +215,7 @@ final class EngineChild {
           destroy(p, false);
         }
       }
-      Thread.ofPlatform().daemon().start(() -> listen(p.getErrorStream()));
+      Thread.ofPlatform().daemon().start(() -> lastWords.listen(p.getErrorStream()));
       DataInputStream frames =
           new DataInputStream(new BufferedInputStream(p.getInputStream(), 1 << 16));
       Frames.Frame first = Frames.read(frames);
@@ -262,7 +262,7 @@ final class EngineChild {
       }
       var _ = p.destroyForcibly();
     }
-    String said = lastWords.strip();
+    String said = lastWords.text();
     String reason = doom == null ? why + code + (said.isEmpty() ? "" : ": " + said) : doom;
     owner.ended(this, reason);
     Folders.delete(folder);
@@ -275,23 +275,6 @@ final class EngineChild {
       var _ = gone.await(limitMs, TimeUnit.MILLISECONDS);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-    }
-  }
-
-  private void listen(InputStream errors) {
-    byte[] tail = new byte[0];
-    byte[] buffer = new byte[Limits.STDERR_BYTES];
-    try {
-      for (int n = errors.read(buffer); n >= 0; n = errors.read(buffer)) {
-        byte[] both = Arrays.copyOf(tail, tail.length + n);
-        System.arraycopy(buffer, 0, both, tail.length, n);
-        tail =
-            Arrays.copyOfRange(
-                both, Math.max(0, both.length - Limits.STDERR_BYTES / 8), both.length);
-        lastWords = new String(tail, StandardCharsets.UTF_8);
-      }
-    } catch (IOException e) {
-      // the process is gone
     }
   }
 

@@ -110,6 +110,30 @@ final class Limits {
   /// How long closing waits for native programs to be gone: about as long as ending one takes.
   static final long NATIVE_CLOSE_MS = CLOSE_MS + KILL_GRACE_MS;
 
+  /// Devices of one machine; more are not looked at.
+  static final int GPUS = 64;
+
+  /// Files of `/dev` that one GPU needs.
+  static final int GPU_FILES = 16;
+
+  /// Links, or steps of a walk, of one call.
+  static final int GPU_DIGESTS = 1 << 22;
+
+  /// How long looking for GPUs, or getting ready to use them, may take: drivers wake the hardware,
+  /// and compile.
+  static final long GPU_START_MS = 120_000;
+
+  /// How long one piece of work on GPUs may take.
+  static final long GPU_CALL_MS = 240_000;
+
+  /// Steps of a link for each start of a kernel, and words of a chunk: far less than the two
+  /// seconds after which drivers end what keeps a display waiting.
+  static final int GPU_SLICE_STEPS = 1 << 13;
+
+  static final int GPU_SLICE_WORDS = 1 << 14;
+
+  static final int GPU_HEAP_MIB = 256;
+
   static final long WORKER_STACK_BYTES = 64L << 20;
   static final long HEAP_BASE_BYTES = 160L << 20;
 }

@@ -4,9 +4,11 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -116,6 +118,7 @@ final class NativeCommand {
     add(c, "--proc", "/proc", "--dev", "/dev");
     add(c, "--size", Long.toString(Math.max(1 << 20, limits.memoryBytes() / 4)));
     add(c, "--tmpfs", "/dev/shm");
+    gpus(c, program.gpus());
     add(c, "--remount-ro", "/dev", "--remount-ro", "/");
     environment(c, program);
     add(c, "--chdir", "/scratch", "--", PRLIMIT.toString());
@@ -128,6 +131,23 @@ final class NativeCommand {
     return c;
   }
 
+  /// What the GPUs of a program need: their own files of `/dev`, what tells where the drivers'
+  /// libraries are, and what these read of `/sys`. Only the files can be written to.
+  private static void gpus(List<String> c, List<Gpu> gpus) {
+    if (gpus.isEmpty()) {
+      return;
+    }
+    DeviceFiles machine = new DeviceFiles(Path.of("/"));
+    Set<String> files = new LinkedHashSet<>();
+    Set<String> folders = new LinkedHashSet<>(List.of("/etc/OpenCL"));
+    for (Gpu gpu : gpus) {
+      gpu.deviceFiles().forEach(file -> files.add(file.toString()));
+      machine.systemFolders(gpu.slot()).forEach(folder -> folders.add(folder.toString()));
+    }
+    files.forEach(file -> add(c, "--dev-bind", file, file));
+    folders.forEach(folder -> add(c, "--ro-bind-try", folder, folder));
+  }
+
   private static void environment(List<String> c, Program program) {
     add(c, "--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin");
     add(c, "--setenv", "HOME", "/scratch");
@@ -136,6 +156,7 @@ final class NativeCommand {
     add(c, "--setenv", "OMP_NUM_THREADS", Integer.toString(program.cores()));
     add(c, "--setenv", "PERSEID_INPUTS", Integer.toString(program.inputs().size()));
     add(c, "--setenv", "PERSEID_OUTPUTS", Integer.toString(program.outputs()));
+    add(c, "--setenv", "PERSEID_GPUS", Integer.toString(program.gpus().size()));
   }
 
   private static void add(List<String> to, String... more) {

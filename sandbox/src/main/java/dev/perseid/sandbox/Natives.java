@@ -44,6 +44,13 @@ public final class Natives implements AutoCloseable {
       for f in /out/probe /scratch/probe "$TMPDIR/probe" /dev/shm/probe; do
         (: > "$f") 2>/dev/null || echo "it cannot write $f"
       done
+      for f in /dev/*; do
+        case "${f#/dev/}" in
+          console|core|fd|full|null|ptmx|pts|random|shm|stderr|stdin|stdout|tty|urandom|zero) ;;
+          *) echo "it can see $f" ;;
+        esac
+      done
+      [ "$PERSEID_GPUS" = 0 ] || echo "it has GPUs that nobody gave it"
       [ "$(grep -c : /proc/net/dev)" -le 1 ] || echo "it has a network"
       grep -qi ":$port " /proc/net/tcp /proc/net/tcp6 && echo "it can see this machine's sockets"
       [ "$(ls -d /proc/[0-9]* | wc -l)" -le 8 ] || echo "it can see other processes"
@@ -111,6 +118,7 @@ public final class Natives implements AutoCloseable {
       List<String> args = new ArrayList<>();
       args.add(String.format("%04X", listener.getLocalPort()));
       args.addAll(List.of("/etc/shadow", "/etc/hosts", "/etc/ssl", "/home", "/root", "/var"));
+      args.addAll(List.of("/etc/OpenCL", "/sys")); // for programs with GPUs only
       Path home = Path.of(System.getProperty("user.home"));
       if (!home.startsWith("/usr") && home.getNameCount() > 0) {
         args.add(home.toString());
@@ -213,6 +221,13 @@ public final class Natives implements AutoCloseable {
           + program.inputs().size()
           + ", "
           + program.outputs();
+    }
+    for (Gpu gpu : program.gpus()) {
+      for (Path file : gpu.deviceFiles()) {
+        if (!file.startsWith("/dev") || !file.equals(file.normalize())) {
+          return "a GPU's files are in /dev: " + file + " of " + gpu.name() + " is not";
+        }
+      }
     }
     int bytes = 0;
     for (String arg : program.args()) {

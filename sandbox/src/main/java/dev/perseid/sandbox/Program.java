@@ -15,6 +15,7 @@ import java.util.List;
 ///   ...; those that it does not leave are empty
 /// @param cores how many it should use; it is told, not made to
 /// @param limits what the run may use; gas plays no part
+/// @param gpus which of this machine's GPUs it may use; it sees no others
 @SuppressWarnings("ArrayRecordComponent") // never compared
 public record Program(
     long runId,
@@ -24,10 +25,25 @@ public record Program(
     List<Input> inputs,
     int outputs,
     int cores,
-    RunLimits limits) {
+    RunLimits limits,
+    List<Gpu> gpus) {
   public Program {
     args = List.copyOf(args);
     inputs = List.copyOf(inputs);
+    gpus = List.copyOf(gpus);
+  }
+
+  /// One without GPUs.
+  public Program(
+      long runId,
+      Path file,
+      byte[] sha256,
+      List<String> args,
+      List<Input> inputs,
+      int outputs,
+      int cores,
+      RunLimits limits) {
+    this(runId, file, sha256, args, inputs, outputs, cores, limits, List.of());
   }
 
   /// Whether a file that begins so is an ELF file.

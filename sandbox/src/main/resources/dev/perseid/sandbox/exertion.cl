@@ -35,21 +35,20 @@ kernel void begin_link(
 
 // Steps from .. to - 1 of all chains. As vectors, so that they are registers everywhere, and vectors
 // where there are such.
-kernel void run_chains(global ulong *state, int lanes, uint from, uint to) {
+kernel void run_chains(global ulong16 *state, int lanes, uint from, uint to) {
   int lane = (int)get_global_id(0);
   if (lane >= lanes) {
     return;
   }
-  global ulong *own = state + (size_t)lane * CHAINS;
-  ulong16 a = vload16(0, own);
-  ulong16 b = vload16(1, own);
+  ulong16 a = state[2 * lane];
+  ulong16 b = state[2 * lane + 1];
   for (uint i = from; i < to; i++) {
     ulong16 turn = (ulong16)((ulong)i);
     STEP(a, turn);
     STEP(b, turn);
   }
-  vstore16(a, 0, own);
-  vstore16(b, 1, own);
+  state[2 * lane] = a;
+  state[2 * lane + 1] = b;
 }
 
 // Ends a link: its digest.

@@ -139,9 +139,9 @@ final class JobExpansion {
   private Form form(JobReader.NativeText text) throws BadInput {
     if (text.module().isPresent()) {
       Blob compares = module(text.module().get());
-      return new Form.Native(text.platform(), new Comparison.Module(compares));
+      return new Form.Native(text.platform(), new Comparison.Module(compares), text.gpus());
     }
-    return new Form.Native(text.platform(), text.comparison().orElseThrow());
+    return new Form.Native(text.platform(), text.comparison().orElseThrow(), text.gpus());
   }
 
   private Blob program(Placed<String> program) throws BadInput {

@@ -1,6 +1,7 @@
 package dev.perseid.cli;
 
 import dev.perseid.core.Comparison;
+import dev.perseid.core.Gpus;
 import dev.perseid.core.Limits;
 import dev.perseid.core.Platform;
 import dev.perseid.core.Scheduling;
@@ -63,6 +64,8 @@ final class JobReader {
           "platform",
           "compare",
           "cores",
+          "gpus",
+          "gpu_memory_mib",
           "args",
           "inputs",
           "after",
@@ -77,7 +80,8 @@ final class JobReader {
   private static final List<String> NUMERIC_KEYS = List.of("relative", "absolute");
 
   /// What only native tasks have.
-  private static final List<String> NATIVE_KEYS = List.of("platform", "compare", "cores");
+  private static final List<String> NATIVE_KEYS =
+      List.of("platform", "compare", "cores", "gpus", "gpu_memory_mib");
 
   private static final Pattern NAME = Pattern.compile("[A-Za-z0-9._-]{1,64}");
   private static final long MIB = 1 << 20;
@@ -125,11 +129,13 @@ final class JobReader {
   /// @param comparison when results are alike; empty: as `module` says
   /// @param module the portable module that compares
   /// @param cores how many it reserves
+  /// @param gpus which of them
   record NativeText(
       Platform platform,
       Optional<Comparison> comparison,
       Optional<Placed<String>> module,
-      int cores) {}
+      int cores,
+      Gpus gpus) {}
 
   /// A job file as it stands, with references not yet followed.
   record JobText(
@@ -414,9 +420,11 @@ final class JobReader {
                           "write linux-x86_64 or linux-aarch64"));
     }
     int cores = task.number("cores", 1, Limits.TASK_CORES).map(c -> c.value().intValue()).orElse(1);
+    Gpus gpus = gpus(task);
     Optional<Node> compare = task.node("compare");
     if (compare.isEmpty()) {
-      return new NativeText(platform, Optional.of(new Comparison.Exact()), Optional.empty(), cores);
+      return new NativeText(
+          platform, Optional.of(new Comparison.Exact()), Optional.empty(), cores, gpus);
     }
     if (compare.get() instanceof ScalarNode how) {
       Comparison comparison =
@@ -429,7 +437,7 @@ final class JobReader {
                         "'" + how.getValue() + "' is no way to compare results",
                         "write exact, lines, {numeric: {relative: 1e-6}} or {module: FILE.wasm}");
           };
-      return new NativeText(platform, Optional.of(comparison), Optional.empty(), cores);
+      return new NativeText(platform, Optional.of(comparison), Optional.empty(), cores, gpus);
     }
     Fields kind = Fields.of(file, compare.get(), "'compare'", COMPARE_KEYS);
     Optional<Placed<String>> module = kind.text("module");
@@ -440,7 +448,7 @@ final class JobReader {
               "write one: exact, lines, {numeric: {relative: 1e-6}} or {module: FILE.wasm}");
     }
     if (module.isPresent()) {
-      return new NativeText(platform, Optional.empty(), module, cores);
+      return new NativeText(platform, Optional.empty(), module, cores, gpus);
     }
     Fields near = Fields.of(file, kind.node("numeric").get(), "'numeric'", NUMERIC_KEYS);
     return new NativeText(
@@ -449,7 +457,19 @@ final class JobReader {
             new Comparison.Numeric(
                 tolerance(near, "relative", 1), tolerance(near, "absolute", 1e300))),
         Optional.empty(),
-        cores);
+        cores,
+        gpus);
+  }
+
+  private static Gpus gpus(Fields task) throws BadInput {
+    int count = task.number("gpus", 0, Limits.GPUS).map(g -> g.value().intValue()).orElse(0);
+    Optional<Placed<Long>> memory = task.number("gpu_memory_mib", 1, Limits.GPU_MEMORY_BYTES / MIB);
+    if (memory.isPresent() && count == 0) {
+      throw memory
+          .get()
+          .wrong("'gpu_memory_mib' is the memory of each GPU", "say how many: gpus: 1");
+    }
+    return new Gpus(count, memory.map(m -> m.value() * MIB).orElse(0L));
   }
 
   private static double tolerance(Fields near, String key, double most) throws BadInput {

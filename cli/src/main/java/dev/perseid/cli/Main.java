@@ -36,6 +36,7 @@ import picocli.CommandLine.Spec;
       VerifyCommand.class,
       WhyCommand.class,
       ProvidersCommand.class,
+      GpusCommand.class,
       AccountCommand.class,
       VoucherCommand.class,
       OperateCommand.class,

@@ -1,6 +1,7 @@
 package dev.perseid.cli;
 
 import com.fasterxml.jackson.core.JsonGenerator;
+import dev.perseid.core.Gpus;
 import dev.perseid.core.Offer;
 import dev.perseid.node.PoolClient;
 import dev.perseid.node.PoolFailure;
@@ -54,6 +55,7 @@ final class ProvidersCommand implements Callable<Integer> {
             "state",
             ">cores",
             ">memory",
+            "gpus",
             ">gas/s",
             ">per Ggas",
             ">leases",
@@ -71,6 +73,7 @@ final class ProvidersCommand implements Callable<Integer> {
           view.getState(),
           shown(view, view.getCapacity().getCores(), offer.cores(), Long::toString),
           shown(view, view.getCapacity().getMemoryBytes(), offer.memoryBytes(), Amounts::bytes),
+          gpus(view, offer.gpus()),
           Amounts.count(offer.capability().gasPerS()),
           Amounts.credits(offer.price().perBillionGas()),
           view.getLeases(),
@@ -90,6 +93,19 @@ final class ProvidersCommand implements Callable<Integer> {
       Proto.ProviderView view, long shown, long declared, LongFunction<String> text) {
     boolean isKnown = view.hasCapacity() && view.getCapacity().getProblem().isEmpty();
     return (isKnown && shown < declared ? text.apply(shown) + " of " : "") + text.apply(declared);
+  }
+
+  /// Likewise its GPUs: `1 of 4 x 24 GiB`.
+  private static String gpus(Proto.ProviderView view, Gpus declared) {
+    if (!declared.any()) {
+      return "-";
+    }
+    Proto.Gpus shown = view.getCapacity().getGpus();
+    return shown(view, shown.getCount(), declared.count(), Long::toString)
+        + " x "
+        + (shown.getCount() == 0
+            ? Amounts.bytes(declared.memoryBytes())
+            : shown(view, shown.getMemoryBytes(), declared.memoryBytes(), Amounts::bytes));
   }
 
   /// Who signed that it is its own; empty if nobody did.
@@ -134,9 +150,12 @@ final class ProvidersCommand implements Callable<Integer> {
     json.writeStringField("state", view.getState());
     json.writeNumberField("cores", offer.cores());
     json.writeNumberField("memory_bytes", offer.memoryBytes());
+    json.writeNumberField("gpus", offer.gpus().count());
+    json.writeNumberField("gpu_memory_bytes", offer.gpus().memoryBytes());
     json.writeNumberField("price_per_billion_gas_microcredits", offer.price().perBillionGas());
     json.writeNumberField("price_per_gb_second_microcredits", offer.price().perGbSecond());
     json.writeNumberField("price_per_gb_microcredits", offer.price().perGb());
+    json.writeNumberField("price_per_gpu_second_microcredits", offer.price().perGpuSecond());
     measured(json, "cpu_ops_per_s", offer.capability().cpuOpsPerS());
     measured(json, "memory_bytes_per_s", offer.capability().memoryBytesPerS());
     measured(json, "gas_per_s", offer.capability().gasPerS());
@@ -162,6 +181,9 @@ final class ProvidersCommand implements Callable<Integer> {
       json.writeNumberField("cores", c.getCores());
       json.writeNumberField("memory_bytes", c.getMemoryBytes());
       json.writeNumberField("steps_per_s", c.getStepsPerS());
+      json.writeNumberField("gpus", c.getGpus().getCount());
+      json.writeNumberField("gpu_memory_bytes", c.getGpus().getMemoryBytes());
+      json.writeNumberField("gpu_steps_per_s", c.getGpuStepsPerS());
       json.writeStringField("problem", c.getProblem());
       json.writeEndObject();
     }

@@ -1,10 +1,12 @@
 package dev.perseid.cli;
 
 import dev.perseid.core.Address;
+import dev.perseid.core.Gpus;
 import dev.perseid.core.Price;
 import dev.perseid.node.AccessTerms;
 import dev.perseid.node.AuditTerms;
 import dev.perseid.node.MarketTerms;
+import dev.perseid.node.Measuring;
 import dev.perseid.node.MoneyLimits;
 import dev.perseid.node.MoneyTerms;
 import dev.perseid.node.PaymentTerms;
@@ -31,6 +33,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -121,21 +124,33 @@ final class Serving {
         names = "--measure",
         paramLabel = "on|off",
         description =
-            "Whether providers must show the cores and the memory that they declare, when they come"
-                + " and at random times after; default: on, unless only this machine can reach the"
+            "Whether providers must show the cores, the memory and the GPUs that they declare, when"
+                + " they come and at random times after; default: on, unless only this machine can reach the"
                 + " pool.")
     @Nullable String measure;
 
-    /// Whether providers are measured.
-    boolean measures() throws BadInput {
-      if (measure == null) {
-        return !Channels.isLoopback(host);
+    @Option(
+        names = "--gpu-steps",
+        paramLabel = "N",
+        description =
+            "What providers show as a GPU must do N steps of the measurement a second, and more than"
+                + " all of their cores; default: ${DEFAULT-VALUE}. 0: also a processor counts, to try"
+                + " things out.")
+    long gpuSteps = Measuring.USUAL_GPU_STEPS_PER_S;
+
+    /// Whether providers are measured, and what counts as a GPU.
+    Measuring measures() throws BadInput {
+      if (gpuSteps < 0) {
+        throw new BadInput("--gpu-steps: " + gpuSteps + "; write 0 or more");
       }
-      return switch (measure) {
-        case "on" -> true;
-        case "off" -> false;
-        default -> throw new BadInput("--measure: '" + measure + "'; write on or off");
-      };
+      boolean on =
+          switch (measure) {
+            case null -> !Channels.isLoopback(host);
+            case "on" -> true;
+            case "off" -> false;
+            default -> throw new BadInput("--measure: '" + measure + "'; write on or off");
+          };
+      return new Measuring(on, gpuSteps);
     }
 
     AccessTerms access() throws BadInput {
@@ -391,6 +406,33 @@ final class Serving {
     boolean natives;
 
     @Option(
+        names = "--gpus",
+        paramLabel = "N",
+        description =
+            "Lend the first N GPUs that OpenCL finds to native programs; `perseid gpus` lists them."
+                + " Only with --native; default: 0.")
+    int gpus;
+
+    @Option(
+        names = "--gpu-memory-mib",
+        paramLabel = "MIB",
+        description = "Memory of each that is lent; default: all that the smallest of them has.")
+    @Nullable Long gpuMemoryMib;
+
+    @Option(
+        names = "--price-gpu",
+        paramLabel = "CREDITS",
+        description = "For a second of a GPU; default: 0.001111.")
+    @Nullable String perGpuSecond;
+
+    @Option(
+        names = "--opencl-processors",
+        description =
+            "With --gpus: processors that OpenCL offers as devices count, too. To try things out"
+                + " without a GPU.")
+    boolean processorsToo;
+
+    @Option(
         names = "--operated-by",
         paramLabel = "STATEMENT",
         description =
@@ -504,7 +546,7 @@ final class Serving {
                   options.welcome == null
                       ? welcome
                       : Amounts.microcredits(options.welcome, "--welcome"))
-              .withMeasures(options.measures())
+              .with(options.measures())
               .withAccess(options.access())
               .withTerms(options.terms())
               .withMoney(options.money());
@@ -575,6 +617,12 @@ final class Serving {
     if (options.natives) {
       config = config.withNatives();
     }
+    if (options.gpus > 0 && !options.natives) {
+      throw new BadInput("--gpus: only native programs use GPUs: add --native");
+    }
+    if (options.gpus != 0) {
+      config = config.with(gpus(options));
+    }
     if (options.operatedBy != null) {
       config = config.operatedBy(OperateCommand.read(options.operatedBy, key.address()));
     }
@@ -605,6 +653,8 @@ final class Serving {
         json.writeStringField("name", config.terms().name());
         json.writeNumberField("cores", config.lent().cores());
         json.writeNumberField("memory_bytes", config.lent().memoryBytes());
+        json.writeNumberField("gpus", provider.offer().gpus().count());
+        json.writeNumberField("gpu_memory_bytes", provider.offer().gpus().memoryBytes());
         json.writeStringField("isolation", provider.isolation().kind().name());
         json.writeBooleanField("native", config.natives());
         json.writeEndObject();
@@ -623,7 +673,18 @@ final class Serving {
             + (provider.offer().capability().gasPerS().isPresent()
                 ? ", " + Amounts.count(provider.offer().capability().gasPerS()) + " gas/s a core"
                 : "")
+            + gpus(provider.offer().gpus())
             + (config.natives() ? ", native programs in bubblewrap" : ""));
+  }
+
+  private static String gpus(Gpus gpus) {
+    return !gpus.any()
+        ? ""
+        : ", "
+            + gpus.count()
+            + (gpus.count() == 1 ? " GPU with " : " GPUs with ")
+            + Amounts.bytes(gpus.memoryBytes())
+            + (gpus.count() == 1 ? "" : " each");
   }
 
   private static ProviderConfig.Terms terms(ProviderOptions options, ProviderConfig.Terms usual)
@@ -636,6 +697,20 @@ final class Serving {
             price(options.perBillionGas, price.perBillionGas(), "--price-gas"),
             price(options.perGbSecond, price.perGbSecond(), "--price-memory"),
             price(options.perGb, price.perGb(), "--price-data")));
+  }
+
+  private static ProviderConfig.LentGpus gpus(ProviderOptions options) throws BadInput {
+    Long mib = options.gpuMemoryMib;
+    long usual = ProviderConfig.USUAL_PER_GPU_SECOND;
+    try {
+      return new ProviderConfig.LentGpus(
+          options.gpus,
+          mib == null ? OptionalLong.empty() : OptionalLong.of(mib(mib)),
+          price(options.perGpuSecond, usual, "--price-gpu"),
+          options.processorsToo);
+    } catch (IllegalArgumentException e) {
+      throw new BadInput(String.valueOf(e.getMessage()));
+    }
   }
 
   private static long price(@Nullable String text, long usual, String what) throws BadInput {

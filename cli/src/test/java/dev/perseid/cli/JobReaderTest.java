@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.perseid.core.Blob;
 import dev.perseid.core.Comparison;
 import dev.perseid.core.Form;
+import dev.perseid.core.Gpus;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Input;
 import dev.perseid.core.Platform;
@@ -199,7 +200,7 @@ class JobReaderTest {
               - {name: a, program: p.sh, compare: {numeric: {relative: 1e-6, absolute: 0.5}}, cores: 3}
               - {name: b, program: p.sh, compare: {module: m.wasm}, platform: linux-aarch64}
               - {name: c, program: p.sh, compare: lines, memory_mib: 8192}
-              - {name: d, program: p.sh}
+              - {name: d, program: p.sh, gpus: 2, gpu_memory_mib: 16000}
               - {name: e, module: m.wasm}
             """);
     assertThat(plan.kinds())
@@ -209,7 +210,8 @@ class JobReaderTest {
             new Form.Native(
                 Platform.LINUX_AARCH64, new Comparison.Module(plan.kinds().get(4).module())),
             new Form.Native(Platform.LINUX_X86_64, new Comparison.Lines()),
-            new Form.Native(Platform.LINUX_X86_64, new Comparison.Exact()),
+            new Form.Native(
+                Platform.LINUX_X86_64, new Comparison.Exact(), new Gpus(2, 16_000L << 20)),
             new Form.Portable());
     assertThat(plan.kinds()).extracting(TaskKind::cores).containsExactly(3, 1, 1, 1, 1);
     assertThat(plan.kinds().subList(0, 4)).extracting(TaskKind::gasLimit).containsOnly(0L);

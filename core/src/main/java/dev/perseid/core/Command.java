@@ -110,7 +110,9 @@ public sealed interface Command {
   /// @param id number of the measurement
   /// @param cores how many cores it showed
   /// @param memoryBytes how much memory it showed
+  /// @param gpus which GPUs it showed
   /// @param stepsPerS steps that all of its cores together did in a second
+  /// @param gpuStepsPerS likewise all of its GPUs
   /// @param problem what was wrong with what it showed, or that it showed nothing; empty if it did
   ///   what it was asked
   /// @param luck drawn at random and known to nobody: it decides when it is measured again
@@ -120,10 +122,25 @@ public sealed interface Command {
       long id,
       int cores,
       long memoryBytes,
+      Gpus gpus,
       long stepsPerS,
+      long gpuStepsPerS,
       String problem,
       long luck)
-      implements Command {}
+      implements Command {
+    /// Of a machine without GPUs.
+    public RecordCapacity(
+        Address provider,
+        long session,
+        long id,
+        int cores,
+        long memoryBytes,
+        long stepsPerS,
+        String problem,
+        long luck) {
+      this(provider, session, id, cores, memoryBytes, Gpus.NONE, stepsPerS, 0, problem, luck);
+    }
+  }
 
   /// An author publishes a version of a model. The signature was verified against the digest.
   ///

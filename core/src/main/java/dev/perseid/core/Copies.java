@@ -124,8 +124,8 @@ final class Copies {
     long usualNs =
         known
             ? graph.expectedWallNs(task)
-            : Provider.atUsualSpeed(2 * tookNs, first.provider.speed);
-    long expectedNs = first.provider.wallNs(usualNs);
+            : first.provider.speedOf(graph.group(task).shape).atUsual(2 * tookNs);
+    long expectedNs = first.provider.wallNs(graph.group(task).shape, usualNs);
     boolean late = !known || tookNs > SUSPICIOUS * graph.spread(kind) * expectedNs;
     long leftNs = late ? tookNs : expectedNs - tookNs;
     if (leftNs < gainNs) {
@@ -136,7 +136,7 @@ final class Copies {
         candidates
             .computeIfAbsent(group.shape, s -> Optional.ofNullable(fastest(s, Round.NOBODY)))
             .orElse(null);
-    if (fastest == null || leftNs - fastest.wallNs(usualNs) < gainNs) {
+    if (fastest == null || leftNs - fastest.wallNs(group.shape, usualNs) < gainNs) {
       return null;
     }
     candidatesLeft--;
@@ -146,7 +146,7 @@ final class Copies {
     if (provider == null) {
       return null;
     }
-    long sooner = leftNs - provider.wallNs(usualNs);
+    long sooner = leftNs - provider.wallNs(group.shape, usualNs);
     long enough = Math.max(gainNs, leftNs / SOONER);
     if (sooner < Math.max(enough, Round.thriftNs(graph, task, provider))) {
       return null;
@@ -166,8 +166,7 @@ final class Copies {
       if (lookedAt++ == Limits.FAST_LOOKED_AT) {
         break;
       }
-      boolean may = p.isOpen() && p.fits(shape) && !OpenProviders.contains(excluded, p.index);
-      if (may && p.hasRoom()) {
+      if (p.takes(shape) && p.hasRoom() && !OpenProviders.contains(excluded, p.index)) {
         return p;
       }
     }

@@ -1032,7 +1032,9 @@ final class Decision {
             nowUs,
             cores,
             memoryBytes,
+            offer.gpus().atMost(c.gpus()),
             Math.max(0, c.stepsPerS()),
+            offer.gpus().any() ? Math.max(0, c.gpuStepsPerS()) : 0,
             Text.cut(c.problem(), Limits.REASON_CHARS));
     emit(
         new Event.CapacityMeasured(
@@ -1045,11 +1047,7 @@ final class Decision {
   /// After how long a provider is measured again: nobody can know when, and who showed less than it
   /// declares gets a chance soon.
   private static long untilNextMs(Offer offer, Capacity shown, long luck) {
-    boolean whole =
-        shown.isShown()
-            && shown.cores() == offer.cores()
-            && shown.memoryBytes() == offer.memoryBytes();
-    long usualMs = whole ? Limits.MEASURED_AFTER_MS : Limits.MEASURED_AGAIN_AFTER_MS;
+    long usualMs = shown.isAllOf(offer) ? Limits.MEASURED_AFTER_MS : Limits.MEASURED_AGAIN_AFTER_MS;
     return usualMs / 2 + Math.floorMod(luck, usualMs);
   }
 

@@ -19,7 +19,9 @@ public sealed interface Effect {
   /// @param id number of the measurement
   /// @param cores how many it declares
   /// @param memoryBytes how much it declares
-  record Measure(Address provider, long id, int cores, long memoryBytes) implements Effect {}
+  /// @param gpus which it declares
+  record Measure(Address provider, long id, int cores, long memoryBytes, Gpus gpus)
+      implements Effect {}
 
   /// Compare a result with others, and say with [Command.RecordComparison] which it is like.
   ///

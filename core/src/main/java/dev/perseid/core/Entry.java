@@ -18,4 +18,9 @@ public record Entry(long index, long recordedUs, ExecutionRecord record, Attesta
     /// The pool alone: the provider vanished, or what it said was refused.
     record PoolOnly() implements Attestation {}
   }
+
+  /// The same of a task that requested GPUs.
+  Entry with(Gpus requested) {
+    return new Entry(index, recordedUs, record.with(requested), attestation);
+  }
 }

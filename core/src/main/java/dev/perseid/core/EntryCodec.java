@@ -12,6 +12,9 @@ public final class EntryCodec {
   /// An entry of a request to a model: as version 1, and more after it.
   private static final int WITH_INFERENCE = 2;
 
+  /// An entry of a task that reserved GPUs: as version 1, and more after it.
+  private static final int WITH_GPUS = 3;
+
   /// The codes of outcomes: an outcome's place here, for ever.
   static final List<Outcome> OUTCOMES =
       List.of(
@@ -28,8 +31,12 @@ public final class EntryCodec {
   public static byte[] encode(Entry entry) {
     Out out = Out.plain();
     Optional<Inference> inference = entry.record().inference();
-    out.octet(inference.isPresent() ? WITH_INFERENCE : VERSION);
+    Gpus gpus = entry.record().gpus();
+    out.octet(inference.isPresent() ? WITH_INFERENCE : gpus.any() ? WITH_GPUS : VERSION);
     write(out, entry);
+    if (gpus.any()) {
+      EventCodec.writeGpus(out, gpus);
+    }
     inference.ifPresent(i -> writeInference(out, entry.record(), i));
     return out.bytes();
   }
@@ -38,11 +45,18 @@ public final class EntryCodec {
   public static Entry decode(byte[] bytes) {
     In in = In.plain(bytes);
     int version = in.octet();
-    if (version != VERSION && version != WITH_INFERENCE) {
-      throw in.malformed(
-          "an entry of version " + version + " is not known here (these are versions 1 and 2)");
-    }
-    Entry entry = version == VERSION ? read(in) : readWithInference(in);
+    Entry entry =
+        switch (version) {
+          case VERSION -> read(in);
+          case WITH_INFERENCE -> readWithInference(in);
+          case WITH_GPUS -> {
+            Entry plain = read(in);
+            yield plain.with(EventCodec.readSomeGpus(in));
+          }
+          default ->
+              throw in.malformed(
+                  "an entry of version " + version + " is not known here (these are 1 to 3)");
+        };
     in.end();
     return entry;
   }
@@ -84,7 +98,7 @@ public final class EntryCodec {
     out.number(i.toPool());
   }
 
-  /// All but the inference.
+  /// All but the inference and the GPUs.
   static void write(Out out, Entry entry) {
     ExecutionRecord r = entry.record();
     out.number(entry.index());

@@ -59,6 +59,12 @@ public final class EventCodec {
   private static final int RESULTS_COMPARED = 54;
   private static final int OPERATOR_SEEN = 55;
 
+  /// Events of before, where GPUs are in them: as those, and more after it.
+  private static final int PROVIDER_JOINED_GPUS = 56;
+
+  private static final int CAPACITY_MEASURED_GPUS = 57;
+  private static final int ATTEMPT_ENDED_GPUS = 58;
+
   private static final int CREDITS = 0;
   private static final int VOUCHED_CREDITS = 1;
   private static final int ESCROW = 2;
@@ -166,9 +172,13 @@ public final class EventCodec {
         writeBatch(out, e.batch());
       }
       case Event.AttemptEnded e -> {
-        out.octet(ATTEMPT_ENDED);
+        Gpus gpus = e.entry().record().gpus();
+        out.octet(gpus.any() ? ATTEMPT_ENDED_GPUS : ATTEMPT_ENDED);
         EntryCodec.write(out, e.entry());
         out.choice(e.next(), NEXT);
+        if (gpus.any()) {
+          writeGpus(out, gpus);
+        }
       }
       case Event.CheckDrawn e -> {
         out.octet(CHECK_DRAWN);
@@ -234,11 +244,15 @@ public final class EventCodec {
         out.number(e.atUs());
       }
       case Event.CapacityMeasured e -> {
-        out.octet(CAPACITY_MEASURED);
+        Capacity capacity = e.capacity();
+        out.octet(capacity.hasGpus() ? CAPACITY_MEASURED_GPUS : CAPACITY_MEASURED);
         out.number(e.id());
         out.sharedAddress(e.provider());
-        writeCapacity(out, e.capacity());
+        writeCapacity(out, capacity);
         out.number(e.nextUs());
+        if (capacity.hasGpus()) {
+          writeShownGpus(out, capacity);
+        }
       }
       case Event.LeaseReturned e -> {
         out.octet(LEASE_RETURNED);
@@ -254,12 +268,16 @@ public final class EventCodec {
         out.number(e.atUs());
       }
       case Event.ProviderJoined e -> {
-        out.octet(PROVIDER_JOINED);
+        boolean withGpus = e.offer().gpus().any();
+        out.octet(withGpus ? PROVIDER_JOINED_GPUS : PROVIDER_JOINED);
         writeOffer(out, e.offer());
         out.sharedHash(e.offerHash());
         out.text(e.signature());
         out.number(e.session());
         out.number(e.atUs());
+        if (withGpus) {
+          writeOfferedGpus(out, e.offer());
+        }
       }
       case Event.ProviderDraining e -> {
         out.octet(PROVIDER_DRAINING);
@@ -483,6 +501,11 @@ public final class EventCodec {
               in.number());
       case BATCH_SIGNED -> new Event.BatchSigned(readBatch(in));
       case ATTEMPT_ENDED -> new Event.AttemptEnded(EntryCodec.read(in), in.choice(NEXT));
+      case ATTEMPT_ENDED_GPUS -> {
+        Entry entry = EntryCodec.read(in);
+        Event.Next next = in.choice(NEXT);
+        yield new Event.AttemptEnded(entry.with(readSomeGpus(in)), next);
+      }
       case CHECK_DRAWN ->
           new Event.CheckDrawn(
               in.number(), in.choice(CHECK_REASONS), in.integer(), in.integer(), in.number());
@@ -504,6 +527,16 @@ public final class EventCodec {
       case CAPACITY_MEASURED ->
           new Event.CapacityMeasured(
               in.number(), in.sharedAddress(), readCapacity(in), in.number());
+      case CAPACITY_MEASURED_GPUS -> {
+        var e =
+            new Event.CapacityMeasured(
+                in.number(), in.sharedAddress(), readCapacity(in), in.number());
+        Capacity capacity = readShownGpus(in, e.capacity());
+        if (!capacity.hasGpus()) {
+          throw in.malformed("a capacity that could have been written shorter");
+        }
+        yield new Event.CapacityMeasured(e.id(), e.provider(), capacity, e.nextUs());
+      }
       case LEASE_RETURNED -> new Event.LeaseReturned(in.number(), in.number());
       case JOB_ENDED ->
           new Event.JobEnded(
@@ -511,6 +544,16 @@ public final class EventCodec {
       case PROVIDER_JOINED ->
           new Event.ProviderJoined(
               readOffer(in), in.sharedHash(), in.text(), in.number(), in.number());
+      case PROVIDER_JOINED_GPUS -> {
+        var e =
+            new Event.ProviderJoined(
+                readOffer(in), in.sharedHash(), in.text(), in.number(), in.number());
+        Offer offer = readOfferedGpus(in, e.offer());
+        if (!offer.gpus().any()) {
+          throw in.malformed("an offer that could have been written shorter");
+        }
+        yield new Event.ProviderJoined(offer, e.offerHash(), e.signature(), e.session(), e.atUs());
+      }
       case PROVIDER_DRAINING -> new Event.ProviderDraining(in.sharedAddress(), in.number());
       case PROVIDER_GONE -> new Event.ProviderGone(in.sharedAddress(), in.text(), in.number());
       case REFUSED ->
@@ -836,6 +879,7 @@ public final class EventCodec {
     return List.copyOf(offers);
   }
 
+  /// All but its GPUs.
   static void writeCapacity(Out out, Capacity c) {
     out.number(c.atUs());
     out.number(c.cores());
@@ -848,6 +892,63 @@ public final class EventCodec {
     return new Capacity(in.number(), in.integer(), in.number(), in.number(), in.text());
   }
 
+  static void writeGpus(Out out, Gpus gpus) {
+    out.number(gpus.count());
+    out.number(gpus.memoryBytes());
+  }
+
+  static Gpus readGpus(In in) {
+    int count = in.integer();
+    Gpus gpus = new Gpus(count, in.number());
+    if (!gpus.any() && gpus.memoryBytes() != 0) {
+      throw in.malformed("memory of no GPU");
+    }
+    return gpus;
+  }
+
+  /// GPUs that stand only where there are any.
+  static Gpus readSomeGpus(In in) {
+    Gpus gpus = readGpus(in);
+    if (!gpus.any()) {
+      throw in.malformed("no GPU where there are some");
+    }
+    return gpus;
+  }
+
+  static void writeShownGpus(Out out, Capacity c) {
+    writeGpus(out, c.gpus());
+    out.number(c.gpuStepsPerS());
+  }
+
+  static Capacity readShownGpus(In in, Capacity c) {
+    Gpus gpus = readGpus(in);
+    return new Capacity(
+        c.atUs(), c.cores(), c.memoryBytes(), gpus, c.stepsPerS(), in.number(), c.problem());
+  }
+
+  static void writeOfferedGpus(Out out, Offer o) {
+    writeGpus(out, o.gpus());
+    out.number(o.price().perGpuSecond());
+  }
+
+  static Offer readOfferedGpus(In in, Offer o) {
+    Gpus gpus = readGpus(in);
+    Price p = o.price();
+    Price price = new Price(p.perBillionGas(), p.perGbSecond(), p.perGb(), in.number());
+    return new Offer(
+        o.provider(),
+        o.name(),
+        o.machine(),
+        o.region(),
+        o.cores(),
+        o.memoryBytes(),
+        gpus,
+        price,
+        o.capability(),
+        o.madeUs());
+  }
+
+  /// All but its GPUs.
   static void writeOffer(Out out, Offer o) {
     out.sharedAddress(o.provider());
     out.text(o.name());

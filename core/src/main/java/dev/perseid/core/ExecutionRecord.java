@@ -26,6 +26,7 @@ import java.util.OptionalLong;
 /// @param gasLimit requested; 0 of a native task, which cannot be replayed
 /// @param memoryBytes requested
 /// @param cores requested
+/// @param gpus requested
 /// @param submittedUs,readyUs,assignedUs by the pool's clock, microseconds since the epoch
 /// @param startedUs,endedUs by the provider's clock, likewise; absent if it never ran
 /// @param outcome how it ended
@@ -58,6 +59,7 @@ public record ExecutionRecord(
     long gasLimit,
     long memoryBytes,
     int cores,
+    Gpus gpus,
     long submittedUs,
     long readyUs,
     long assignedUs,
@@ -71,7 +73,7 @@ public record ExecutionRecord(
     String isolation,
     long charge,
     Optional<Inference> inference) {
-  /// The record of a task's attempt.
+  /// The record of a task's attempt without GPUs.
   public ExecutionRecord(
       Address pool,
       JobId job,
@@ -120,6 +122,7 @@ public record ExecutionRecord(
         gasLimit,
         memoryBytes,
         cores,
+        Gpus.NONE,
         submittedUs,
         readyUs,
         assignedUs,
@@ -165,6 +168,7 @@ public record ExecutionRecord(
         gasLimit,
         memoryBytes,
         cores,
+        gpus,
         submittedUs,
         readyUs,
         assignedUs,
@@ -178,6 +182,42 @@ public record ExecutionRecord(
         isolation,
         newCharge,
         Optional.of(added));
+  }
+
+  /// The same with the GPUs that were requested.
+  public ExecutionRecord with(Gpus requested) {
+    return new ExecutionRecord(
+        pool,
+        job,
+        task,
+        taskName,
+        kind,
+        attempt,
+        lease,
+        consumer,
+        provider,
+        offer,
+        module,
+        argsHash,
+        inputs,
+        dependsOn,
+        gasLimit,
+        memoryBytes,
+        cores,
+        requested,
+        submittedUs,
+        readyUs,
+        assignedUs,
+        startedUs,
+        endedUs,
+        outcome,
+        reason,
+        usage,
+        outputs,
+        engine,
+        isolation,
+        charge,
+        inference);
   }
 
   /// The record that follows from a lease and its provider's report. Pure, so that provider, pool
@@ -203,6 +243,7 @@ public record ExecutionRecord(
         l.kind().gasLimit(),
         l.kind().memoryBytes(),
         l.kind().cores(),
+        l.kind().gpus(),
         l.submittedUs(),
         l.readyUs(),
         l.assignedUs(),
@@ -214,7 +255,8 @@ public record ExecutionRecord(
         r.outputs(),
         r.engine(),
         r.isolation(),
-        charge(l, r, price));
+        charge(l, r, price),
+        Optional.empty());
   }
 
   /// The record of a request to a model. Pure, as [#of].
@@ -254,6 +296,7 @@ public record ExecutionRecord(
         0,
         0,
         0,
+        Gpus.NONE,
         order.submittedUs(),
         order.submittedUs(),
         order.assignedUs(),
@@ -296,6 +339,7 @@ public record ExecutionRecord(
         price.charge(
             l.kind().work(r.usage().gas().orElse(0), r.usage().wallNs().orElse(0)),
             l.kind().memoryBytes(),
+            l.kind().gpus().count(),
             r.usage().wallNs().orElse(0),
             r.usage().bytesIn().orElse(0) + r.usage().bytesOut().orElse(0)));
   }

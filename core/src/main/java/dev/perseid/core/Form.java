@@ -11,5 +11,11 @@ public sealed interface Form {
   ///
   /// @param platform where it runs
   /// @param comparison when two results count as alike
-  record Native(Platform platform, Comparison comparison) implements Form {}
+  /// @param gpus which GPUs a task reserves
+  record Native(Platform platform, Comparison comparison, Gpus gpus) implements Form {
+    /// Without GPUs.
+    public Native(Platform platform, Comparison comparison) {
+      this(platform, comparison, Gpus.NONE);
+    }
+  }
 }

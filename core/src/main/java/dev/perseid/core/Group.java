@@ -4,7 +4,7 @@ import java.util.Comparator;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
-/// The tasks of one job that need the same cores and memory, and which of them are ready.
+/// The tasks of one job that need the same of a machine, and which of them are ready.
 final class Group {
   final Job job;
   final Shape shape;
@@ -24,7 +24,7 @@ final class Group {
   /// What a task needs of a machine.
   ///
   /// @param platform where a native task runs; null for portable ones
-  record Shape(int cores, long memoryBytes, @Nullable Platform platform)
+  record Shape(int cores, long memoryBytes, @Nullable Platform platform, Gpus gpus)
       implements Comparable<Shape> {
     private static final Comparator<@Nullable Platform> PORTABLE_FIRST =
         Comparator.nullsFirst(Comparator.naturalOrder());
@@ -33,14 +33,17 @@ final class Group {
       return new Shape(
           kind.cores(),
           kind.memoryBytes(),
-          kind.form() instanceof Form.Native n ? n.platform() : null);
+          kind.form() instanceof Form.Native n ? n.platform() : null,
+          kind.gpus());
     }
 
     @Override
     public int compareTo(Shape o) {
       int x = Integer.compare(cores, o.cores);
       x = x != 0 ? x : Long.compare(memoryBytes, o.memoryBytes);
-      return x != 0 ? x : PORTABLE_FIRST.compare(platform, o.platform);
+      x = x != 0 ? x : PORTABLE_FIRST.compare(platform, o.platform);
+      x = x != 0 ? x : Integer.compare(gpus.count(), o.gpus.count());
+      return x != 0 ? x : Long.compare(gpus.memoryBytes(), o.gpus.memoryBytes());
     }
   }
 

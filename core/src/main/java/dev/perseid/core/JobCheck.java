@@ -204,6 +204,14 @@ public final class JobCheck {
           + kind.gasLimit()
           + ", but native tasks are not metered: write 0";
     }
+    String gpus = range(where, "the number of GPUs", kind.gpus().count(), 0, Limits.GPUS);
+    if (gpus == null) {
+      long most = kind.gpus().any() ? Limits.GPU_MEMORY_BYTES : 0;
+      gpus = range(where, "the memory of each GPU in bytes", kind.gpus().memoryBytes(), 0, most);
+    }
+    if (gpus != null) {
+      return gpus;
+    }
     if (kind.comparison().reads() && kind.outputBytesLimit() > Limits.COMPARED_BYTES) {
       return where
           + "the limit of output bytes is "

@@ -24,7 +24,10 @@ public final class JobCodec {
   /// wanted.
   private static final int SINGLE = 5;
 
-  private static final int VERSION = 6;
+  /// Had no GPUs, and is still written so where none are wanted.
+  private static final int CORES_ONLY = 6;
+
+  private static final int VERSION = 7;
 
   private static final List<Scheduling> SCHEDULINGS =
       List.of(
@@ -100,7 +103,7 @@ public final class JobCodec {
     for (TaskKind kind : spec.kinds()) {
       writeKind(out, kind);
       if (version > PORTABLE) {
-        writeForm(out, kind.form());
+        writeForm(out, kind.form(), version);
       }
     }
     out.number(spec.results().size());
@@ -114,8 +117,11 @@ public final class JobCodec {
   /// The oldest version that can say it all.
   private static int version(JobSpec spec) {
     Urgency urgency = spec.urgency();
-    if (urgency.copiesPercent() != 0 || urgency.scheduling() != Scheduling.LEARNED) {
+    if (spec.kinds().stream().anyMatch(k -> k.gpus().any())) {
       return VERSION;
+    }
+    if (urgency.copiesPercent() != 0 || urgency.scheduling() != Scheduling.LEARNED) {
+      return CORES_ONLY;
     }
     if (spec.kinds().stream().anyMatch(TaskKind::isNative)) {
       return SINGLE;
@@ -131,7 +137,7 @@ public final class JobCodec {
     int version = in.octet();
     if (version < BELIEVING || version > VERSION) {
       throw in.malformed(
-          "a job of version " + version + " is not known here (these are versions 1 to 6)");
+          "a job of version " + version + " is not known here (these are versions 1 to 7)");
     }
     Verification verification =
         version == BELIEVING ? new Verification.None() : readVerification(in);
@@ -234,10 +240,10 @@ public final class JobCodec {
         in.number(),
         in.integer(),
         in.integer(),
-        version > PORTABLE ? readForm(in) : new Form.Portable());
+        version > PORTABLE ? readForm(in, version) : new Form.Portable());
   }
 
-  private static void writeForm(Out out, Form form) {
+  private static void writeForm(Out out, Form form, int version) {
     switch (form) {
       case Form.Portable _ -> out.octet(0);
       case Form.Native n -> {
@@ -256,25 +262,29 @@ public final class JobCodec {
             out.blob(m.module());
           }
         }
+        if (version > CORES_ONLY) {
+          EventCodec.writeGpus(out, n.gpus());
+        }
       }
     }
   }
 
-  private static Form readForm(In in) {
+  private static Form readForm(In in, int version) {
     if (!in.flag()) {
       return new Form.Portable();
     }
     Platform platform = in.choice(EventCodec.PLATFORMS);
     int kind = in.octet();
-    return new Form.Native(
-        platform,
+    Comparison comparison =
         switch (kind) {
           case EXACT -> new Comparison.Exact();
           case NUMERIC -> new Comparison.Numeric(readTolerance(in), readTolerance(in));
           case LINES -> new Comparison.Lines();
           case MODULE -> new Comparison.Module(in.blob());
           default -> throw in.malformed("no comparison is of kind " + kind);
-        });
+        };
+    Gpus gpus = version > CORES_ONLY ? EventCodec.readGpus(in) : Gpus.NONE;
+    return new Form.Native(platform, comparison, gpus);
   }
 
   private static double readTolerance(In in) {

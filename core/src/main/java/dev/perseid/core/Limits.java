@@ -196,6 +196,15 @@ public final class Limits {
   /// Memory of one provider.
   public static final long PROVIDER_MEMORY_BYTES = 1L << 50;
 
+  /// GPUs of one provider, and that one task may reserve.
+  public static final int GPUS = 64;
+
+  /// Memory of one GPU.
+  public static final long GPU_MEMORY_BYTES = 1L << 44;
+
+  /// Providers with free GPUs that are looked at for one task: the fastest of them gets it.
+  public static final int GPUS_LOOKED_AT = 64;
+
   /// Each price of an offer, microcredits: a million credits for each unit.
   public static final long PRICE = 1_000_000_000_000L;
 

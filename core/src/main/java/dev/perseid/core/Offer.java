@@ -9,6 +9,7 @@ package dev.perseid.core;
 /// @param region where it stands: at most 32 characters, may be empty
 /// @param cores tasks of one core it runs at once
 /// @param memoryBytes memory it lends to tasks
+/// @param gpus GPUs it lends to native tasks
 /// @param price what it asks
 /// @param capability what was measured
 /// @param madeUs when the offer was made, microseconds of the provider's clock since the epoch
@@ -19,6 +20,21 @@ public record Offer(
     String region,
     int cores,
     long memoryBytes,
+    Gpus gpus,
     Price price,
     Capability capability,
-    long madeUs) {}
+    long madeUs) {
+  /// Of a machine that lends no GPUs.
+  public Offer(
+      Address provider,
+      String name,
+      String machine,
+      String region,
+      int cores,
+      long memoryBytes,
+      Price price,
+      Capability capability,
+      long madeUs) {
+    this(provider, name, machine, region, cores, memoryBytes, Gpus.NONE, price, capability, madeUs);
+  }
+}

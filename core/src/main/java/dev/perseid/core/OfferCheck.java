@@ -35,8 +35,30 @@ final class OfferCheck {
           + " bytes of memory: write 1 to "
           + Limits.PROVIDER_MEMORY_BYTES;
     }
+    Gpus gpus = o.gpus();
+    if (gpus.count() < 0 || gpus.count() > Limits.GPUS) {
+      return "the offer lends " + gpus.count() + " GPUs: write 0 to " + Limits.GPUS;
+    }
+    long least = gpus.any() ? 1 : 0;
+    long most = gpus.any() ? Limits.GPU_MEMORY_BYTES : 0;
+    if (gpus.memoryBytes() < least || gpus.memoryBytes() > most) {
+      return "the offer says that each of "
+          + gpus.count()
+          + " GPUs has "
+          + gpus.memoryBytes()
+          + " bytes: write "
+          + least
+          + " to "
+          + most;
+    }
     Price p = o.price();
-    if (!isPrice(p.perBillionGas()) || !isPrice(p.perGbSecond()) || !isPrice(p.perGb())) {
+    if (!gpus.any() && p.perGpuSecond() != 0) {
+      return "the offer has a price for GPUs and lends none: write 0";
+    }
+    if (!isPrice(p.perBillionGas())
+        || !isPrice(p.perGbSecond())
+        || !isPrice(p.perGb())
+        || !isPrice(p.perGpuSecond())) {
       return "a price is out of range: write 0 to " + Limits.PRICE + " microcredits";
     }
     Capability c = o.capability();

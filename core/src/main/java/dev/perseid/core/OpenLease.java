@@ -22,6 +22,7 @@ final class OpenLease {
   final long expectedNs;
 
   final int cores;
+  final int gpus;
   final long memoryBytes;
 
   /// What its task read when the lease was made, once that is known to be wrong: what comes of the
@@ -75,6 +76,7 @@ final class OpenLease {
     this.deadlineUs = deadlineUs;
     this.expectedNs = expectedNs;
     this.cores = kind.cores();
+    this.gpus = kind.gpus().count();
     this.memoryBytes = kind.memoryBytes();
   }
 }

@@ -6,7 +6,9 @@ import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
 /// The providers that take leases now, best first: in rooms of about equal size (powers of two of
-/// cores and memory), so that a task that needs a big machine does not look at the small ones.
+/// cores and memory) and with as many free GPUs, so that a task that needs a big machine does not
+/// look at the small ones, and that GPUs are left to tasks that need them as long as others have
+/// room.
 final class OpenProviders {
   private static final Comparator<Provider> BEST_FIRST =
       Comparator.<Provider>comparingLong(p -> p.rank).thenComparingInt(p -> p.index);
@@ -20,6 +22,7 @@ final class OpenProviders {
   private final TreeMap<Integer, Room> rooms = new TreeMap<>();
 
   private static final int PLATFORM_BITS = 4;
+  private static final int SIZE_BITS = 8;
 
   /// All that get work, also those that take no lease now.
   private final TreeSet<Provider> fastest = new TreeSet<>(FASTEST_FIRST);
@@ -33,18 +36,21 @@ final class OpenProviders {
   static final class Room {
     private final int coreBits;
     private final int memoryBits;
+    private final int freeGpus;
     private final @Nullable Platform platform;
     private final TreeSet<Provider> providers = new TreeSet<>(BEST_FIRST);
 
-    private Room(int coreBits, int memoryBits, @Nullable Platform platform) {
+    private Room(int coreBits, int memoryBits, int freeGpus, @Nullable Platform platform) {
       this.coreBits = coreBits;
       this.memoryBits = memoryBits;
+      this.freeGpus = freeGpus;
       this.platform = platform;
     }
 
     private boolean mayFit(Group.Shape shape) {
       return coreBits >= bits(shape.cores())
           && memoryBits >= bits(shape.memoryBytes())
+          && freeGpus >= shape.gpus().count()
           && (shape.platform() == null || shape.platform() == platform);
     }
   }
@@ -55,7 +61,7 @@ final class OpenProviders {
 
   /// Puts a provider where it belongs after something about it changed. O(log providers).
   void refresh(Provider provider) {
-    int speed = provider.takesWork() ? provider.speed : 0;
+    int speed = provider.takesWork() ? provider.speed.value : 0;
     if (speed != provider.listedSpeed) {
       if (provider.listedSpeed > 0) {
         fastest.remove(provider);
@@ -107,32 +113,67 @@ final class OpenProviders {
     int coreBits = bits(provider.cores());
     int memoryBits = bits(provider.memoryBytes());
     Platform platform = provider.platform;
-    int size = coreBits << 8 | memoryBits;
+    int freeGpus = provider.freeGpus();
+    int size = (freeGpus << SIZE_BITS | coreBits) << SIZE_BITS | memoryBits;
     int number = platform == null ? 0 : 1 + EventCodec.PLATFORMS.indexOf(platform);
     int key = size << PLATFORM_BITS | number;
-    return rooms.computeIfAbsent(key, _ -> new Room(coreBits, memoryBits, platform));
+    return rooms.computeIfAbsent(key, _ -> new Room(coreBits, memoryBits, freeGpus, platform));
   }
 
   private static int bits(long number) {
     return 64 - Long.numberOfLeadingZeros(number);
   }
 
-  /// The best open provider on which a task of this shape fits, or null.
+  /// The best open provider on which a task of this shape fits, or null. Of those with GPUs that
+  /// are looked at the one with the fastest, for tasks that need some.
   ///
   /// @param excluded ordinals of providers that must not be chosen
   @Nullable Provider best(Group.Shape shape, int[] excluded) {
+    if (shape.gpus().any()) {
+      return fastestGpu(shape, excluded);
+    }
+    // Rooms without free GPUs come first.
     Provider best = null;
+    for (Room room : rooms.values()) {
+      if (room.freeGpus > 0 && best != null && best.hasRoom()) {
+        break;
+      }
+      if (room.mayFit(shape)) {
+        best = better(best, room, shape, excluded);
+      }
+    }
+    return best;
+  }
+
+  private static @Nullable Provider better(
+      @Nullable Provider than, Room room, Group.Shape shape, int[] excluded) {
+    for (Provider provider : room.providers) {
+      if (than != null && BEST_FIRST.compare(provider, than) > 0) {
+        break;
+      }
+      if (provider.fits(shape) && !contains(excluded, provider.index)) {
+        return provider;
+      }
+    }
+    return than;
+  }
+
+  private @Nullable Provider fastestGpu(Group.Shape shape, int[] excluded) {
+    Provider best = null;
+    int lookedAt = 0;
     for (Room room : rooms.values()) {
       if (!room.mayFit(shape)) {
         continue;
       }
       for (Provider provider : room.providers) {
-        if (best != null && BEST_FIRST.compare(provider, best) > 0) {
-          break;
+        if (!provider.takes(shape) || contains(excluded, provider.index)) {
+          continue;
         }
-        if (provider.fits(shape) && !contains(excluded, provider.index)) {
+        if (best == null || provider.gpuSpeed.value > best.gpuSpeed.value) {
           best = provider;
-          break;
+        }
+        if (++lookedAt == Limits.GPUS_LOOKED_AT) {
+          return best;
         }
       }
     }

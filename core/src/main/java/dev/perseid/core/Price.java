@@ -6,8 +6,19 @@ package dev.perseid.core;
 /// @param perBillionGas for 10^9 units of gas
 /// @param perGbSecond for 10^9 bytes of requested memory held for one second of wall time
 /// @param perGb for 10^9 bytes moved in or out
-public record Price(long perBillionGas, long perGbSecond, long perGb) {
+/// @param perGpuSecond for a GPU held for one second of wall time
+public record Price(long perBillionGas, long perGbSecond, long perGb, long perGpuSecond) {
   private static final long BILLION = 1_000_000_000L;
+
+  /// Of a machine without GPUs.
+  public Price(long perBillionGas, long perGbSecond, long perGb) {
+    this(perBillionGas, perGbSecond, perGb, 0);
+  }
+
+  /// The charge for recorded work without GPUs.
+  public long charge(long gas, long memoryBytes, long wallNs, long movedBytes) {
+    return charge(gas, memoryBytes, 0, wallNs, movedBytes);
+  }
 
   /// The charge for recorded work, each term rounded up to a whole microcredit.
   ///
@@ -16,26 +27,40 @@ public record Price(long perBillionGas, long perGbSecond, long perGb) {
   ///
   /// @param gas units of gas used
   /// @param memoryBytes memory requested
+  /// @param gpus how many were reserved
   /// @param wallNs wall time held
   /// @param movedBytes bytes in and out
-  public long charge(long gas, long memoryBytes, long wallNs, long movedBytes) {
+  public long charge(long gas, long memoryBytes, int gpus, long wallNs, long movedBytes) {
     long gasTerm = scaled(perBillionGas, gas, BILLION);
     long byteSeconds = scaled(memoryBytes, wallNs, BILLION);
     long memoryTerm = scaled(perGbSecond, byteSeconds, BILLION);
     long movedTerm = scaled(perGb, movedBytes, BILLION);
-    return plus(plus(gasTerm, memoryTerm), movedTerm);
+    long gpuTerm = scaled(perGpuSecond, scaled(wallNs, gpus, 1), BILLION);
+    return plus(plus(gasTerm, memoryTerm), plus(movedTerm, gpuTerm));
   }
 
   /// The most gas whose price is at most `microcredits`; `Long.MAX_VALUE` where gas costs nothing.
   long gasFor(long microcredits) {
-    if (perBillionGas == 0) {
+    return billionsFor(microcredits, perBillionGas);
+  }
+
+  /// The longest that so many cores and GPUs may be held by a native task for `microcredits`;
+  /// `Long.MAX_VALUE` where they cost nothing.
+  long wallNsFor(long microcredits, int cores, int gpus) {
+    long perSecond = plus(scaled(perBillionGas, cores, 1), scaled(perGpuSecond, gpus, 1));
+    return billionsFor(microcredits, perSecond);
+  }
+
+  /// floor(`microcredits` * 10^9 / price), saturating.
+  private static long billionsFor(long microcredits, long price) {
+    if (price == 0) {
       return Long.MAX_VALUE;
     }
-    java.math.BigInteger gas =
+    java.math.BigInteger most =
         java.math.BigInteger.valueOf(microcredits)
             .multiply(java.math.BigInteger.valueOf(BILLION))
-            .divide(java.math.BigInteger.valueOf(perBillionGas));
-    return gas.bitLength() > 63 ? Long.MAX_VALUE : gas.longValue();
+            .divide(java.math.BigInteger.valueOf(price));
+    return most.bitLength() > 63 ? Long.MAX_VALUE : most.longValue();
   }
 
   /// ceil(x * y / unit) without overflow, saturating.

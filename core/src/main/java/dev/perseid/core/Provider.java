@@ -4,33 +4,17 @@ import org.jspecify.annotations.Nullable;
 
 /// What the pool knows of one provider.
 final class Provider {
-  static final int USUAL_SPEED = 1_000;
   static final int ALL_PPM = 1_000_000;
-  private static final int SLOWEST = 20;
-  private static final int FASTEST = 50_000;
 
   /// Charges over which the usual one is averaged.
   private static final long LEARNED_OVER = 16;
-
-  /// Of so many usual times of both sums together a part is forgotten with each attempt.
-  private static final long REMEMBERED = 256;
-
-  private static final long FORGOTTEN = 128;
 
   /// Leases by which it is estimated when a core is free.
   private static final int LEASES_LOOKED_AT = 64;
 
   private static final long LATE = 8;
   private static final long LATER = 4;
-  private static final long ODD = 8;
-
-  /// By how much a machine's own speed varies: the variance of its logarithm, one in seven.
-  private static final double OWN_SPREAD = 0.02;
-
   private static final long AHEAD_NS = Limits.LEASE_AHEAD_MS * 1_000_000;
-
-  /// A day and a bit; longer tasks count as this long, so that no product here exceeds 2^63.
-  private static final long LONGEST_NS = 100_000_000_000_000L;
 
   /// Order of first joining, from 0, never used again.
   final int index;
@@ -99,18 +83,15 @@ final class Provider {
   /// Under which time it stands among those to be measured, or -1.
   long listedMeasureUs = -1;
 
-  /// Learned speed, 1000 = usual.
-  int speed = USUAL_SPEED;
+  /// How fast it runs tasks without GPUs, and those with.
+  final Speed speed = new Speed();
 
-  /// What the attempts from which it was learned took, and would usually have taken; the old ones
-  /// weigh less. 0 before the first.
-  long tookNs;
-
-  long usuallyNs;
+  final Speed gpuSpeed = new Speed();
 
   int leases;
   long usedCores;
   long usedMemory;
+  int usedGpus;
 
   /// Expected core time of all its leases.
   long expectedNs;
@@ -122,6 +103,7 @@ final class Provider {
   private int runningCores;
 
   private long runningMemory;
+  private int runningGpus;
   private @Nullable OpenLease firstQueued;
 
   @Nullable OpenLease firstLease;
@@ -158,6 +140,12 @@ final class Provider {
     return shown.isShown() ? Math.min(declared, shown.memoryBytes()) : declared;
   }
 
+  /// Which GPUs count, likewise.
+  Gpus gpus() {
+    Gpus declared = offer.offer.gpus();
+    return shown.isShown() ? declared.atMost(shown.gpus()) : declared;
+  }
+
   String name() {
     return offer.offer.name();
   }
@@ -171,7 +159,28 @@ final class Provider {
   boolean fits(Group.Shape shape) {
     return shape.cores() <= cores()
         && shape.memoryBytes() <= memoryBytes()
-        && (shape.platform() == null || shape.platform() == platform);
+        && (shape.platform() == null || shape.platform() == platform)
+        && gpus().hold(shape.gpus());
+  }
+
+  /// Whether a task of this shape can be leased to it now. One that needs GPUs is leased only when
+  /// they are free: what runs on them takes long, and what waits behind it keeps cores idle.
+  boolean takes(Group.Shape shape) {
+    return isOpen() && fits(shape) && hasFree(shape.gpus());
+  }
+
+  private boolean hasFree(Gpus needed) {
+    return needed.count() <= freeGpus();
+  }
+
+  /// How many GPUs no lease holds.
+  int freeGpus() {
+    return Math.max(0, gpus().count() - usedGpus);
+  }
+
+  /// How fast it runs tasks of this shape.
+  Speed speedOf(Group.Shape shape) {
+    return shape.gpus().any() ? gpuSpeed : speed;
   }
 
   /// A result counts on its word alone and was paid.
@@ -227,7 +236,7 @@ final class Provider {
     }
     long freeCores = (cores() - usedCores) * 1_000 / cores();
     long freeMemory = (memoryBytes() - usedMemory) * 1_000 / Math.max(1, memoryBytes());
-    return -1 - Math.min(freeCores, freeMemory) * speed;
+    return -1 - Math.min(freeCores, freeMemory) * speed.value;
   }
 
   /// Expected work that cannot have begun: what is beyond its cores and memory, for each core. All
@@ -240,71 +249,38 @@ final class Provider {
   }
 
   /// What would take this long at usual speed takes here.
-  long wallNs(long usualNs) {
-    return Math.min(usualNs, LONGEST_NS) * USUAL_SPEED / speed;
+  long wallNs(Group.Shape shape, long usualNs) {
+    return speedOf(shape).wallNs(usualNs);
   }
 
   /// The core time that a task of a kind is expected to take here.
   ///
   /// @param usualWallNs at usual speed
   long expectedNs(TaskKind kind, long usualWallNs) {
-    long wallNs = Math.max(wallNs(usualWallNs), Limits.SHORTEST_TASK_US * 1_000);
-    long most = LONGEST_NS / kind.cores();
+    long ns = (kind.gpus().any() ? gpuSpeed : speed).wallNs(usualWallNs);
+    long wallNs = Math.max(ns, Limits.SHORTEST_TASK_US * 1_000);
+    long most = Speed.LONGEST_NS / kind.cores();
     return Math.min(wallNs, most) * kind.cores();
   }
 
-  /// What a wall time measured at some speed would be at usual speed.
-  static long atUsualSpeed(long wallNs, int speed) {
-    return Math.min(wallNs, LONGEST_NS) * speed / USUAL_SPEED;
-  }
-
-  /// Learns from one attempt how fast it is against what is usual for the kind: all that it took
-  /// against all that was usual, so that long attempts, which tell more, weigh more. What was held
-  /// before the first weighs as half of it.
-  ///
-  /// @param spread the variance of the logarithm of the kind's run times: where tasks are as unlike
-  ///   one another, how long one takes says less about the machine
-  void learnSpeed(long usualWallNs, long wallNs, double spread) {
-    double weight = OWN_SPREAD / (OWN_SPREAD + spread);
-    // What was expected and did not come true must not count for more than what was done.
-    long expectable = Math.min(usualWallNs, ODD * atUsualSpeed(wallNs, speed));
-    long usual = Math.max(1, (long) (Math.min(expectable, LONGEST_NS) * weight));
-    long took = (long) (Math.min(wallNs, LONGEST_NS) * weight);
-    if (tookNs == 0) {
-      tookNs = Math.max(1, usual / 2 * USUAL_SPEED / speed);
-      usuallyNs = usual / 2;
-    }
-    // A task that is unlike the others of its kind says little about the machine.
-    long expected = wallNs(usual);
-    tookNs += Math.clamp(took, expected / ODD, expected * ODD);
-    usuallyNs += usual;
-    if (tookNs + usuallyNs > REMEMBERED * usual) {
-      tookNs -= tookNs / FORGOTTEN;
-      usuallyNs -= usuallyNs / FORGOTTEN;
-    }
-    setSpeed((double) usuallyNs / tookNs);
-  }
-
-  /// @param ratio how fast it is against what is usual
-  void setSpeed(double ratio) {
-    speed = Math.clamp(Math.round(ratio * USUAL_SPEED), SLOWEST, FASTEST);
-  }
-
-  /// About how long until it begins what it gets now: what its leases still need, spread over its
-  /// cores, as far as that is known; 0 if there is room.
-  long freeInNs(long nowUs) {
-    if (hasRoom()) {
+  /// About how long until it begins a task of this shape that it gets now: what its leases still
+  /// need, spread over its cores, or over its GPUs if it needs some, as far as that is known; 0 if
+  /// there is room.
+  long freeInNs(Group.Shape shape, long nowUs) {
+    boolean onGpus = !hasFree(shape.gpus());
+    if (!onGpus && hasRoom()) {
       return 0;
     }
     long left = 0;
     OpenLease lease = firstLease;
     for (int i = 0; lease != null && i < LEASES_LOOKED_AT; i++, lease = lease.afterAtProvider) {
-      long ranNs = Math.min(LONGEST_NS, (nowUs - lease.assignedUs) * 1_000) * lease.cores;
+      long ranNs = Math.min(Speed.LONGEST_NS, (nowUs - lease.assignedUs) * 1_000) * lease.cores;
       // The later it is already, the longer it will take: nobody waits for long for what hangs.
       long late = ranNs - lease.expectedNs;
-      left += Math.max(lease.expectedNs / LATE, late < 0 ? -late : late / LATER);
+      long coreNs = Math.max(lease.expectedNs / LATE, late < 0 ? -late : late / LATER);
+      left += onGpus ? coreNs / lease.cores * lease.gpus : coreNs;
     }
-    return left / cores();
+    return left / (onGpus ? Math.max(1, gpus().count()) : cores());
   }
 
   /// @param lines is told what begins to run
@@ -313,6 +289,7 @@ final class Provider {
     leases++;
     usedCores += lease.cores;
     usedMemory += lease.memoryBytes;
+    usedGpus += lease.gpus;
     expectedNs += lease.expectedNs;
     lease.beforeAtProvider = lastLease;
     if (lastLease == null) {
@@ -335,6 +312,7 @@ final class Provider {
     leases--;
     usedCores -= lease.cores;
     usedMemory -= lease.memoryBytes;
+    usedGpus -= lease.gpus;
     expectedNs -= lease.expectedNs;
     OpenLease before = lease.beforeAtProvider;
     OpenLease after = lease.afterAtProvider;
@@ -364,6 +342,7 @@ final class Provider {
     while (firstQueued != null && fitsBesideRunning(firstQueued)) {
       runningCores += firstQueued.cores;
       runningMemory += firstQueued.memoryBytes;
+      runningGpus += firstQueued.gpus;
       lines.run(firstQueued, true);
       firstQueued.beganUs = firstQueued.beganUs == 0 ? atUs : firstQueued.beganUs;
       firstQueued = firstQueued.afterAtProvider;
@@ -373,12 +352,14 @@ final class Provider {
   private void stop(OpenLease lease, Lines lines) {
     runningCores -= lease.cores;
     runningMemory -= lease.memoryBytes;
+    runningGpus -= lease.gpus;
     lines.run(lease, false);
   }
 
   private boolean fitsBesideRunning(OpenLease lease) {
     return runningCores == 0
         || (runningCores + lease.cores <= cores()
-            && runningMemory + lease.memoryBytes <= memoryBytes());
+            && runningMemory + lease.memoryBytes <= memoryBytes()
+            && runningGpus + lease.gpus <= Math.max(lease.gpus, gpus().count()));
   }
 }

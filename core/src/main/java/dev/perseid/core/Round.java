@@ -348,7 +348,7 @@ final class Round {
     Map.Entry<Integer, Provider> row = state.providers.ceilingEntry(from);
     while (lookedAt++ < Math.min(Limits.CHECKERS_LOOKED_AT, state.providers.size())) {
       Provider p = row == null ? state.providers.firstEntry().getValue() : row.getValue();
-      boolean may = p.isOpen() && p.fits(group.shape) && !OpenProviders.contains(excluded, p.index);
+      boolean may = p.takes(group.shape) && !OpenProviders.contains(excluded, p.index);
       int distance = may ? distance(state, p, excluded, first) : -1;
       if (distance == FAR) {
         return p;
@@ -495,7 +495,7 @@ final class Round {
     /// @param idle the best of those that take it now
     @Nullable Provider best(Group group, int task, Provider idle) {
       Provider best = soonest(group, task, idle);
-      if (isFree(best, idle)) {
+      if (isFree(group.shape, best, idle)) {
         return best;
       }
       left--;
@@ -504,8 +504,12 @@ final class Round {
     }
 
     private void promise(Group group, int task, Provider best, long tasks) {
-      long ns = best.wallNs(group.job.graph().expectedWallNs(task));
-      long each = ns * group.shape.cores() / best.cores();
+      long ns = best.wallNs(group.shape, group.job.graph().expectedWallNs(task));
+      Gpus gpus = group.shape.gpus();
+      long each =
+          gpus.any()
+              ? ns * gpus.count() / best.gpus().count()
+              : ns * group.shape.cores() / best.cores();
       promisedNs.merge(best.index, Price.scaled(each, tasks, 1), Price::plus);
     }
 
@@ -519,7 +523,7 @@ final class Round {
       while (rank >= 0 && thriftyLeft > 0 && waiting.count < Limits.THRIFTY_OF_ONE) {
         int task = group.member(rank);
         Provider best = soonest(group, task, idle);
-        if (best == idle || best.isOpen()) {
+        if (best == idle || best.takes(group.shape)) {
           return new Assign(group.job, task, best, 0);
         }
         if (isLate(group, task, best)) {
@@ -539,15 +543,15 @@ final class Round {
     private boolean isLate(Group group, int task, Provider awaited) {
       Job job = group.job;
       long ns =
-          awaited.freeInNs(nowUs)
+          awaited.freeInNs(group.shape, nowUs)
               + promisedNs.getOrDefault(awaited.index, 0L)
-              + awaited.wallNs(job.graph().expectedWallNs(task));
+              + awaited.wallNs(group.shape, job.graph().expectedWallNs(task));
       return job.isTimed() && ns / 1_000 > job.dueUs - nowUs;
     }
 
     /// Whether a task that would end first there can go there now.
-    private static boolean isFree(Provider best, Provider idle) {
-      return best == idle || (best.isOpen() && best.hasRoom());
+    private static boolean isFree(Group.Shape shape, Provider best, Provider idle) {
+      return best == idle || (best.takes(shape) && best.hasRoom());
     }
 
     /// Where the task would end first; of a thrifty job where what it costs, in the time that is
@@ -562,7 +566,9 @@ final class Round {
       Best best = new Best(group, task, idle);
       int lookedAt = 0;
       for (Provider p : state.open.fastestFirst()) {
-        if ((!isThrifty && p.speed <= idle.speed) || lookedAt++ == Limits.FAST_LOOKED_AT) {
+        // They stand there by the speed of their cores, which says nothing about their GPUs.
+        boolean slower = p.speed.value <= idle.speed.value && !group.shape.gpus().any();
+        if ((!isThrifty && slower) || lookedAt++ == Limits.FAST_LOOKED_AT) {
           break;
         }
         best.look(p);
@@ -597,7 +603,7 @@ final class Round {
         this.task = task;
         this.idle = idle;
         usualNs = graph.expectedWallNs(task);
-        gainNs = idle.wallNs(usualNs) / GAIN;
+        gainNs = idle.wallNs(group.shape, usualNs) / GAIN;
         provider = idle;
         endsNs = endsNs(idle, 0);
       }
@@ -609,7 +615,7 @@ final class Round {
         }
         long ends = endsNs(p, promisedNs.getOrDefault(p.index, 0L));
         // It takes something to leave a machine idle, nothing to choose a cheaper one.
-        boolean atOnce = graph.spec.thriftMs() > 0 && isFree(p, idle);
+        boolean atOnce = graph.spec.thriftMs() > 0 && isFree(group.shape, p, idle);
         if (ends < endsNs - (provider == idle && !atOnce ? gainNs : 0)) {
           endsNs = ends;
           provider = p;
@@ -618,7 +624,7 @@ final class Round {
       }
 
       private long endsNs(Provider p, long promised) {
-        long ns = p.freeInNs(nowUs) + promised + p.wallNs(usualNs);
+        long ns = p.freeInNs(group.shape, nowUs) + promised + p.wallNs(group.shape, usualNs);
         return Price.plus(ns, thriftNs(graph, task, p));
       }
     }
@@ -637,9 +643,10 @@ final class Round {
 
   /// What a task is expected to cost at a provider, what it reads and writes left out.
   static long expectedCharge(Graph graph, int task, Provider p) {
-    long wallNs = p.wallNs(graph.expectedWallNs(task));
+    TaskKind kind = graph.kind(task);
+    long wallNs = p.wallNs(graph.group(task).shape, graph.expectedWallNs(task));
     long work = graph.expectedWork(task, wallNs);
-    return p.offer.offer.price().charge(work, graph.kind(task).memoryBytes(), wallNs, 0);
+    return p.offer.offer.price().charge(work, kind.memoryBytes(), kind.gpus().count(), wallNs, 0);
   }
 
   /// The busy provider for which a ready task waits though another is idle; null if for none.
@@ -649,7 +656,7 @@ final class Round {
       return null;
     }
     Provider best = new Waits(state, nowUs).soonest(group, task, idle);
-    return Waits.isFree(best, idle) ? null : best;
+    return Waits.isFree(group.shape, best, idle) ? null : best;
   }
 
   /// What the next step of a job that waits may cost: of the first ready tasks of its kinds the
@@ -705,6 +712,7 @@ final class Round {
     return price.charge(
         kind.mostWork(),
         kind.memoryBytes(),
+        kind.gpus().count(),
         kind.wallLimitMs() * 1_000_000,
         moved < 0 ? Long.MAX_VALUE : moved);
   }

@@ -14,7 +14,10 @@ import java.util.Optional;
 /// lines of ready tasks, order of providers) is not written but made again. docs/formats.md has the
 /// layout.
 final class Snapshot {
-  private static final int VERSION = 11;
+  private static final int VERSION = 12;
+
+  /// Had nothing about GPUs.
+  private static final int WITHOUT_GPUS = 11;
 
   /// Had nothing about second attempts.
   private static final int WITHOUT_COPIES = 10;
@@ -80,6 +83,7 @@ final class Snapshot {
     out.number(state.offers.size());
     for (OfferRow row : state.offers.values()) {
       EventCodec.writeOffer(out, row.offer);
+      EventCodec.writeOfferedGpus(out, row.offer);
       out.hash(row.hash);
       out.text(row.signature);
       out.flushFull();
@@ -171,7 +175,7 @@ final class Snapshot {
     out.number(p.attemptsFailed);
     out.number(p.earned);
     out.number(p.busyNs);
-    out.number(p.speed);
+    out.number(p.speed.value);
     out.number(p.longestWallMs);
     out.number(p.belief.rightMilli());
     out.number(p.belief.wrongMilli());
@@ -179,8 +183,8 @@ final class Snapshot {
     out.number(p.confirmed);
     out.number(p.refuted);
     out.octet(p.distrusted ? 1 : 0);
-    out.number(p.tookNs);
-    out.number(p.usuallyNs);
+    out.number(p.speed.tookNs);
+    out.number(p.speed.usuallyNs);
     out.number(p.usualCharge);
     out.number(p.believedUs);
     out.number(p.askedId);
@@ -190,6 +194,10 @@ final class Snapshot {
     out.octet(p.hasPassed ? 1 : 0);
     EventCodec.writePlatform(out, Optional.ofNullable(p.platform));
     EventCodec.writeOperator(out, Optional.ofNullable(p.operator));
+    EventCodec.writeShownGpus(out, p.shown);
+    out.number(p.gpuSpeed.value);
+    out.number(p.gpuSpeed.tookNs);
+    out.number(p.gpuSpeed.usuallyNs);
   }
 
   /// What is written of every job, with a graph or without.
@@ -350,7 +358,7 @@ final class Snapshot {
     int version = in.octet();
     if (version < WITHOUT_MODELS || version > VERSION) {
       throw in.malformed(
-          "a snapshot of version " + version + " is not known here (these are versions 1 to 11)");
+          "a snapshot of version " + version + " is not known here (these are versions 1 to 12)");
     }
     State state = new State(in.address());
     state.lastUs = in.number();
@@ -368,7 +376,9 @@ final class Snapshot {
     }
     int offers = in.count();
     for (int i = 0; i < offers; i++) {
-      OfferRow row = new OfferRow(EventCodec.readOffer(in), in.hash(), in.text());
+      Offer cores = EventCodec.readOffer(in);
+      Offer offer = version > WITHOUT_GPUS ? EventCodec.readOfferedGpus(in, cores) : cores;
+      OfferRow row = new OfferRow(offer, in.hash(), in.text());
       state.offers.put(row.hash, row);
     }
     int providers = in.count();
@@ -453,7 +463,7 @@ final class Snapshot {
     p.attemptsFailed = in.number();
     p.earned = in.number();
     p.busyNs = in.number();
-    p.speed = in.integer();
+    p.speed.value = in.integer();
     state.list(p);
     long longestWallMs = in.number();
     if (version > WITHOUT_CHECKS) {
@@ -463,8 +473,8 @@ final class Snapshot {
       p.distrusted = in.flag();
     }
     if (version > WITHOUT_DOUBTS) {
-      p.tookNs = in.number();
-      p.usuallyNs = in.number();
+      p.speed.tookNs = in.number();
+      p.speed.usuallyNs = in.number();
       p.usualCharge = in.number();
       p.believedUs = in.number();
     }
@@ -482,6 +492,12 @@ final class Snapshot {
     }
     if (version > WITHOUT_COPIES) {
       p.operator = EventCodec.readOperator(in).orElse(null);
+    }
+    if (version > WITHOUT_GPUS) {
+      p.shown = EventCodec.readShownGpus(in, p.shown);
+      p.gpuSpeed.value = in.integer();
+      p.gpuSpeed.tookNs = in.number();
+      p.gpuSpeed.usuallyNs = in.number();
     }
     return longestWallMs;
   }

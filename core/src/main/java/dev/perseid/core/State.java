@@ -665,8 +665,8 @@ final class State {
     }
     long steps = Math.max(1, provider.shown.stepsPerS() / Math.max(1, provider.shown.cores()));
     usualStepsPerS += (steps - usualStepsPerS) / (usualStepsPerS == 0 ? 1 : STEPS_LEARNED_OVER);
-    if (provider.tookNs == 0) {
-      provider.setSpeed((double) steps / Math.max(1, usualStepsPerS));
+    if (!provider.speed.isLearned()) {
+      provider.speed.set((double) steps / Math.max(1, usualStepsPerS));
     }
   }
 
@@ -675,7 +675,11 @@ final class State {
       Offer offer = provider.offer.offer;
       effects.add(
           new Effect.Measure(
-              provider.address, provider.askedId, offer.cores(), offer.memoryBytes()));
+              provider.address,
+              provider.askedId,
+              offer.cores(),
+              offer.memoryBytes(),
+              offer.gpus()));
     }
   }
 
@@ -800,9 +804,9 @@ final class State {
     Graph graph = lease.job.graph();
     int kind = graph.spec.tasks().get(lease.task).kind();
     long tookNs = Math.min(atUs - lease.beganUs, Limits.WALL_LIMIT_MS * 1_000) * 1_000;
-    if (graph.learned[kind] > 0
-        && tookNs > lease.provider.wallNs(graph.expectedWallNs(lease.task))) {
-      lease.provider.learnSpeed(graph.expectedWallNs(lease.task), tookNs, graph.spread[kind]);
+    Speed speed = lease.provider.speedOf(graph.group(lease.task).shape);
+    if (graph.learned[kind] > 0 && tookNs > speed.wallNs(graph.expectedWallNs(lease.task))) {
+      speed.learn(graph.expectedWallNs(lease.task), tookNs, graph.spread[kind]);
     }
   }
 
@@ -1105,10 +1109,11 @@ final class State {
         }
         if (wallNs > 0) {
           long usual = graph.expectedWallNs(task);
+          Speed speed = provider.speedOf(graph.group(task).shape);
           if (graph.learned[kind] > 0 && Math.min(usual, wallNs) >= TELLING_NS) {
-            provider.learnSpeed(usual, wallNs, graph.spread[kind]);
+            speed.learn(usual, wallNs, graph.spread[kind]);
           }
-          graph.learn(task, Provider.atUsualSpeed(wallNs, provider.speed));
+          graph.learn(task, speed.atUsual(wallNs));
         }
       }
       case PROVIDER_FAILED, LOST, REFUSED -> provider.attemptsFailed++;
@@ -1443,7 +1448,7 @@ final class State {
   /// The kind with no more gas, or time if it is native, than the lease's hold can pay: a small
   /// rest of a budget must not buy what the provider sells for more.
   private static TaskKind paidFor(TaskKind kind, OpenLease l) {
-    return kind.within(Math.max(1, l.offer.offer.price().gasFor(l.maxCharge)));
+    return kind.within(l.offer.offer.price(), l.maxCharge);
   }
 
   JobView view(Job job) {
@@ -1509,7 +1514,7 @@ final class State {
         p.earned,
         p.joinedUs,
         p.busyNs,
-        p.speed,
+        p.speed.value,
         new ProviderView.Trust(
             p.confirmed,
             p.refuted,

@@ -52,6 +52,11 @@ public record TaskKind(
     return form instanceof Form.Native;
   }
 
+  /// Which GPUs its tasks reserve.
+  public Gpus gpus() {
+    return form instanceof Form.Native n ? n.gpus() : Gpus.NONE;
+  }
+
   /// When results of its tasks are alike.
   Comparison comparison() {
     return form instanceof Form.Native n ? n.comparison() : new Comparison.Exact();
@@ -68,13 +73,21 @@ public record TaskKind(
     return work(gasLimit, wallLimitMs * NS_PER_MS);
   }
 
-  /// The same with no more work than that.
-  TaskKind within(long work) {
-    if (work >= mostWork()) {
+  /// The same with no more gas, or time if it is native, than so much pays for.
+  ///
+  /// @param microcredits what there is
+  TaskKind within(Price price, long microcredits) {
+    long gas = gasLimit;
+    long wallMs = wallLimitMs;
+    if (isNative()) {
+      long ns = price.wallNsFor(microcredits, cores, gpus().count());
+      wallMs = Math.clamp(ns / NS_PER_MS, 1, wallLimitMs);
+    } else {
+      gas = Math.clamp(price.gasFor(microcredits), 1, gasLimit);
+    }
+    if (gas == gasLimit && wallMs == wallLimitMs) {
       return this;
     }
-    long wallMs = isNative() ? Math.max(1, work / NS_PER_MS / cores) : wallLimitMs;
-    long gas = isNative() ? 0 : work;
     return new TaskKind(
         name, module, gas, memoryBytes, outputBytesLimit, wallMs, cores, maxAttempts, form);
   }

@@ -142,7 +142,6 @@ final class Why {
       return "; what it declares of its hardware was not measured";
     }
     Offer offer = p.offer.offer;
-    boolean less = p.shown.cores() < offer.cores() || p.shown.memoryBytes() < offer.memoryBytes();
     return "; it showed "
         + p.shown.cores()
         + " of the "
@@ -153,9 +152,27 @@ final class Why {
         + " of "
         + (offer.memoryBytes() >> 20)
         + " MiB of memory"
-        + (less
+        + gpus(p.shown.gpus(), offer.gpus())
+        + (!p.shown.isAllOf(offer)
             ? ", gets work for no more, and is measured again in " + minutesUntil(p.nextMeasureUs)
             : "");
+  }
+
+  private static String gpus(Gpus shown, Gpus declared) {
+    return !declared.any()
+        ? ""
+        : " and "
+            + shown.count()
+            + " of "
+            + declared.count()
+            + (declared.count() == 1 ? " GPU" : " GPUs")
+            + (shown.any()
+                ? " with "
+                    + (shown.memoryBytes() >> 20)
+                    + " of "
+                    + (declared.memoryBytes() >> 20)
+                    + " MiB each"
+                : "");
   }
 
   private String minutesUntil(long us) {
@@ -415,6 +432,21 @@ final class Why {
             + "), and whichever ends first counts";
   }
 
+  private static String sizes(int cores, long memoryBytes, Gpus gpus, boolean withGpus) {
+    return cores
+        + (cores == 1 ? " core, " : " cores, ")
+        + memoryBytes
+        + " bytes of memory"
+        + (withGpus
+            ? ", "
+                + gpus.count()
+                + (gpus.count() == 1 ? " GPU" : " GPUs")
+                + " with "
+                + gpus.memoryBytes()
+                + " bytes each"
+            : "");
+  }
+
   private Answer aboutReady(Job job, Graph graph, int task) {
     String name = "Task " + graph.spec.taskName(task);
     TaskKind kind = graph.kind(task);
@@ -429,6 +461,8 @@ final class Why {
     int measured = 0;
     int cores = 0;
     long memoryBytes = 0;
+    int gpus = 0;
+    long gpuBytes = 0;
     for (Provider p : state.providers.values()) {
       if (!p.takesWork()) {
         continue;
@@ -440,15 +474,17 @@ final class Why {
       willing++;
       cores = Math.max(cores, p.cores());
       memoryBytes = Math.max(memoryBytes, p.memoryBytes());
+      gpus = Math.max(gpus, p.gpus().count());
+      gpuBytes = Math.max(gpuBytes, p.gpus().memoryBytes());
       if (p.fits(shape)) {
         fitting++;
         boolean may = !OpenProviders.contains(excluded, p.index);
         allowed += may ? 1 : 0;
-        open += may && p.isOpen() ? 1 : 0;
+        open += may && p.takes(shape) ? 1 : 0;
         measured += may && p.askedId != 0 ? 1 : 0;
       }
     }
-    String needs = kind.cores() + " cores and " + kind.memoryBytes() + " bytes of memory";
+    String needs = sizes(kind.cores(), kind.memoryBytes(), shape.gpus(), shape.gpus().any());
     if (serving == 0) {
       return new Answer(
           name + " is ready, but no provider takes tasks now.",
@@ -462,7 +498,7 @@ final class Why {
               + platform.word()
               + " now.",
           List.of(
-              "start a provider that does (perseid provide --native)",
+              "start a provider that does (perseid provider --native)",
               "make it a portable module, which every provider runs"));
     }
     if (fitting == 0) {
@@ -471,10 +507,8 @@ final class Why {
               + " is not placed because no provider is large enough: it needs "
               + needs
               + ", and the largest offers are "
-              + cores
-              + " cores and "
-              + memoryBytes
-              + " bytes.",
+              + sizes(cores, memoryBytes, new Gpus(gpus, gpuBytes), shape.gpus().any())
+              + ".",
           List.of("lower the needs of kind " + kind.name(), "start a larger provider"));
     }
     if (job.unheld() == 0 && job.leases > 0) {

@@ -15,6 +15,10 @@ import org.jspecify.annotations.Nullable;
 /// Knows nothing of the pool's inner state.
 final class Auditor {
   private final Map<Long, Event.TaskAssigned> open = new HashMap<>();
+
+  /// Leases of tasks with GPUs so far.
+  int gpuLeases;
+
   private final Set<Long> ended = new HashSet<>();
 
   /// Leases of tasks that others settled, and what gas these needed; -1 if that is not known.
@@ -100,6 +104,7 @@ final class Auditor {
         Offer offer = pool.provider(e.provider()).orElseThrow().offer();
         assertThat(e.capacity().cores()).isLessThanOrEqualTo(offer.cores());
         assertThat(e.capacity().memoryBytes()).isLessThanOrEqualTo(offer.memoryBytes());
+        assertThat(e.capacity().gpus().count()).isLessThanOrEqualTo(offer.gpus().count());
         assertThat(e.nextUs()).isGreaterThan(e.capacity().atUs());
       }
       case Event.TaskAssigned e -> {
@@ -117,6 +122,7 @@ final class Auditor {
           long most = spec.urgency().copies(spec.tasks().size());
           assertThat((long) copies.get(e.job())).as("copies").isLessThanOrEqualTo(most);
         }
+        checkGpus(e, pool.provider(e.provider()).orElseThrow());
         assertThat(jobEnds).as("job of lease %d runs", e.lease()).doesNotContainKey(e.job());
         assertThat(e.maxCharge()).isNotNegative();
         TaskSpec task = specs.get(e.job()).tasks().get(e.task());
@@ -434,6 +440,32 @@ final class Auditor {
       long paid = overstated ? 0 : r.charge();
       refunded.merge(lease.job(), lease.maxCharge() - paid, Long::sum);
     }
+  }
+
+  /// What needs GPUs gets them, large enough ones, and none that another lease holds.
+  private void checkGpus(Event.TaskAssigned e, ProviderView view) {
+    Gpus needed = gpus(e);
+    if (needed.count() == 0) {
+      return;
+    }
+    Gpus there = view.offer().gpus();
+    if (view.capacity().isShown()) {
+      there = there.atMost(view.capacity().gpus());
+    }
+    assertThat(needed.memoryBytes()).as("%s", e).isLessThanOrEqualTo(there.memoryBytes());
+    assertThat(
+            open.values().stream()
+                .filter(l -> l.provider().equals(e.provider()))
+                .mapToInt(l -> gpus(l).count())
+                .sum())
+        .as("GPUs held with %s", e)
+        .isLessThanOrEqualTo(there.count());
+    gpuLeases++;
+  }
+
+  private Gpus gpus(Event.TaskAssigned lease) {
+    JobSpec spec = specs.get(lease.job());
+    return spec.kinds().get(spec.tasks().get(lease.task()).kind()).gpus();
   }
 
   private boolean isNative(int job, int task) {

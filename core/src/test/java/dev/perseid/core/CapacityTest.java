@@ -54,7 +54,7 @@ class CapacityTest {
     schedule();
     assertThat(f.sent()).isEmpty();
     assertThat(measures())
-        .containsExactly(new Effect.Measure(P, 1, 4, view().offer().memoryBytes()));
+        .containsExactly(new Effect.Measure(P, 1, 4, view().offer().memoryBytes(), Gpus.NONE));
     assertThat(view().measuring()).isTrue();
     assertThat(f.pool.why(f.pool.jobs(null, 1).getFirst().id(), null, f.nowUs).sentence())
         .contains("is being measured");

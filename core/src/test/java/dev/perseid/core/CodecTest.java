@@ -364,11 +364,11 @@ class CodecTest {
   void entriesOfRequestsKeepTheirBytes() {
     assertThat(hex(EntryCodec.encode(inferenceEntry()))).isEqualTo(hex(golden("entry-v2.hex")));
     assertThat(EntryCodec.decode(golden("entry-v2.hex"))).isEqualTo(inferenceEntry());
-    byte[] third = golden("entry-v2.hex");
-    third[0] = 3;
-    assertThatThrownBy(() -> EntryCodec.decode(third))
+    byte[] fourth = golden("entry-v2.hex");
+    fourth[0] = 4;
+    assertThatThrownBy(() -> EntryCodec.decode(fourth))
         .isInstanceOf(MalformedException.class)
-        .hasMessageContaining("version 3");
+        .hasMessageContaining("version 4");
     byte[] first = golden("entry-v2.hex");
     first[0] = 1;
     assertThatThrownBy(() -> EntryCodec.decode(first))
@@ -417,7 +417,7 @@ class CodecTest {
     ByteBuffer now = ByteBuffer.wrap(out.toByteArray());
     byte[] whole = new byte[now.getInt()];
     now.position(8).get(whole);
-    assertThat(whole[0]).isEqualTo((byte) 11);
+    assertThat(whole[0]).isEqualTo((byte) 12);
     // Money, movements (one grant), epoch, none closed, 7 sums, no payments, no rows.
     byte[] treasury = {0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
     int end = whole.length - AFTER_MONEY;
@@ -593,6 +593,80 @@ class CodecTest {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     pool.snapshot(new DataOutputStream(out));
     assertThat(restored(out.toByteArray()).digest()).isEqualTo(pool.digest());
+  }
+
+  /// Bytes of the last release without GPUs: an operator, measured providers, and leases.
+  @Test
+  void aSnapshotWithoutGpusIsRead() throws IOException {
+    Pool pool = restored(golden("snapshot-v11.hex"));
+    assertThat(pool.providers())
+        .hasSize(2)
+        .allMatch(p -> p.offer().gpus().equals(Gpus.NONE) && p.offer().price().perGpuSecond() == 0)
+        .allMatch(p -> p.capacity().isShown() && p.capacity().gpus().equals(Gpus.NONE));
+    assertThat(pool.provider(Sample.provider(1)).orElseThrow().operator()).hasValue(Sample.BOB);
+    assertThat(pool.job(JobId.of(Sample.ALICE, 1)).orElseThrow().leased()).isEqualTo(3);
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    pool.snapshot(new DataOutputStream(out));
+    assertThat(restored(out.toByteArray()).digest()).isEqualTo(pool.digest());
+  }
+
+  private static final Gpus TWO = new Gpus(2, 24L << 30);
+
+  private static Entry gpuEntry() {
+    return entry().with(TWO);
+  }
+
+  private static JobSpec gpuJob() {
+    JobSpec plain = job();
+    List<TaskKind> kinds = new ArrayList<>(plain.kinds());
+    kinds.add(
+        new TaskKind(
+            "gpu",
+            Sample.blob(97),
+            0,
+            Sample.GB,
+            10_000,
+            1_000,
+            2,
+            3,
+            new Form.Native(Platform.LINUX_X86_64, new Comparison.Lines(), TWO)));
+    return new JobSpec(
+        plain.consumer(),
+        plain.nonce(),
+        plain.name(),
+        plain.priority(),
+        plain.budget(),
+        kinds,
+        plain.tasks(),
+        plain.results(),
+        new Verification.None());
+  }
+
+  @Test
+  void whatIsAboutGpusKeepsItsBytes() {
+    List<Event> events =
+        List.of(
+            new Event.JobAccepted(gpuJob(), Sample.SIGNATURE, 3),
+            new Event.ProviderJoined(
+                Sample.offer(2, 4, Sample.GB, TWO, 500), Sample.hash(8), Sample.SIGNATURE, 11, 3),
+            new Event.CapacityMeasured(
+                1, Sample.provider(2), new Capacity(7, 3, 1 << 20, TWO, 99, 1_000, ""), 1_000),
+            new Event.AttemptEnded(gpuEntry(), Event.Next.DONE));
+    assertThat(hex(EventCodec.encode(events))).isEqualTo(hex(golden("events-v1-gpus.hex")));
+    assertThat(EventCodec.decode(golden("events-v1-gpus.hex"))).isEqualTo(events);
+    everyCutIsNoticed(EventCodec.encode(events));
+    assertThat(hex(EntryCodec.encode(gpuEntry()))).isEqualTo(hex(golden("entry-v3.hex")));
+    assertThat(EntryCodec.decode(golden("entry-v3.hex"))).isEqualTo(gpuEntry());
+    byte[] none = EntryCodec.encode(gpuEntry());
+    byte[] gpus = EntryCodec.encode(entry().with(new Gpus(0, 0)));
+    assertThat(none).startsWith(3);
+    assertThat(gpus).as("without any it is as ever").startsWith(1);
+    byte[] noGpu = Arrays.copyOf(none, gpus.length + 2);
+    noGpu[gpus.length] = 0;
+    noGpu[gpus.length + 1] = 0;
+    assertThatThrownBy(() -> EntryCodec.decode(noGpu))
+        .isInstanceOf(MalformedException.class)
+        .hasMessageContaining("no GPU");
   }
 
   @Test

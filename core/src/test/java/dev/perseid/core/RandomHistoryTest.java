@@ -13,6 +13,8 @@ import java.util.Map;
 import java.util.OptionalLong;
 import java.util.Random;
 import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -22,6 +24,14 @@ import org.junit.jupiter.params.provider.ValueSource;
 class RandomHistoryTest {
   private static final int COMMANDS = 600;
   private static final int PROVIDERS = 4;
+
+  /// Leases of tasks with GPUs, in all histories.
+  private static final AtomicInteger GPU_LEASES = new AtomicInteger();
+
+  @AfterAll
+  static void someNeededGpus() {
+    assertThat(GPU_LEASES).hasPositiveValue();
+  }
 
   @ParameterizedTest
   @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20})
@@ -76,6 +86,7 @@ class RandomHistoryTest {
       assertThat(ends).as("attempts that ended").isGreaterThan(30);
       assertThat(checks).as("results that were judged").isPositive();
       assertThat(requests).as("requests that were recorded").isGreaterThan(5);
+      GPU_LEASES.addAndGet(auditor.gpuLeases);
       finish();
     }
 
@@ -137,6 +148,8 @@ class RandomHistoryTest {
           asked == null ? 1 : asked.getValue(),
           1 + random.nextInt(9),
           random.nextLong(1L << 38),
+          new Gpus(random.nextInt(4), random.nextLong(4 * Sample.GB)),
+          random.nextLong(1L << 40),
           random.nextLong(1L << 40),
           random.nextInt(40) == 0 ? "it answered nonsense" : "",
           random.nextLong());
@@ -183,7 +196,14 @@ class RandomHistoryTest {
         mine.clear();
       }
       sessions[p] = Math.max(sessions[p], session);
-      Offer offer = Sample.offer(p, 1 + random.nextInt(4), 4 * Sample.GB);
+      Gpus gpus = Sample.gpus(random, 4);
+      Offer offer =
+          Sample.offer(
+              p,
+              1 + random.nextInt(4),
+              4 * Sample.GB,
+              gpus,
+              gpus.any() ? random.nextLong(1_000) : 0);
       Long[] has = mine.keySet().toArray(Long[]::new);
       return random.nextInt(4) == 0
           ? Sample.join(offer, session, has)

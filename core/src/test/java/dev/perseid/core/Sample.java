@@ -109,6 +109,23 @@ final class Sample {
         number);
   }
 
+  /// Of a machine with GPUs.
+  static Offer offer(int number, int cores, long memoryBytes, Gpus gpus, long perGpuSecond) {
+    Offer o = offer(number, cores, memoryBytes);
+    Price p = o.price();
+    return new Offer(
+        o.provider(),
+        o.name(),
+        o.machine(),
+        o.region(),
+        o.cores(),
+        o.memoryBytes(),
+        gpus,
+        new Price(p.perBillionGas(), p.perGbSecond(), p.perGb(), perGpuSecond),
+        o.capability(),
+        o.madeUs());
+  }
+
   static Command.JoinProvider join(int number, int cores, long session, Long... held) {
     return join(offer(number, cores, 8 * GB), session, held);
   }
@@ -256,6 +273,12 @@ final class Sample {
     };
   }
 
+  /// None, as a rule.
+  static Gpus gpus(Random random, int most) {
+    int count = Math.max(0, random.nextInt(2 * most) - most + 1);
+    return count == 0 ? Gpus.NONE : new Gpus(count, random.nextInt(1, 4) * GB);
+  }
+
   static Comparison comparison(Random random) {
     return switch (random.nextInt(5)) {
       case 0 -> new Comparison.Exact();
@@ -282,7 +305,7 @@ final class Sample {
               1 + random.nextInt(2),
               1 + random.nextInt(4),
               isNative
-                  ? new Form.Native(Platform.LINUX_X86_64, comparison(random))
+                  ? new Form.Native(Platform.LINUX_X86_64, comparison(random), gpus(random, 3))
                   : new Form.Portable()));
     }
     int count = 1 + random.nextInt(12);

@@ -40,6 +40,8 @@ final class CsvTable {
           new Column("memory_bytes", (e, r, u) -> "" + r.memoryBytes()),
           new Column("peak_memory_bytes", (e, r, u) -> text(u.peakMemoryBytes())),
           new Column("cores", (e, r, u) -> "" + r.cores()),
+          new Column("gpus", (e, r, u) -> "" + r.gpus().count()),
+          new Column("gpu_memory_bytes", (e, r, u) -> "" + r.gpus().memoryBytes()),
           new Column("bytes_in", (e, r, u) -> text(u.bytesIn())),
           new Column("bytes_out", (e, r, u) -> text(u.bytesOut())),
           new Column("fetched_bytes", (e, r, u) -> text(u.fetchedBytes())),

@@ -56,6 +56,10 @@ public final class RecordJson {
     out.writeNumberField("gas_limit", r.gasLimit());
     out.writeNumberField("memory_bytes", r.memoryBytes());
     out.writeNumberField("cores", r.cores());
+    if (r.gpus().any()) {
+      out.writeNumberField("gpus", r.gpus().count());
+      out.writeNumberField("gpu_memory_bytes", r.gpus().memoryBytes());
+    }
     out.writeNumberField("submitted_us", r.submittedUs());
     out.writeNumberField("ready_us", r.readyUs());
     out.writeNumberField("assigned_us", r.assignedUs());

@@ -50,7 +50,7 @@ final class Exertion {
   /// @param mayGrow whether so much more memory may be taken; asked before each chunk
   /// @throws InterruptedException if the thread was interrupted: the lanes end soon after
   static ProbeAnswer exert(Probe probe, Room mayGrow) throws InterruptedException {
-    return probe.part() == Probe.Part.MEMORY ? memory(probe, mayGrow) : cores(probe);
+    return probe.part().isMemory() ? memory(probe, mayGrow) : cores(probe);
   }
 
   /// Whether there is room in the machine's memory.
@@ -250,7 +250,7 @@ final class Exertion {
   /// @param samples how many links or chunks are done again
   /// @return what is wrong with it; empty if nothing was found
   static String wrong(Probe probe, ProbeAnswer answer, int samples, RandomGenerator random) {
-    return probe.part() == Probe.Part.MEMORY
+    return probe.part().isMemory()
         ? wrongMemory(probe, answer, samples, random)
         : wrongCores(probe, answer, samples, random);
   }

@@ -3,6 +3,7 @@ package dev.perseid.node;
 import dev.perseid.core.Address;
 import dev.perseid.core.Command;
 import dev.perseid.core.Effect;
+import dev.perseid.core.Gpus;
 import dev.perseid.core.Probe;
 import dev.perseid.core.ProbeAnswer;
 import dev.perseid.core.Rejection;
@@ -19,7 +20,9 @@ import org.jspecify.annotations.Nullable;
 /// One core does [#ONE_LINKS] links, then all that are declared do [#ALL_LINKS] each at the same
 /// time: how much faster that goes is how many cores there are. Then the memory that is declared is
 /// filled and walked through; what was not filled, or not in the time that this takes, is asked for
-/// again in halves. Owned by [PoolLoop] and called on its thread.
+/// again in halves. GPUs, if any are declared, do likewise: one by itself, with more and more work
+/// until that takes long enough to be timed, then all, then their memory. Owned by [PoolLoop] and
+/// called on its thread.
 final class Measurements {
   static final int ONE_LINKS = 32;
   static final int ALL_LINKS = 64;
@@ -43,10 +46,28 @@ final class Measurements {
 
   private static final long MEMORY_EXTRA_US = 2_000_000;
 
+  /// GPUs share neither clock nor heat: of those that show nine tenths all are there.
+  private static final double GPUS_TOGETHER = 1.1;
+
+  /// Lanes of links with which one GPU begins.
+  private static final int GPU_LANES = 256;
+
+  /// By how much more is asked of it as long as it takes less than [#GPU_TELLING_US].
+  private static final int GPU_MORE = 4;
+
+  private static final long GPU_TELLING_US = 500_000;
+
+  /// A step that needs the one before is much slower than one of many, and a GPU has many.
+  private static final long GPU_MEMORY_FACTOR = 1_024;
+
+  private static final long GPU_MEMORY_EXTRA_US = 10_000_000;
+  private static final int GPU_CHUNKS = 4_096;
+
   private final PoolLoop.Outbox outbox;
   private final PoolLoop.Judge judge;
   private final LongSupplier luck;
   private final Consumer<Submission> submit;
+  private final long leastGpuStepsPerS;
   private final TreeMap<Address, Running> running = new TreeMap<>();
 
   /// A command and who hears what became of it.
@@ -61,6 +82,13 @@ final class Measurements {
     final long memoryBytes;
     Probe.Part part = Probe.Part.ONE_CORE;
     long askedBytes;
+    final Gpus gpus;
+    int gpuLanes = GPU_LANES;
+    double oneGpuStepsPerUs;
+    double allGpuStepsPerUs;
+    int shownGpus;
+    long askedGpuBytes;
+    long shownGpuBytes;
     @Nullable Probe probe;
     long beganUs;
     long sentUs;
@@ -96,14 +124,20 @@ final class Measurements {
       lanes = Math.min(m.cores(), PoolLimits.MEASURED_LANES);
       memoryBytes = m.memoryBytes();
       askedBytes = Math.min(memoryBytes, PoolLimits.MEASURED_MEMORY_BYTES);
+      gpus = m.gpus();
+      askedGpuBytes = Math.min(gpus.memoryBytes(), PoolLimits.MEASURED_MEMORY_BYTES);
     }
   }
 
+  /// @param leastGpuStepsPerS what counts as a GPU must do so many steps a second, and more than
+  ///   all of the provider's cores together: else they could do its work; 0: whatever it does
   Measurements(
       PoolLoop.Outbox outbox,
       PoolLoop.Judge judge,
       LongSupplier luck,
+      long leastGpuStepsPerS,
       Consumer<Submission> submit) {
+    this.leastGpuStepsPerS = leastGpuStepsPerS;
     this.outbox = outbox;
     this.judge = judge;
     this.luck = luck;
@@ -154,7 +188,10 @@ final class Measurements {
     } else if (nowUs - r.beganUs > PoolLimits.MEASURED_WHOLE_US) {
       over(r, "it was not done within " + PoolLimits.MEASURED_WHOLE_US / 1_000_000 + " s");
     } else if (answer == null) {
-      if (nowUs - r.sentUs > PoolLimits.MEASURED_PART_US + r.limitUs) {
+      boolean late = nowUs - r.sentUs > PoolLimits.MEASURED_PART_US + r.limitUs;
+      if (late && probe.part().isOfGpus()) {
+        noGpus(r);
+      } else if (late) {
         over(r, "it did not answer within " + (nowUs - r.sentUs) / 1_000_000 + " s");
       }
     } else {
@@ -185,6 +222,12 @@ final class Measurements {
           case ONE_CORE -> new Probe(r.id, r.part, luck.getAsLong(), 1, ONE_LINKS, 0);
           case ALL_CORES -> new Probe(r.id, r.part, luck.getAsLong(), r.lanes, ALL_LINKS, 0);
           case MEMORY -> memory(r);
+          case ONE_GPU -> new Probe(r.id, r.part, luck.getAsLong(), r.gpuLanes, 1, 0);
+          case ALL_GPUS -> {
+            int lanes = r.gpuLanes * r.gpus.count();
+            yield new Probe(r.id, r.part, luck.getAsLong(), lanes, 1, 0);
+          }
+          case GPU_MEMORY -> gpuMemory(r);
         };
     r.probe = probe;
     r.rounds++;
@@ -192,26 +235,51 @@ final class Measurements {
     r.verdict = null;
     r.tookUs = -1;
     r.sentUs = nowUs;
-    r.limitUs = r.part == Probe.Part.MEMORY ? memoryLimitUs(probe, r.allStepsPerUs) : 0;
+    r.limitUs =
+        switch (r.part) {
+          case MEMORY -> memoryLimitUs(probe, MEMORY_EXTRA_US, MEMORY_FACTOR / r.allStepsPerUs);
+          case GPU_MEMORY ->
+              memoryLimitUs(probe, GPU_MEMORY_EXTRA_US, GPU_MEMORY_FACTOR / r.allGpuStepsPerUs);
+          case ONE_CORE, ALL_CORES, ONE_GPU, ALL_GPUS -> 0;
+        };
     outbox.send(r.provider, r.session, new ToProvider.Show(probe));
   }
 
-  private static long memoryLimitUs(Probe probe, double stepsPerUs) {
+  private static long memoryLimitUs(Probe probe, long extraUs, double usPerStep) {
     double steps = (double) probe.length() * probe.chunkWords();
-    long us = MEMORY_EXTRA_US + (long) (MEMORY_FACTOR * steps / stepsPerUs);
-    return Math.min(us, PoolLimits.MEASURED_PART_US);
+    return Math.min(extraUs + (long) (usPerStep * steps), PoolLimits.MEASURED_PART_US);
   }
 
   private Probe memory(Running r) {
-    long words = Math.min(CHUNK_WORDS, Long.highestOneBit(Math.max(1, r.askedBytes / 8)));
-    while (r.askedBytes / (8 * words) > CHUNKS) {
-      words *= 2;
-    }
-    int chunks = (int) Math.max(1, r.askedBytes / (8 * words));
-    return new Probe(r.id, r.part, luck.getAsLong(), r.lanes, chunks, (int) words);
+    int words = chunkWords(r.askedBytes, CHUNKS);
+    return new Probe(r.id, r.part, luck.getAsLong(), r.lanes, chunks(r.askedBytes, words), words);
   }
 
-  private static void conclude(Running r, Probe probe, ProbeAnswer answer, String verdict) {
+  /// As much of each GPU.
+  private Probe gpuMemory(Running r) {
+    int gpus = r.shownGpus;
+    int words = chunkWords(r.askedGpuBytes, GPU_CHUNKS / gpus);
+    int chunks = gpus * chunks(r.askedGpuBytes, words);
+    return new Probe(r.id, r.part, luck.getAsLong(), gpus, chunks, words);
+  }
+
+  private static int chunkWords(long bytes, int chunks) {
+    long words = Math.min(CHUNK_WORDS, Long.highestOneBit(Math.max(1, bytes / 8)));
+    while (bytes / (8 * words) > chunks) {
+      words *= 2;
+    }
+    return (int) words;
+  }
+
+  private static int chunks(long bytes, int words) {
+    return (int) Math.max(1, bytes / (8L * words));
+  }
+
+  private void conclude(Running r, Probe probe, ProbeAnswer answer, String verdict) {
+    if (probe.part().isOfGpus() && answer.digests().isEmpty()) {
+      noGpus(r); // it could not, and says so
+      return;
+    }
     if (!verdict.isEmpty()) {
       over(r, verdict);
       return;
@@ -245,7 +313,9 @@ final class Measurements {
           boolean all = answer.digests().size() == probe.length();
           boolean whole = r.askedBytes == Math.min(r.memoryBytes, PoolLimits.MEASURED_MEMORY_BYTES);
           r.shownBytes = all && whole ? r.memoryBytes : filled;
-          over(r, "");
+          r.tries = 0;
+          r.isWarm = false;
+          goOnWithGpus(r);
         } else if (r.askedBytes > PoolLimits.MEASURED_LEAST_BYTES) {
           r.askedBytes /= 2;
         } else {
@@ -260,6 +330,63 @@ final class Measurements {
                   + " ms are enough at the speed of its cores");
         }
       }
+      case ONE_GPU -> oneGpu(r, steps / r.tookUs);
+      case ALL_GPUS -> {
+        double stepsPerUs = steps / r.tookUs;
+        long gpus = Math.round(stepsPerUs / r.oneGpuStepsPerUs * GPUS_TOGETHER);
+        r.shownGpus = Math.clamp(gpus, Math.max(1, r.shownGpus), r.gpus.count());
+        r.allGpuStepsPerUs = Math.max(stepsPerUs, r.allGpuStepsPerUs);
+        boolean again = r.shownGpus < r.gpus.count() && ++r.tries < TRIES;
+        r.part = again ? Probe.Part.ALL_GPUS : Probe.Part.GPU_MEMORY;
+      }
+      case GPU_MEMORY -> gpuMemory(r, probe, answer);
+    }
+  }
+
+  private static void goOnWithGpus(Running r) {
+    if (r.gpus.any()) {
+      r.part = Probe.Part.ONE_GPU;
+    } else {
+      over(r, "");
+    }
+  }
+
+  /// No GPU was shown; all else was.
+  private static void noGpus(Running r) {
+    r.shownGpus = 0;
+    r.allGpuStepsPerUs = 0;
+    over(r, "");
+  }
+
+  private void oneGpu(Running r, double stepsPerUs) {
+    if (r.isWarm) {
+      r.oneGpuStepsPerUs = Math.max(r.oneGpuStepsPerUs, stepsPerUs);
+    }
+    boolean more = r.gpuLanes < PoolLimits.MEASURED_GPU_LANES && r.tookUs < GPU_TELLING_US;
+    if (!r.isWarm || more) {
+      r.gpuLanes = r.isWarm ? r.gpuLanes * GPU_MORE : r.gpuLanes;
+      r.isWarm = true;
+      return;
+    }
+    double least = leastGpuStepsPerS == 0 ? 0 : Math.max(leastGpuStepsPerS / 1e6, r.allStepsPerUs);
+    if (r.oneGpuStepsPerUs >= least) {
+      r.part = Probe.Part.ALL_GPUS;
+    } else {
+      noGpus(r);
+    }
+  }
+
+  private static void gpuMemory(Running r, Probe probe, ProbeAnswer answer) {
+    long filled = 8L * probe.chunkWords() * (answer.digests().size() / r.shownGpus);
+    if (filled > 0 && r.tookUs <= r.limitUs) {
+      boolean all = answer.digests().size() == probe.length();
+      long most = Math.min(r.gpus.memoryBytes(), PoolLimits.MEASURED_MEMORY_BYTES);
+      r.shownGpuBytes = all && r.askedGpuBytes == most ? r.gpus.memoryBytes() : filled;
+      over(r, "");
+    } else if (filled > 0 && r.askedGpuBytes > PoolLimits.MEASURED_LEAST_BYTES) {
+      r.askedGpuBytes /= 2;
+    } else {
+      noGpus(r);
     }
   }
 
@@ -277,7 +404,9 @@ final class Measurements {
             r.id,
             r.shownCores,
             r.shownBytes,
+            r.shownGpus == 0 ? Gpus.NONE : new Gpus(r.shownGpus, r.shownGpuBytes),
             (long) (r.allStepsPerUs * 1_000_000),
+            (long) (r.allGpuStepsPerUs * 1_000_000),
             r.problem,
             luck.getAsLong());
     submit.accept(

@@ -33,7 +33,7 @@ public record PoolConfig(
     long blobBytes,
     long heartbeatMs,
     long silenceMs,
-    boolean measures,
+    Measuring measures,
     String version,
     MarketTerms terms,
     MoneyTerms money) {
@@ -51,7 +51,7 @@ public record PoolConfig(
         64L << 30,
         2_000,
         10_000,
-        false,
+        Measuring.OFF,
         "0.1.0",
         MarketTerms.NONE,
         MoneyTerms.NONE);
@@ -106,7 +106,7 @@ public record PoolConfig(
   }
 
   /// The same, believing what providers declare of their hardware or not.
-  public PoolConfig withMeasures(boolean newMeasures) {
+  public PoolConfig with(Measuring newMeasures) {
     return with(p -> p.measures = newMeasures);
   }
 
@@ -148,7 +148,7 @@ public record PoolConfig(
     long blobBytes;
     long heartbeatMs;
     long silenceMs;
-    boolean measures;
+    Measuring measures;
     final String version;
     MarketTerms terms;
     MoneyTerms money;

@@ -11,6 +11,7 @@ import dev.perseid.core.EntryCodec;
 import dev.perseid.core.Event;
 import dev.perseid.core.ExecutionRecord;
 import dev.perseid.core.Form;
+import dev.perseid.core.Gpus;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Input;
 import dev.perseid.core.JobCodec;
@@ -348,7 +349,7 @@ final class PoolJobs extends JobsGrpc.JobsImplBase {
         if (checked.add(kind.module()) && lacks(consumer, kind.module())) {
           return "the module of kind '" + kind.name() + "' (" + named(kind.module());
         }
-        if (kind.form() instanceof Form.Native(Platform _, Comparison.Module(Blob compares))
+        if (kind.form() instanceof Form.Native(Platform _, Comparison.Module(Blob compares), Gpus _)
             && checked.add(compares)
             && lacks(consumer, compares)) {
           return "the module that compares results of kind '"

@@ -43,6 +43,9 @@ public final class PoolLimits {
   /// Cores that are measured at once; who declares more is measured by these.
   public static final int MEASURED_LANES = 1_024;
 
+  /// Lanes of links that one GPU makes at once.
+  public static final int MEASURED_GPU_LANES = 4_096;
+
   /// Memory that is asked for; who declares more and shows this is believed the rest.
   public static final long MEASURED_MEMORY_BYTES = 64L << 30;
 

@@ -96,11 +96,11 @@ public final class PoolLoop {
   ///
   /// @param heartbeatMs how often providers say that they are alive
   /// @param silenceMs after how much silence a provider is lost
-  /// @param measures whether providers are measured: when they come, and now and then
-  public record Settings(long heartbeatMs, long silenceMs, boolean measures) {
+  /// @param measures whether providers are measured
+  public record Settings(long heartbeatMs, long silenceMs, Measuring measures) {
     /// Measures nobody.
     public Settings(long heartbeatMs, long silenceMs) {
-      this(heartbeatMs, silenceMs, false);
+      this(heartbeatMs, silenceMs, Measuring.OFF);
     }
   }
 
@@ -207,7 +207,13 @@ public final class PoolLoop {
     this.digests = digests;
     this.settings = settings;
     this.luck = luck;
-    measurements = new Measurements(outbox, judge, luck, s -> submit(s.command(), s.done()));
+    measurements =
+        new Measurements(
+            outbox,
+            judge,
+            luck,
+            settings.measures().leastGpuStepsPerS(),
+            s -> submit(s.command(), s.done()));
   }
 
   /// Hands in a command. `done` runs on the loop's thread when the command is durable or refused;
@@ -505,7 +511,11 @@ public final class PoolLoop {
     events.addAll(
         pool.execute(
             new Command.Schedule(
-                PoolLimits.TURN_ASSIGNMENTS, expire, luck.getAsLong(), settings.measures(), copy),
+                PoolLimits.TURN_ASSIGNMENTS,
+                expire,
+                luck.getAsLong(),
+                settings.measures().on(),
+                copy),
             nowUs,
             effects));
     copiedUs = copy ? nowUs : copiedUs;

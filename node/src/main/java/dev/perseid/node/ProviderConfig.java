@@ -1,6 +1,7 @@
 package dev.perseid.node;
 
 import dev.perseid.core.Address;
+import dev.perseid.core.Limits;
 import dev.perseid.core.Operated;
 import dev.perseid.core.Price;
 import dev.perseid.settle.Key;
@@ -8,6 +9,7 @@ import dev.perseid.wire.Channels;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.function.Consumer;
 
 /// How a provider is set up.
@@ -23,6 +25,7 @@ import java.util.function.Consumer;
 /// @param measured whether to run the benchmark at the start
 /// @param models which models it serves; empty: none
 /// @param natives whether it runs native programs, too
+/// @param gpus which GPUs native programs may use; empty: none
 /// @param operator whose it is, if that is to be known
 public record ProviderConfig(
     Key key,
@@ -35,6 +38,7 @@ public record ProviderConfig(
     boolean measured,
     List<ServedModel> models,
     boolean natives,
+    Optional<LentGpus> gpus,
     Optional<Operated> operator) {
 
   /// Where a pool listens and who it is.
@@ -127,8 +131,37 @@ public record ProviderConfig(
     }
   }
 
+  /// GPUs that are lent to native programs.
+  ///
+  /// @param count how many: the first ones that are found
+  /// @param memoryBytes memory of each; if empty, of the smallest of them
+  /// @param perGpuSecond what a second of one costs, microcredits
+  /// @param processorsToo whether processors that OpenCL offers as devices count, too: to try
+  ///   things out on a machine without GPUs
+  public record LentGpus(
+      int count, OptionalLong memoryBytes, long perGpuSecond, boolean processorsToo) {
+    /// @throws IllegalArgumentException saying which value is wrong and what it must be
+    public LentGpus {
+      check(count >= 1 && count <= Limits.GPUS, "GPUs", count, "1 to " + Limits.GPUS);
+      memoryBytes.ifPresent(bytes ->
+          check(
+              bytes >= 1 && bytes <= Limits.GPU_MEMORY_BYTES,
+              "memory of a GPU",
+              bytes,
+              "1 to " + Limits.GPU_MEMORY_BYTES + " bytes"));
+      check(
+          perGpuSecond >= 0 && perGpuSecond <= Limits.PRICE,
+          "price of a GPU",
+          perGpuSecond,
+          "0 to " + Limits.PRICE);
+    }
+  }
+
   /// One credit for 10^12 gas and for a GB-hour, 0.01 credits for a GB moved.
   public static final Price USUAL_PRICE = new Price(1_000, 278, 10_000);
+
+  /// Four credits for an hour of a GPU.
+  public static final long USUAL_PER_GPU_SECOND = 1_111;
 
   /// A provider with the usual terms and all that is usually lent: isolated and measured.
   public static ProviderConfig of(Key key, PoolAt pool, Path directory) {
@@ -144,10 +177,12 @@ public record ProviderConfig(
         true,
         List.of(),
         false,
+        Optional.empty(),
         Optional.empty());
   }
 
-  /// @throws IllegalArgumentException if more models are named than a provider may offer
+  /// @throws IllegalArgumentException if more models are named than a provider may offer, or GPUs
+  ///   are lent and no native programs run
   public ProviderConfig {
     directory = directory.toAbsolutePath().normalize();
     models = List.copyOf(models);
@@ -156,6 +191,7 @@ public record ProviderConfig(
         "models",
         models.size(),
         "at most " + ServingLimits.MODELS);
+    check(natives || gpus.isEmpty(), "GPUs", gpus, "0 where no native programs run (--native)");
   }
 
   /// The same, serving these models.
@@ -198,6 +234,11 @@ public record ProviderConfig(
     return with(p -> p.natives = true);
   }
 
+  /// The same, lending GPUs to native programs, which must run here.
+  public ProviderConfig with(LentGpus lentGpus) {
+    return with(p -> p.gpus = Optional.of(lentGpus));
+  }
+
   /// The same, of an operator who signed for it.
   public ProviderConfig operatedBy(Operated operator) {
     return with(p -> p.operator = Optional.of(operator));
@@ -221,6 +262,7 @@ public record ProviderConfig(
     boolean measured;
     List<ServedModel> models;
     boolean natives;
+    Optional<LentGpus> gpus;
     Optional<Operated> operator;
 
     Parts(ProviderConfig c) {
@@ -234,6 +276,7 @@ public record ProviderConfig(
       measured = c.measured;
       models = c.models;
       natives = c.natives;
+      gpus = c.gpus;
       operator = c.operator;
     }
 
@@ -249,6 +292,7 @@ public record ProviderConfig(
           measured,
           models,
           natives,
+          gpus,
           operator);
     }
   }

@@ -115,6 +115,15 @@ public final class ProviderLimits {
   /// Links of one lane that are made for one probe.
   public static final int PROBE_LINKS = 1_024;
 
+  /// Lanes of links that one GPU makes for one probe.
+  public static final int PROBE_GPU_LANES = 16_384;
+
+  /// Links of each of them.
+  public static final int PROBE_GPU_LINKS = 4;
+
+  /// After how long without a probe what measured GPUs ends.
+  public static final long GPU_IDLE_MS = 30_000;
+
   /// Chunks that are filled for one probe.
   public static final int PROBE_CHUNKS = 4_096;
 

@@ -4,6 +4,7 @@ import dev.perseid.core.Address;
 import dev.perseid.core.ExecutionRecord;
 import dev.perseid.core.Form;
 import dev.perseid.core.FromProvider;
+import dev.perseid.core.Gpus;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Lease;
 import dev.perseid.core.Limits;
@@ -148,6 +149,7 @@ public final class ProviderLoop {
   private int running;
   private int freeCores;
   private long freeMemoryBytes;
+  private int freeGpus;
   private boolean draining;
   private boolean lingering;
   private boolean gone;
@@ -187,6 +189,7 @@ public final class ProviderLoop {
     offerSignature = signer.signOffer(offer);
     freeCores = offer.cores();
     freeMemoryBytes = offer.memoryBytes();
+    freeGpus = offer.gpus().count();
   }
 
   /// A new connection is open: says hello over it. Nothing else is sent before the pool's welcome.
@@ -242,6 +245,7 @@ public final class ProviderLoop {
     running--;
     freeCores += h.lease.kind().cores();
     freeMemoryBytes += h.lease.kind().memoryBytes();
+    freeGpus += h.lease.kind().gpus().count();
     if (h.state == State.ABANDONED) {
       held.remove(lease);
       return;
@@ -267,22 +271,33 @@ public final class ProviderLoop {
     while (!probesUs.isEmpty() && nowUs - probesUs.getFirst() > HOUR_US) {
       probesUs.removeFirst();
     }
-    boolean memory = probe.part() == Probe.Part.MEMORY;
+    boolean memory = probe.part().isMemory();
+    Gpus gpus = offer.gpus();
+    boolean onGpus = probe.part().isOfGpus();
+    long mostBytes = onGpus ? gpus.count() * gpus.memoryBytes() : offer.memoryBytes();
+    long mostLanes =
+        switch (probe.part()) {
+          case ONE_CORE, ALL_CORES, MEMORY -> offer.cores();
+          case ONE_GPU -> gpus.any() ? ProviderLimits.PROBE_GPU_LANES : 0;
+          case ALL_GPUS -> (long) gpus.count() * ProviderLimits.PROBE_GPU_LANES;
+          case GPU_MEMORY -> gpus.count();
+        };
+    int mostLinks = onGpus ? ProviderLimits.PROBE_GPU_LINKS : ProviderLimits.PROBE_LINKS;
     long bytes = 8L * probe.chunkWords() * probe.length();
     boolean fair =
         !probe.equals(probing)
             && welcomed
             && probesUs.size() < ProviderLimits.PROBES_AN_HOUR
             && probe.lanes() >= 1
-            && probe.lanes() <= offer.cores()
+            && probe.lanes() <= mostLanes
             && probe.length() >= 1
             && (memory
                 ? probe.length() <= ProviderLimits.PROBE_CHUNKS
                     && probe.chunkWords() > 0
                     && Integer.bitCount(probe.chunkWords()) == 1
                     && probe.chunkWords() <= ProviderLimits.PROBE_CHUNK_WORDS
-                    && bytes <= offer.memoryBytes()
-                : probe.length() <= ProviderLimits.PROBE_LINKS);
+                    && bytes <= mostBytes
+                : probe.length() <= mostLinks);
     if (fair) {
       probing = probe;
       probesUs.addLast(nowUs);
@@ -490,7 +505,11 @@ public final class ProviderLoop {
       Held h = i.next();
       int cores = h.lease.kind().cores();
       long memoryBytes = h.lease.kind().memoryBytes();
-      if (cores > offer.cores() || memoryBytes > offer.memoryBytes()) {
+      int gpus = h.lease.kind().gpus().count();
+      if (cores > offer.cores()
+          || memoryBytes > offer.memoryBytes()
+          || gpus > offer.gpus().count()
+          || h.lease.kind().gpus().memoryBytes() > offer.gpus().memoryBytes()) {
         i.remove();
         conclude(h, Attempt.unstarted(Outcome.PROVIDER_FAILED, tooLarge(h.lease)), nowUs);
       } else if (h.lease.kind().form() instanceof Form.Native n
@@ -502,7 +521,7 @@ public final class ProviderLoop {
                 Outcome.PROVIDER_FAILED,
                 "this provider runs no native tasks for " + n.platform().word()),
             nowUs);
-      } else if (cores <= freeCores && memoryBytes <= freeMemoryBytes) {
+      } else if (cores <= freeCores && memoryBytes <= freeMemoryBytes && gpus <= freeGpus) {
         if (waiting != null && ++waiting.overtaken > ProviderLimits.OVERTAKERS) {
           return;
         }
@@ -511,6 +530,7 @@ public final class ProviderLoop {
         running++;
         freeCores -= cores;
         freeMemoryBytes -= memoryBytes;
+        freeGpus -= gpus;
         runner.start(h.lease);
       } else if (waiting == null) {
         waiting = h;
@@ -519,14 +539,22 @@ public final class ProviderLoop {
   }
 
   private String tooLarge(Lease l) {
+    boolean withGpus = l.kind().gpus().any();
     return "the task needs "
         + l.kind().cores()
         + " cores and "
         + l.kind().memoryBytes()
-        + " bytes of memory, this provider lends "
+        + " bytes of memory"
+        + (withGpus ? ", and " + gpus(l.kind().gpus()) : "")
+        + "; this provider lends "
         + offer.cores()
         + " and "
-        + offer.memoryBytes();
+        + offer.memoryBytes()
+        + (withGpus ? ", and " + gpus(offer.gpus()) : "");
+  }
+
+  private static String gpus(Gpus gpus) {
+    return gpus.count() + " GPUs with " + gpus.memoryBytes() + " bytes each";
   }
 
   private void conclude(Held h, Attempt a, long nowUs) {

@@ -3,9 +3,12 @@ package dev.perseid.node;
 import dev.perseid.core.Address;
 import dev.perseid.core.Capability;
 import dev.perseid.core.Offer;
+import dev.perseid.core.Price;
 import dev.perseid.core.ProbeAnswer;
 import dev.perseid.core.Rejection;
 import dev.perseid.core.ToProvider;
+import dev.perseid.sandbox.Gpu;
+import dev.perseid.sandbox.GpuWorker;
 import dev.perseid.sandbox.Isolation;
 import dev.perseid.sandbox.Natives;
 import dev.perseid.sandbox.Sandbox;
@@ -22,6 +25,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
@@ -70,6 +74,7 @@ public final class ProviderNode implements AutoCloseable {
   private final FileChannel lockFile;
   private final Sandbox sandbox;
   private final Optional<Natives> natives;
+  private final GpuRack gpus;
   private final Offer offer;
   private final ProviderRunner runner;
   private final ProviderLoop loop;
@@ -96,9 +101,11 @@ public final class ProviderNode implements AutoCloseable {
       FileChannel lockFile,
       Sandbox sandbox,
       Optional<Natives> natives,
+      List<Gpu> found,
       Foundry makers)
       throws IOException, InterruptedException {
     this.natives = natives;
+    this.gpus = new GpuRack(found, config.directory().resolve("gpus"));
     this.config = config;
     this.notices = notices;
     this.lockFile = lockFile;
@@ -116,7 +123,8 @@ public final class ProviderNode implements AutoCloseable {
             config.terms().region(),
             config.lent().cores(),
             config.lent().memoryBytes(),
-            config.terms().price(),
+            gpus.lent(gpuMemoryBytes(config, found)),
+            price(config),
             capability,
             wallUs());
     connector = new ProviderConnector(config.key(), config.pool(), new ConnectorEvents());
@@ -136,6 +144,7 @@ public final class ProviderNode implements AutoCloseable {
         new ProviderRunner(
             sandbox,
             natives,
+            gpus,
             sandboxMemoryBytes(config),
             blobs,
             transfer,
@@ -173,7 +182,13 @@ public final class ProviderNode implements AutoCloseable {
   /// @throws IOException if the folder cannot be used, e.g. because another provider uses it
   public static ProviderNode start(ProviderConfig config, Consumer<String> notices)
       throws IOException, InterruptedException {
-    return start(config, notices, Workshop::new);
+    return start(config, notices, Workshop::new, GpuWorker::find);
+  }
+
+  /// Where GPUs are looked for.
+  interface GpuFinder {
+    /// As [GpuWorker#find(Path, boolean)].
+    GpuWorker.Found find(Path directory, boolean processorsToo) throws InterruptedException;
   }
 
   /// Where the backends of a node's models are made.
@@ -190,6 +205,18 @@ public final class ProviderNode implements AutoCloseable {
   /// As [#start], with other backends.
   static ProviderNode start(ProviderConfig config, Consumer<String> notices, Foundry makers)
       throws IOException, InterruptedException {
+    return start(config, notices, makers, GpuWorker::find);
+  }
+
+  /// As [#start], with other GPUs.
+  static ProviderNode start(ProviderConfig config, Consumer<String> notices, GpuFinder finder)
+      throws IOException, InterruptedException {
+    return start(config, notices, Workshop::new, finder);
+  }
+
+  private static ProviderNode start(
+      ProviderConfig config, Consumer<String> notices, Foundry makers, GpuFinder finder)
+      throws IOException, InterruptedException {
     Files.createDirectories(config.directory());
     FileChannel lockFile = lock(config.directory());
     boolean started = false;
@@ -197,8 +224,10 @@ public final class ProviderNode implements AutoCloseable {
     Optional<Natives> natives = Optional.empty();
     try {
       natives = natives(config);
+      List<Gpu> gpus = gpus(config, finder);
       sandbox = Sandbox.open(sandboxConfig(config));
-      ProviderNode node = new ProviderNode(config, notices, lockFile, sandbox, natives, makers);
+      ProviderNode node =
+          new ProviderNode(config, notices, lockFile, sandbox, natives, gpus, makers);
       node.loopThread.start();
       node.serving.ifPresent(ProviderServing::start);
       node.connector.start();
@@ -233,6 +262,50 @@ public final class ProviderNode implements AutoCloseable {
       throw new IOException(opened.isolation().reason() + ": mend that, or leave --native out");
     }
     return Optional.of(opened);
+  }
+
+  /// The GPUs that are lent: the first ones.
+  private static List<Gpu> gpus(ProviderConfig config, GpuFinder finder)
+      throws IOException, InterruptedException {
+    if (config.gpus().isEmpty()) {
+      return List.of();
+    }
+    ProviderConfig.LentGpus lent = config.gpus().get();
+    GpuWorker.Found found =
+        finder.find(config.directory().resolve("gpus").resolve("all"), lent.processorsToo());
+    int there = found.gpus().size();
+    if (there < lent.count()) {
+      throw new IOException(
+          "--gpus "
+              + lent.count()
+              + ": this machine has "
+              + (there == 0 ? "none" : there)
+              + (found.problem().isEmpty() ? "" : ". " + found.problem())
+              + " (`perseid gpus` lists them)");
+    }
+    List<Gpu> first = found.gpus().subList(0, lent.count());
+    long least = first.stream().mapToLong(Gpu::memoryBytes).min().orElseThrow();
+    if (lent.memoryBytes().orElse(0) > least) {
+      throw new IOException(
+          "--gpu-memory-mib: one of the GPUs has only "
+              + (least >> 20)
+              + " MiB: write at most that, or lend fewer GPUs");
+    }
+    return first;
+  }
+
+  private static long gpuMemoryBytes(ProviderConfig config, List<Gpu> gpus) {
+    return config
+        .gpus()
+        .map(ProviderConfig.LentGpus::memoryBytes)
+        .orElse(OptionalLong.empty())
+        .orElseGet(() -> gpus.stream().mapToLong(Gpu::memoryBytes).min().orElse(0));
+  }
+
+  private static Price price(ProviderConfig config) {
+    Price p = config.terms().price();
+    long perGpuSecond = config.gpus().map(ProviderConfig.LentGpus::perGpuSecond).orElse(0L);
+    return new Price(p.perBillionGas(), p.perGbSecond(), p.perGb(), perGpuSecond);
   }
 
   /// The provider's name in the pool.
@@ -287,6 +360,7 @@ public final class ProviderNode implements AutoCloseable {
     runner.close();
     sandbox.close();
     natives.ifPresent(Natives::close);
+    gpus.close();
     try {
       lockFile.close();
     } catch (IOException e) {

@@ -67,6 +67,7 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
 
   private final Sandbox sandbox;
   private final Optional<Natives> natives;
+  private final GpuRack gpus;
   private final long memoryBytes;
   private final ProviderBlobs blobs;
   private final ProviderTransfer transfer;
@@ -77,11 +78,13 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
   private final ConcurrentHashMap<Long, Run> runs = new ConcurrentHashMap<>();
 
   /// @param natives runs native programs, where that is lent
+  /// @param gpus that native programs may use
   /// @param memoryBytes the largest memory limit that the sandbox takes
   /// @param probed hears what probes asked for, on any thread
   ProviderRunner(
       Sandbox sandbox,
       Optional<Natives> natives,
+      GpuRack gpus,
       long memoryBytes,
       ProviderBlobs blobs,
       ProviderTransfer transfer,
@@ -89,6 +92,7 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
       Consumer<ProbeAnswer> probed) {
     this.sandbox = sandbox;
     this.natives = natives;
+    this.gpus = gpus;
     this.memoryBytes = memoryBytes;
     this.blobs = blobs;
     this.transfer = transfer;
@@ -138,7 +142,10 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
             .daemon()
             .unstarted(() -> {
               try {
-                probed.accept(Exertion.exert(probe, new FreeMemory()::has));
+                probed.accept(
+                    probe.part().isOfGpus()
+                        ? gpus.show(probe)
+                        : Exertion.exert(probe, new FreeMemory()::has));
               } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
               } catch (RuntimeException | OutOfMemoryError e) {
@@ -270,7 +277,8 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
               inputs,
               lease.outputs(),
               kind.cores(),
-              new RunLimits(0, kind.memoryBytes(), kind.outputBytesLimit(), kind.wallLimitMs()));
+              new RunLimits(0, kind.memoryBytes(), kind.outputBytesLimit(), kind.wallLimitMs()),
+              gpus.take(lease.id(), kind.gpus().count()));
       return () -> of.run(program);
     }
     Portable portable =
@@ -415,6 +423,7 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
   }
 
   private void end(Run run, Attempt attempt) {
+    gpus.giveBack(run.lease.id());
     runs.remove(run.lease.id());
     ends.ended(run.lease.id(), attempt);
   }

@@ -65,7 +65,7 @@ final class CheckedResultsTest {
         1L << 30,
         200,
         2_000,
-        false,
+        Measuring.OFF,
         "test",
         MarketTerms.NONE,
         MoneyTerms.NONE);

@@ -35,7 +35,7 @@ final class MeasuredHardwareTest {
 
   @BeforeEach
   void open() throws Exception {
-    pool = PoolNode.start(PoolConfig.usual(folder.resolve("pool"), key).withMeasures(true));
+    pool = PoolNode.start(PoolConfig.usual(folder.resolve("pool"), key).with(Measuring.ON));
     shopper = new Shopper(pool.port(), key, false);
   }
 

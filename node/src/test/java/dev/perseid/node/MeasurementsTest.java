@@ -1,10 +1,12 @@
 package dev.perseid.node;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.withinPercentage;
 
 import dev.perseid.core.Address;
 import dev.perseid.core.Command;
 import dev.perseid.core.Effect;
+import dev.perseid.core.Gpus;
 import dev.perseid.core.JobId;
 import dev.perseid.core.Probe;
 import dev.perseid.core.ProbeAnswer;
@@ -21,16 +23,29 @@ import org.junit.jupiter.api.Test;
 class MeasurementsTest {
   private static final Address P = new Address(1, 0, 5);
   private static final long GIB = 1L << 30;
+  private static final long LEAST_GPU_STEPS_PER_S = 5_000_000_000L;
 
   /// A machine, and what it makes of what it is asked.
   ///
   /// @param linkUs time of a link on one core
   /// @param walksUs time of a step through memory that is not there
   /// @param late waits so long before each answer
-  private record Machine(int cores, long memoryBytes, long linkUs, long walksUs, long late) {
+  private record Machine(
+      int cores, long memoryBytes, long linkUs, long walksUs, long late, Rack rack) {
     private static final long CHUNK_US = 900;
 
+    Machine(int cores, long memoryBytes, long linkUs, long walksUs, long late) {
+      this(cores, memoryBytes, linkUs, walksUs, late, new Rack(0, 0, 0));
+    }
+
+    Machine with(Rack gpus) {
+      return new Machine(cores, memoryBytes, linkUs, walksUs, late, gpus);
+    }
+
     long takesUs(Probe p) {
+      if (p.part().isOfGpus()) {
+        return late + rack.takesUs(p);
+      }
       if (p.part() != Probe.Part.MEMORY) {
         long rounds = (p.lanes() + cores - 1) / cores;
         return late + p.length() * linkUs * rounds;
@@ -51,9 +66,30 @@ class MeasurementsTest {
     }
 
     ProbeAnswer answer(Probe p) {
-      boolean memory = p.part() == Probe.Part.MEMORY;
-      int digests = memory ? (int) filled(p) : p.lanes() * p.length();
+      int digests =
+          p.part().isOfGpus()
+              ? rack.digests(p)
+              : p.part().isMemory() ? (int) filled(p) : p.lanes() * p.length();
       return new ProbeAnswer(p.id(), p.part(), Collections.nCopies(digests, 1L), List.of());
+    }
+  }
+
+  /// Its GPUs.
+  ///
+  /// @param laneNs time of a link for each lane of one GPU
+  private record Rack(int gpus, long memoryBytes, long laneNs) {
+    long takesUs(Probe p) {
+      int atOnce = p.part() == Probe.Part.ONE_GPU ? 1 : Math.max(1, gpus);
+      return p.part().isMemory() ? 1_000 : 1 + p.lanes() * laneNs / 1_000 / atOnce;
+    }
+
+    int digests(Probe p) {
+      if (gpus == 0) {
+        return 0;
+      }
+      return p.part().isMemory()
+          ? (int) Math.min(p.length(), gpus * (memoryBytes / 8 / p.chunkWords()))
+          : p.lanes() * p.length();
     }
   }
 
@@ -68,14 +104,16 @@ class MeasurementsTest {
             this,
             (_, _, done) -> done.accept(verdict),
             () -> 7,
+            LEAST_GPU_STEPS_PER_S,
             s -> {
               recorded.add((Command.RecordCapacity) s.command());
               replies.add(s.done());
             });
     long nowUs = 1_000_000;
+    Gpus declared = Gpus.NONE;
 
     void start(int cores, long memoryBytes) {
-      measurements.start(3, new Effect.Measure(P, 9, cores, memoryBytes));
+      measurements.start(3, new Effect.Measure(P, 9, cores, memoryBytes, declared));
       measurements.turn(nowUs);
     }
 
@@ -130,6 +168,99 @@ class MeasurementsTest {
         .containsExactly(
             Probe.Part.ONE_CORE, Probe.Part.ONE_CORE, Probe.Part.ALL_CORES, Probe.Part.MEMORY);
     assertThat(scene.asked).extracting(Probe::lanes).containsExactly(1, 1, 8, 8);
+  }
+
+  /// Of which each makes 84 times 10^9 steps a second.
+  private static Rack fast(int gpus, long memoryBytes) {
+    return new Rack(gpus, memoryBytes, 100_000);
+  }
+
+  private Command.RecordCapacity measureGpus(Gpus declared, Rack rack) {
+    scene.declared = declared;
+    return scene.measure(new Machine(8, GIB, 6_000, 0, 0).with(rack), 8, GIB);
+  }
+
+  @Test
+  void gpusThatAreThereAreShown() {
+    Gpus declared = new Gpus(4, 8 * GIB);
+    Command.RecordCapacity shown = measureGpus(declared, fast(4, 8 * GIB));
+    assertThat(shown.problem()).isEmpty();
+    assertThat(shown.gpus()).isEqualTo(declared);
+    assertThat((double) shown.gpuStepsPerS())
+        .isCloseTo(4 * 1e4 * Exertion.LINK_STEPS, withinPercentage(1));
+    assertThat(shown.cores()).isEqualTo(8);
+    List<Probe> onGpus = scene.asked.stream().filter(p -> p.part().isOfGpus()).toList();
+    assertThat(onGpus)
+        .extracting(Probe::part)
+        .containsSubsequence(
+            Probe.Part.ONE_GPU, Probe.Part.ONE_GPU, Probe.Part.ALL_GPUS, Probe.Part.GPU_MEMORY);
+    // More and more lanes until it takes half a second, or as many as may be.
+    assertThat(onGpus).extracting(Probe::lanes).startsWith(256, 256, 1_024, 4_096, 4 * 4_096);
+    Probe memory = onGpus.getLast();
+    assertThat(memory.lanes()).isEqualTo(4);
+    assertThat(8L * memory.chunkWords() * memory.length()).isEqualTo(4 * 8 * GIB);
+  }
+
+  @Test
+  void gpusThatAreNotThereAreFound() {
+    assertThat(measureGpus(new Gpus(8, 8 * GIB), fast(3, 8 * GIB)).gpus())
+        .isEqualTo(new Gpus(3, 8 * GIB));
+    assertThat(scene.asked.stream().filter(p -> p.part() == Probe.Part.ALL_GPUS))
+        .as("a machine may have been busy")
+        .hasSize(3);
+  }
+
+  @Test
+  void memoryOfGpusThatIsNotThereIsFound() {
+    assertThat(measureGpus(new Gpus(2, 24 * GIB), fast(2, 6 * GIB)).gpus())
+        .isEqualTo(new Gpus(2, 6 * GIB));
+  }
+
+  @Test
+  void noGpuIsNone() {
+    Command.RecordCapacity shown = measureGpus(new Gpus(1, 8 * GIB), fast(0, 0));
+    assertThat(shown.problem()).as("its cores are there").isEmpty();
+    assertThat(shown.cores()).isEqualTo(8);
+    assertThat(shown.gpus()).isEqualTo(Gpus.NONE);
+    assertThat(shown.gpuStepsPerS()).isZero();
+  }
+
+  @Test
+  void coresThatDoTheWorkOfAGpuAreNone() {
+    // Eight cores do eight links in 6 ms, on whatever they pretend to be.
+    Command.RecordCapacity shown =
+        measureGpus(new Gpus(1, 8 * GIB), new Rack(1, 8 * GIB, 6_000_000 / 8 + 1_000));
+    assertThat(shown.problem()).isEmpty();
+    assertThat(shown.gpus()).isEqualTo(Gpus.NONE);
+  }
+
+  @Test
+  void aForgedGpuIsAForgery() {
+    scene.declared = new Gpus(1, GIB);
+    scene.start(8, GIB);
+    Machine machine = new Machine(8, GIB, 6_000, 0, 0).with(fast(1, GIB));
+    for (int heard = 0; scene.recorded.isEmpty(); heard++) {
+      Probe probe = scene.asked.get(heard);
+      scene.verdict = probe.part() == Probe.Part.ALL_GPUS ? "link 3 of lane 5 is wrong" : "";
+      scene.answer(machine.answer(probe), machine.takesUs(probe));
+    }
+    assertThat(scene.recorded.getFirst().problem()).isEqualTo("link 3 of lane 5 is wrong");
+  }
+
+  @Test
+  void aGpuThatDoesNotAnswerIsNone() {
+    scene.declared = new Gpus(1, GIB);
+    scene.start(8, GIB);
+    Machine machine = new Machine(8, GIB, 6_000, 0, 0);
+    int heard = 0;
+    while (!scene.asked.getLast().part().isOfGpus()) {
+      Probe probe = scene.asked.get(heard++);
+      scene.answer(machine.answer(probe), machine.takesUs(probe));
+    }
+    scene.nowUs += 2 * PoolLimits.MEASURED_PART_US;
+    scene.measurements.turn(scene.nowUs);
+    assertThat(scene.recorded.getFirst().problem()).isEmpty();
+    assertThat(scene.recorded.getFirst().gpus()).isEqualTo(Gpus.NONE);
   }
 
   @Test

@@ -67,7 +67,7 @@ final class ProviderAndPoolTest {
         1L << 30,
         200,
         2_000,
-        false,
+        Measuring.OFF,
         "test",
         MarketTerms.NONE,
         MoneyTerms.NONE);

@@ -293,6 +293,7 @@ class ReceiptTest {
         r.gasLimit(),
         r.memoryBytes(),
         r.cores(),
+        r.gpus(),
         r.submittedUs(),
         r.readyUs(),
         r.assignedUs(),

@@ -7,6 +7,7 @@ import dev.perseid.core.Address;
 import dev.perseid.core.Capability;
 import dev.perseid.core.DataPolicy;
 import dev.perseid.core.ExecutionRecord;
+import dev.perseid.core.Gpus;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Inference;
 import dev.perseid.core.Model;
@@ -28,6 +29,9 @@ public final class Digests {
           + "uint64 cpuOpsPerS,uint64 memoryBytesPerS,uint64 gasPerS,uint64 madeUs,"
           + "uint256 present)";
 
+  static final String GPU_OFFER =
+      "GpuOffer(Offer offer,uint32 gpus,uint64 gpuMemoryBytes,uint64 perGpuSecond)" + OFFER;
+
   static final String RECORD =
       "ExecutionRecord(address pool,bytes16 job,uint32 task,string taskName,string kind,"
           + "uint32 attempt,uint64 lease,address consumer,address provider,bytes32 offer,"
@@ -38,6 +42,9 @@ public final class Digests {
           + "uint64 peakMemoryBytes,uint64 bytesIn,uint64 bytesOut,uint64 fetchedBytes,"
           + "uint64 gpuNs,uint64 energyUj,string energyBy,bytes32[] outputs,"
           + "uint64[] outputSizes,string engine,string isolation,uint64 charge,uint256 present)";
+
+  static final String GPU_RECORD =
+      "GpuRecord(ExecutionRecord execution,uint32 gpus,uint64 gpuMemoryBytes)" + RECORD;
 
   static final String INFERENCE =
       "InferenceRecord(ExecutionRecord execution,string api,string quantisation,"
@@ -78,7 +85,9 @@ public final class Digests {
   static final String TRANSFER = "TransferWithAuthorization" + AUTHORIZATION;
 
   private static final Hash OFFER_TYPE = type(OFFER);
+  private static final Hash GPU_OFFER_TYPE = type(GPU_OFFER);
   private static final Hash RECORD_TYPE = type(RECORD);
+  private static final Hash GPU_RECORD_TYPE = type(GPU_RECORD);
   private static final Hash INFERENCE_TYPE = type(INFERENCE);
   private static final Hash MODEL_TYPE = type(MODEL);
   private static final Hash MODEL_OFFER_TYPE = type(MODEL_OFFER);
@@ -97,32 +106,46 @@ public final class Digests {
   private Digests() {}
 
   /// What a provider signs to make an offer, and the offer's name in every record made under it.
+  ///
+  /// One with GPUs is of the type `GpuOffer`, in which the `Offer` is a member.
   public static Hash offer(Offer o) {
-    Capability c = o.capability();
+    Words cores = coreOffer(o);
     return digest(
-        new Words(15)
-            .hash(OFFER_TYPE)
-            .address(o.provider())
-            .string(o.name())
-            .string(o.machine())
-            .string(o.region())
-            .uint32(o.cores())
-            .uint64(o.memoryBytes())
-            .uint64(o.price().perBillionGas())
-            .uint64(o.price().perGbSecond())
-            .uint64(o.price().perGb())
-            .uint64(c.cpuOpsPerS().orElse(0))
-            .uint64(c.memoryBytesPerS().orElse(0))
-            .uint64(c.gasPerS().orElse(0))
-            .uint64(o.madeUs())
-            .uint64(bit(0, c.cpuOpsPerS()) | bit(1, c.memoryBytesPerS()) | bit(2, c.gasPerS()))
-            .keccak());
+        o.gpus().any()
+            ? new Words(5)
+                .hash(GPU_OFFER_TYPE)
+                .struct(cores)
+                .uint32(o.gpus().count())
+                .uint64(o.gpus().memoryBytes())
+                .uint64(o.price().perGpuSecond())
+                .keccak()
+            : cores.keccak());
+  }
+
+  private static Words coreOffer(Offer o) {
+    Capability c = o.capability();
+    return new Words(15)
+        .hash(OFFER_TYPE)
+        .address(o.provider())
+        .string(o.name())
+        .string(o.machine())
+        .string(o.region())
+        .uint32(o.cores())
+        .uint64(o.memoryBytes())
+        .uint64(o.price().perBillionGas())
+        .uint64(o.price().perGbSecond())
+        .uint64(o.price().perGb())
+        .uint64(c.cpuOpsPerS().orElse(0))
+        .uint64(c.memoryBytesPerS().orElse(0))
+        .uint64(c.gasPerS().orElse(0))
+        .uint64(o.madeUs())
+        .uint64(bit(0, c.cpuOpsPerS()) | bit(1, c.memoryBytesPerS()) | bit(2, c.gasPerS()));
   }
 
   /// The digest of a record: a leaf of the batch that its provider signs. Some 10 µs.
   ///
-  /// The record of a request to a model is of the type `InferenceRecord`, in which the
-  /// `ExecutionRecord` is a member.
+  /// The record of a request to a model is of the type `InferenceRecord`, that of a task with GPUs
+  /// of the type `GpuRecord`; in both the `ExecutionRecord` is a member.
   public static Hash record(ExecutionRecord r) {
     return records(List.of(r)).getFirst();
   }
@@ -130,10 +153,14 @@ public final class Digests {
   /// The `encodeData` of a task's record: the type's hash and 41 words, of which the contract
   /// `Dispute` reads what was signed.
   ///
-  /// @throws IllegalArgumentException for a request to a model
+  /// @throws IllegalArgumentException for a request to a model and for a task with GPUs, which
+  ///   nobody can dispute
   public static byte[] encodeData(ExecutionRecord r) {
     if (r.inference().isPresent()) {
       throw new IllegalArgumentException("this is the record of a request to a model");
+    }
+    if (r.gpus().any()) {
+      throw new IllegalArgumentException("this is the record of a task with GPUs");
     }
     KeccakBatch batch = new KeccakBatch();
     Words words = execution(r, batch);
@@ -153,13 +180,9 @@ public final class Digests {
     batch.run();
     for (int i = 0; i < n; i++) {
       Words execution = structs.get(i);
-      structs.set(
-          i,
-          records
-              .get(i)
-              .inference()
-              .map(part -> inference(execution, part, batch))
-              .orElse(execution));
+      ExecutionRecord r = records.get(i);
+      Words withGpus = r.gpus().any() ? gpus(execution, r.gpus(), batch) : execution;
+      structs.set(i, r.inference().map(part -> inference(execution, part, batch)).orElse(withGpus));
     }
     batch.run();
     List<byte[]> messages = new ArrayList<>(n);
@@ -179,6 +202,14 @@ public final class Digests {
       out.add(Hash.of(digests, 32 * i));
     }
     return out;
+  }
+
+  private static Words gpus(Words execution, Gpus gpus, KeccakBatch batch) {
+    return new Words(4, batch)
+        .hash(GPU_RECORD_TYPE)
+        .struct(execution)
+        .uint32(gpus.count())
+        .uint64(gpus.memoryBytes());
   }
 
   private static Words inference(Words execution, Inference i, KeccakBatch batch) {

@@ -1,6 +1,7 @@
 package dev.perseid.settle;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
@@ -10,6 +11,7 @@ import dev.perseid.core.Blob;
 import dev.perseid.core.Capability;
 import dev.perseid.core.DataPolicy;
 import dev.perseid.core.ExecutionRecord;
+import dev.perseid.core.Gpus;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Inference;
 import dev.perseid.core.JobId;
@@ -87,6 +89,7 @@ class DigestsTest {
     long seed = 1_025;
     Random random = new Random(seed);
     for (int i = 0; i < 100; i++) {
+      Gpus gpus = random.nextBoolean() ? Gpus.NONE : gpus(random);
       Offer o =
           new Offer(
               address(random),
@@ -95,7 +98,12 @@ class DigestsTest {
               text(random),
               random.nextInt(1000),
               positive(random),
-              new Price(positive(random), positive(random), positive(random)),
+              gpus,
+              new Price(
+                  positive(random),
+                  positive(random),
+                  positive(random),
+                  gpus.any() ? positive(random) : 0),
               new Capability(measure(random), measure(random), measure(random)),
               positive(random));
       ObjectNode m = JSON.createObjectNode();
@@ -115,8 +123,45 @@ class DigestsTest {
       m.put("madeUs", o.madeUs()).put("present", present);
       assertThat(Digests.offer(o))
           .as("seed %d", seed)
-          .isEqualTo(GenericTypedData.digest(document(Digests.OFFER, m)));
+          .isEqualTo(
+              GenericTypedData.digest(
+                  gpus.any()
+                      ? document(Digests.GPU_OFFER, withGpus(o, m))
+                      : document(Digests.OFFER, m)));
     }
+  }
+
+  private static Gpus gpus(Random random) {
+    return new Gpus(random.nextInt(64) + 1, positive(random));
+  }
+
+  private static ObjectNode withGpus(Offer o, ObjectNode offer) {
+    ObjectNode m = JSON.createObjectNode();
+    m.set("offer", offer);
+    m.put("gpus", o.gpus().count()).put("gpuMemoryBytes", o.gpus().memoryBytes());
+    return m.put("perGpuSecond", o.price().perGpuSecond());
+  }
+
+  @Test
+  void recordsOfTasksWithGpusHashAsTheGenericEncoderSays() {
+    long seed = 1_028;
+    Random random = new Random(seed);
+    List<ExecutionRecord> records = new ArrayList<>();
+    List<Hash> expected = new ArrayList<>();
+    for (int k = 0; k < 100; k++) {
+      ExecutionRecord plain = randomRecord(random);
+      ExecutionRecord r = plain.with(gpus(random));
+      ObjectNode m = JSON.createObjectNode();
+      m.set("execution", execution(r));
+      m.put("gpus", r.gpus().count()).put("gpuMemoryBytes", r.gpus().memoryBytes());
+      records.add(r);
+      expected.add(GenericTypedData.digest(document(Digests.GPU_RECORD, m)));
+      records.add(plain);
+      expected.add(generic(plain));
+      assertThat(Digests.record(r)).isNotEqualTo(Digests.record(plain));
+      assertThatThrownBy(() -> Digests.encodeData(r)).hasMessageContaining("GPUs");
+    }
+    assertThat(Digests.records(records)).as("seed %d", seed).isEqualTo(expected);
   }
 
   @Test

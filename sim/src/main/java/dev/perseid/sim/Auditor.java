@@ -7,6 +7,7 @@ import dev.perseid.core.Entry;
 import dev.perseid.core.Event;
 import dev.perseid.core.ExecutionRecord;
 import dev.perseid.core.Form;
+import dev.perseid.core.Gpus;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Input;
 import dev.perseid.core.JobId;
@@ -199,7 +200,7 @@ final class Auditor {
     }
   }
 
-  private record Hardware(int cores, long memoryBytes) {}
+  private record Hardware(int cores, long memoryBytes, Gpus gpus) {}
 
   private static final class ProviderFile {
     Offer offer;
@@ -208,6 +209,9 @@ final class Auditor {
     boolean gone;
     long earned;
     int outstanding;
+
+    /// How many GPUs its leases hold.
+    int heldGpus;
 
     /// The measurement for which it is asked, or 0.
     long asked;
@@ -225,7 +229,15 @@ final class Auditor {
           && shown.problem().isEmpty()
           && kind.cores() <= Math.min(offer.cores(), measured ? shown.cores() : kind.cores())
           && kind.memoryBytes()
-              <= Math.min(offer.memoryBytes(), measured ? shown.memoryBytes() : kind.memoryBytes());
+              <= Math.min(offer.memoryBytes(), measured ? shown.memoryBytes() : kind.memoryBytes())
+          && hasFree(kind.gpus());
+    }
+
+    private boolean hasFree(Gpus needed) {
+      Gpus there = shown.isShown() ? offer.gpus().atMost(shown.gpus()) : offer.gpus();
+      return needed.count() == 0
+          || (heldGpus + needed.count() <= there.count()
+              && needed.memoryBytes() <= there.memoryBytes());
     }
 
     /// About what it was paid for results that counted on its word, and when one did last.
@@ -316,8 +328,8 @@ final class Auditor {
   }
 
   /// A provider really has this, and the pool has no excuse for not seeing that.
-  void has(Address provider, int cores, long memoryBytes) {
-    hardware.put(provider, new Hardware(cores, memoryBytes));
+  void has(Address provider, int cores, long memoryBytes, Gpus gpus) {
+    hardware.put(provider, new Hardware(cores, memoryBytes, gpus));
   }
 
   /// Who is asked whether a lost attempt was really lost.
@@ -639,6 +651,7 @@ final class Auditor {
       throw new Violation(task + " was assigned to " + e.provider() + ", on which it cannot fit");
     }
     p.outstanding++;
+    p.heldGpus += kind.gpus().count();
     j.leased[e.task()]++;
     j.outstanding++;
     j.held += e.maxCharge();
@@ -727,6 +740,7 @@ final class Auditor {
                             ? r.usage().gas().orElse(0)
                             : r.cores() * r.usage().wallNs().orElse(0),
                         r.memoryBytes(),
+                        r.gpus().count(),
                         r.usage().wallNs().orElse(0),
                         r.usage().bytesIn().orElse(0) + r.usage().bytesOut().orElse(0)))
             : 0;
@@ -1070,6 +1084,7 @@ final class Auditor {
             && r.gasLimit() == gasLimit(kind, made.maxCharge(), offer.price())
             && r.memoryBytes() == kind.memoryBytes()
             && r.cores() == kind.cores()
+            && r.gpus().equals(kind.gpus())
             && r.submittedUs() == j.acceptedUs
             && r.readyUs() >= j.acceptedUs
             && r.readyUs() <= r.assignedUs()
@@ -1169,12 +1184,16 @@ final class Auditor {
     p.shown = shown;
     Hardware real = hardware.get(e.provider());
     boolean tooMuch =
-        shown.cores() > p.offer.cores() || shown.memoryBytes() > p.offer.memoryBytes();
+        shown.cores() > p.offer.cores()
+            || shown.memoryBytes() > p.offer.memoryBytes()
+            || !shown.gpus().equals(shown.gpus().atMost(p.offer.gpus()));
     // Twice as many cores may go unnoticed, and a little more by what clocks do not show.
     boolean wrong =
         real != null
             && shown.isShown()
-            && (shown.cores() > 3 * real.cores() || shown.memoryBytes() > real.memoryBytes());
+            && (shown.cores() > 3 * real.cores()
+                || shown.memoryBytes() > real.memoryBytes()
+                || !shown.gpus().equals(shown.gpus().atMost(real.gpus())));
     if (tooMuch || wrong) {
       throw new Violation(
           "provider " + e.provider() + " is said to have shown more than it has: " + shown);
@@ -1244,7 +1263,9 @@ final class Auditor {
     JobFile j = jobs.get(l.made.job());
     j.leased[l.made.task()] -= l.spare ? 0 : 1;
     j.outstanding--;
-    provider(l.made.provider()).outstanding--;
+    ProviderFile p = provider(l.made.provider());
+    p.outstanding--;
+    p.heldGpus -= kind(j, l.made.task()).gpus().count();
     changed.add(j.number);
     return l;
   }

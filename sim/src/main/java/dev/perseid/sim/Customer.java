@@ -6,6 +6,7 @@ import dev.perseid.core.Command;
 import dev.perseid.core.Comparison;
 import dev.perseid.core.Event;
 import dev.perseid.core.Form;
+import dev.perseid.core.Gpus;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Input;
 import dev.perseid.core.JobId;
@@ -28,6 +29,9 @@ import org.jspecify.annotations.Nullable;
 final class Customer {
   /// The most cores that a task needs.
   static final int MOST_CORES = 3;
+
+  static final int MOST_GPUS = 2;
+  static final long MOST_GPU_BYTES = 2L << 30;
 
   /// The most memory that a task needs.
   static final long MOST_MEMORY_BYTES = 512L << 20;
@@ -209,6 +213,13 @@ final class Customer {
 
   // ---- jobs
 
+  private Gpus gpus() {
+    if (dice.chance(6_000)) {
+      return Gpus.NONE;
+    }
+    return new Gpus(1 + dice.below(MOST_GPUS), dice.between(0, MOST_GPU_BYTES));
+  }
+
   private JobSpec draw(long number) {
     int count = 1 + dice.below(weather.jobTasks());
     List<TaskKind> kinds = new ArrayList<>();
@@ -229,7 +240,8 @@ final class Customer {
               isNative
                   ? new Form.Native(
                       Platform.LINUX_X86_64,
-                      dice.chance(3_000) ? new Comparison.Exact() : new Comparison.Numeric(0.5, 0))
+                      dice.chance(3_000) ? new Comparison.Exact() : new Comparison.Numeric(0.5, 0),
+                      gpus())
                   : new Form.Portable()));
     }
     // Tasks depend on tasks that come earlier in a hidden order, which is not that of their

@@ -13,6 +13,7 @@ import dev.perseid.core.Lease;
 import dev.perseid.core.Pool;
 import dev.perseid.core.ProviderView;
 import dev.perseid.core.ToProvider;
+import dev.perseid.node.Measuring;
 import dev.perseid.node.PoolLimits;
 import dev.perseid.node.PoolLoop;
 import java.io.ByteArrayInputStream;
@@ -199,7 +200,8 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
             disk,
             (_, blob) -> stored.contains(blob),
             seals,
-            new PoolLoop.Settings(HEARTBEAT_MS, SILENCE_MS, weather.measures()),
+            new PoolLoop.Settings(
+                HEARTBEAT_MS, SILENCE_MS, weather.measures() ? Measuring.ON : Measuring.OFF),
             luck::next,
             // Nobody here pretends to have done what it has not: that is for a test of its own.
             (_, _, done) -> done.accept(""),

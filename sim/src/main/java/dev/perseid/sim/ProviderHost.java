@@ -5,6 +5,7 @@ import dev.perseid.core.Blob;
 import dev.perseid.core.Capability;
 import dev.perseid.core.ExecutionRecord;
 import dev.perseid.core.FromProvider;
+import dev.perseid.core.Gpus;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Lease;
 import dev.perseid.core.Offer;
@@ -46,6 +47,9 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
   /// How long a link of a probe takes at usual speed, and a chunk of memory.
   private static final long LINK_US = 6_000;
 
+  /// A GPU makes that many more at once.
+  private static final long GPU_LINK_US = 200;
+
   private static final long CHUNK_US = 400;
 
   /// How long it takes at most until a provider hears that a job is over.
@@ -70,6 +74,7 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
   private final @Nullable Cheat cheat;
   private final int cores;
   private final long memoryBytes;
+  private final Gpus gpus;
   private final int boast;
   private final Price price;
   private final int slownessPercent;
@@ -130,7 +135,15 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
     boast = boasts ? BOAST : 1;
     cores = first ? Customer.MOST_CORES + dice.below(3) : 1 + dice.below(6);
     memoryBytes = first ? Customer.MOST_MEMORY_BYTES * 2 : dice.between(1, 8) << 28;
-    price = new Price(dice.between(0, 5_000), dice.between(0, 5_000), dice.between(0, 100_000));
+    // Whoever stays has what anybody may need; of the others every other one has GPUs.
+    int most = first ? Customer.MOST_GPUS : number % 2 * Customer.MOST_GPUS;
+    gpus = most == 0 ? Gpus.NONE : new Gpus(most, Customer.MOST_GPU_BYTES);
+    price =
+        new Price(
+            dice.between(0, 5_000),
+            dice.between(0, 5_000),
+            dice.between(0, 100_000),
+            gpus.any() ? dice.between(0, 5_000) : 0);
     slownessPercent = (int) dice.between(50, 300);
     skewUs = dice.between(-weather.skewUs(), weather.skewUs());
   }
@@ -150,6 +163,10 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
 
   long memoryBytes() {
     return memoryBytes;
+  }
+
+  Gpus gpus() {
+    return gpus;
   }
 
   /// The session under which the pool has welcomed it, if that is so now. A liar has none: what it
@@ -240,6 +257,7 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
             "",
             boast * cores,
             boast * memoryBytes,
+            gpus.any() ? new Gpus(boast * gpus.count(), boast * gpus.memoryBytes()) : gpus,
             price,
             Capability.UNMEASURED,
             wallUs());
@@ -475,11 +493,15 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
     running.put(lease.id(), new Run(lease, agenda.nowUs()));
     int usedCores = 0;
     long usedBytes = 0;
+    int usedGpus = 0;
     for (Run r : running.values()) {
+      usedGpus += r.lease().kind().gpus().count();
       usedCores += r.lease().kind().cores();
       usedBytes += r.lease().kind().memoryBytes();
     }
-    if (usedCores > boast * cores || usedBytes > boast * memoryBytes) {
+    if (usedCores > boast * cores
+        || usedBytes > boast * memoryBytes
+        || usedGpus > boast * gpus.count()) {
       throw new Violation(
           "provider "
               + number
@@ -487,7 +509,9 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
               + usedCores
               + " cores and "
               + usedBytes
-              + " bytes at once");
+              + " bytes and "
+              + usedGpus
+              + " GPUs at once");
     }
     long takesUs = Math.max(1, dice.skewed(1, weather.taskUs()) * slownessPercent / 100);
     long limitUs = lease.kind().wallLimitMs() * 1_000;
@@ -536,11 +560,17 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
 
   @Override
   public void probe(Probe probe) {
-    boolean memory = probe.part() == Probe.Part.MEMORY;
+    boolean memory = probe.part().isMemory();
+    boolean onGpus = probe.part().isOfGpus();
+    int gpusAtOnce = probe.part() == Probe.Part.ONE_GPU ? 1 : Math.max(1, gpus.count());
     int lanes = Math.min(probe.lanes(), cores);
     int done = probe.length();
-    long eachUs = LINK_US * probe.lanes() / lanes;
-    if (memory) {
+    long eachUs =
+        onGpus ? GPU_LINK_US * probe.lanes() / gpusAtOnce : LINK_US * probe.lanes() / lanes;
+    if (memory && onGpus) {
+      done = (int) Math.min(done, gpus.count() * (gpus.memoryBytes() / (8L * probe.chunkWords())));
+      eachUs = CHUNK_US;
+    } else if (memory) {
       done = (int) Math.min(done, memoryBytes / (8L * probe.chunkWords()));
       eachUs = CHUNK_US * (probe.chunkWords() >> 17) / lanes;
     }

@@ -109,7 +109,7 @@ final class Simulation {
     if (weather.isPunctual()) {
       providers.stream()
           .filter(p -> !liars.contains(p.address()))
-          .forEach(p -> auditor.has(p.address(), p.cores(), p.memoryBytes()));
+          .forEach(p -> auditor.has(p.address(), p.cores(), p.memoryBytes(), p.gpus()));
     }
     auditor.ask((who, lease) ->
         providers.stream()

@@ -9,6 +9,7 @@ import dev.perseid.core.Capacity;
 import dev.perseid.core.Comparison;
 import dev.perseid.core.Form;
 import dev.perseid.core.FromProvider;
+import dev.perseid.core.Gpus;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Input;
 import dev.perseid.core.JobId;
@@ -173,12 +174,30 @@ public final class Translation {
                 Proto.Price.newBuilder()
                     .setPerBillionGas(o.price().perBillionGas())
                     .setPerGbSecond(o.price().perGbSecond())
-                    .setPerGb(o.price().perGb()))
+                    .setPerGb(o.price().perGb())
+                    .setPerGpuSecond(o.price().perGpuSecond()))
             .setMadeUs(o.madeUs());
+    write(o.gpus()).ifPresent(b::setGpus);
     o.capability().cpuOpsPerS().ifPresent(b::setCpuOpsPerS);
     o.capability().memoryBytesPerS().ifPresent(b::setMemoryBytesPerS);
     o.capability().gasPerS().ifPresent(b::setGasPerS);
     return b.build();
+  }
+
+  private static Optional<Proto.Gpus> write(Gpus gpus) {
+    return gpus.equals(Gpus.NONE)
+        ? Optional.empty()
+        : Optional.of(
+            Proto.Gpus.newBuilder()
+                .setCount(gpus.count())
+                .setMemoryBytes(gpus.memoryBytes())
+                .build());
+  }
+
+  private static Gpus read(Proto.Gpus gpus, String where) throws Malformed {
+    return new Gpus(
+        (int) notNegative(gpus.getCount(), where + ".count"),
+        notNegative(gpus.getMemoryBytes(), where + ".memory_bytes"));
   }
 
   /// An offer.
@@ -190,10 +209,12 @@ public final class Translation {
         text(o.getRegion(), WireLimits.NAME_CHARS, "offer.region"),
         (int) notNegative(o.getCores(), "offer.cores"),
         notNegative(o.getMemoryBytes(), "offer.memory_bytes"),
+        read(o.getGpus(), "offer.gpus"),
         new Price(
             notNegative(o.getPrice().getPerBillionGas(), "offer.price.per_billion_gas"),
             notNegative(o.getPrice().getPerGbSecond(), "offer.price.per_gb_second"),
-            notNegative(o.getPrice().getPerGb(), "offer.price.per_gb")),
+            notNegative(o.getPrice().getPerGb(), "offer.price.per_gb"),
+            notNegative(o.getPrice().getPerGpuSecond(), "offer.price.per_gpu_second")),
         new Capability(
             measure(o.hasCpuOpsPerS(), o.getCpuOpsPerS(), "offer.cpu_ops_per_s"),
             measure(o.hasMemoryBytesPerS(), o.getMemoryBytesPerS(), "offer.memory_bytes_per_s"),
@@ -338,7 +359,11 @@ public final class Translation {
         return part;
       }
     }
-    throw new Malformed(where + " is '" + text + "': write one_core, all_cores or memory");
+    throw new Malformed(
+        where
+            + " is '"
+            + text
+            + "': write one_core, all_cores, memory, one_gpu, all_gpus or gpu_memory");
   }
 
   private static List<Proto.ToProvider> write(List<Lease> leases) {
@@ -673,6 +698,7 @@ public final class Translation {
       case Comparison.Lines _ -> b.setLines(Proto.LineComparison.getDefaultInstance());
       case Comparison.Module m -> b.setModule(write(m.module()));
     }
+    write(n.gpus()).ifPresent(b::setGpus);
     return b.build();
   }
 
@@ -690,7 +716,8 @@ public final class Translation {
           case COMPARISON_NOT_SET ->
               throw new Malformed(
                   where + " has no comparison: set `exact`, `numeric`, `lines` or `module`");
-        });
+        },
+        read(n.getGpus(), where + ".gpus"));
   }
 
   private static double finite(double number, String where) throws Malformed {
@@ -761,13 +788,16 @@ public final class Translation {
     Proto.ProviderView.Builder b = Proto.ProviderView.newBuilder();
     Capacity c = v.capacity();
     if (c.atUs() > 0) {
-      b.setCapacity(
+      Proto.Capacity.Builder capacity =
           Proto.Capacity.newBuilder()
               .setAtUs(c.atUs())
               .setCores(c.cores())
               .setMemoryBytes(c.memoryBytes())
               .setStepsPerS(c.stepsPerS())
-              .setProblem(c.problem()));
+              .setGpuStepsPerS(c.gpuStepsPerS())
+              .setProblem(c.problem());
+      write(c.gpus()).ifPresent(capacity::setGpus);
+      b.setCapacity(capacity);
     }
     return b.setOffer(write(v.offer()))
         .setState(

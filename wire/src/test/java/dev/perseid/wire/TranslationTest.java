@@ -11,6 +11,7 @@ import dev.perseid.core.Capability;
 import dev.perseid.core.Comparison;
 import dev.perseid.core.Form;
 import dev.perseid.core.FromProvider;
+import dev.perseid.core.Gpus;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Input;
 import dev.perseid.core.JobId;
@@ -103,9 +104,14 @@ class TranslationTest {
           text(32),
           small(1_000),
           number(),
-          new Price(number(), number(), number()),
+          gpus(),
+          new Price(number(), number(), number(), number()),
           new Capability(maybe(), maybe(), maybe()),
           number());
+    }
+
+    Gpus gpus() {
+      return random.nextBoolean() ? Gpus.NONE : new Gpus(1 + small(64), number());
     }
 
     Usage usage() {
@@ -149,7 +155,9 @@ class TranslationTest {
           number(),
           small(100),
           small(10),
-          random.nextBoolean() ? new Form.Portable() : new Form.Native(platform(), comparison()));
+          random.nextBoolean()
+              ? new Form.Portable()
+              : new Form.Native(platform(), comparison(), gpus()));
     }
 
     Platform platform() {

@@ -149,6 +149,11 @@ final class GpuDevice {
     }
   }
 
+  /// How much of its work each of so many items does in one start of a kernel.
+  static int slice(int most, int items) {
+    return Math.clamp((long) most * Limits.GPU_SLICE_ITEMS / Math.max(1, items), 1, most);
+  }
+
   private long newBuffer(long bytes) throws OpenCl.Refusal {
     try (MemoryStack stack = MemoryStack.stackPush()) {
       IntBuffer code = stack.mallocInt(1);
@@ -176,14 +181,15 @@ final class GpuDevice {
 
   private long[] links(long seed, int first, int stride, int lanes, int length, int steps)
       throws OpenCl.Refusal {
+    int slice = slice(Limits.GPU_SLICE_STEPS, lanes);
     long digests = newBuffer((long) lanes * length * Long.BYTES);
     long state = newBuffer((long) lanes * CHAINS * Long.BYTES);
     try {
       for (int link = 0; link < length; link++) {
         arguments(beginLink, digests, state).set(seed).set(first, stride, lanes, length, link);
         launch(queue, beginLink, lanes);
-        for (int from = 0; from < steps; from += Limits.GPU_SLICE_STEPS) {
-          int to = Math.min(steps, from + Limits.GPU_SLICE_STEPS);
+        for (int from = 0; from < steps; from += slice) {
+          int to = Math.min(steps, from + slice);
           arguments(runChains, state).set(lanes, from, to);
           launch(queue, runChains, lanes);
         }
@@ -250,8 +256,9 @@ final class GpuDevice {
   /// @return the last word of each
   long[] fill(long seed, int first, int stride, int count) throws OpenCl.Refusal {
     List<Chunks> filled = held.stream().filter(chunks -> chunks.first() < count).toList();
-    for (int from = 0; from < chunkWords; from += Limits.GPU_SLICE_WORDS) {
-      int to = Math.min(chunkWords, from + Limits.GPU_SLICE_WORDS);
+    int slice = slice(Limits.GPU_SLICE_WORDS, count);
+    for (int from = 0; from < chunkWords; from += slice) {
+      int to = Math.min(chunkWords, from + slice);
       for (Chunks chunks : filled) {
         int own = Math.min(chunks.count(), count - chunks.first());
         arguments(fill, chunks.buffer())

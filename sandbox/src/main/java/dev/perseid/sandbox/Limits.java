@@ -127,10 +127,12 @@ final class Limits {
   static final long GPU_CALL_MS = 240_000;
 
   /// Steps of a link for each start of a kernel, and words of a chunk: far less than the two
-  /// seconds after which drivers end what keeps a display waiting.
+  /// seconds after which drivers end what keeps a display waiting. Fewer for more than
+  /// GPU_SLICE_ITEMS lanes or chunks, as a device may do them in turns.
   static final int GPU_SLICE_STEPS = 1 << 13;
 
   static final int GPU_SLICE_WORDS = 1 << 14;
+  static final int GPU_SLICE_ITEMS = 4_096;
 
   static final int GPU_HEAP_MIB = 256;
 

@@ -30,6 +30,9 @@ final class NativeCommand {
 
   private static final Path PRLIMIT = Path.of("/usr/bin/prlimit");
 
+  /// Here NVIDIA's driver tells which GPUs there are.
+  private static final Path DRIVERS = Path.of("/proc/driver");
+
   /// A program may reserve more than it uses; this only keeps it from using it up before anybody
   /// looks.
   private static final long DATA_MARGIN_BYTES = 256L << 20;
@@ -135,6 +138,9 @@ final class NativeCommand {
   /// libraries are, and what these read of `/sys`. Only the files can be written to.
   private static void gpus(List<String> c, List<Gpu> gpus) {
     if (gpus.isEmpty()) {
+      if (Files.isDirectory(DRIVERS)) {
+        add(c, "--tmpfs", DRIVERS.toString(), "--remount-ro", DRIVERS.toString());
+      }
       return;
     }
     DeviceFiles machine = new DeviceFiles(Path.of("/"));

@@ -124,6 +124,25 @@ class GpuWorkerTest {
   }
 
   @Test
+  void whatDriversPrintIsNoAnswer() throws Exception {
+    List<String> loud = List.of("-Xlog:all=info:stdout");
+    Map<String, String> environment = environment(folder, Map.of());
+    GpuWorker.Found found =
+        GpuWorker.find(folder.resolve("loud"), true, new GpuWorker.Setting(environment, loud, 1));
+    assertThat(found).isEqualTo(new GpuWorker.Found(found.gpus(), ""));
+    assertThat(found.gpus()).extracting(Gpu::name).containsExactly(gpu.name());
+  }
+
+  @Test
+  void moreAtOnceIsDoneInSmallerSlices() {
+    assertThat(GpuDevice.slice(8_192, 1)).isEqualTo(8_192);
+    assertThat(GpuDevice.slice(8_192, 4_096)).isEqualTo(8_192);
+    assertThat(GpuDevice.slice(8_192, 40_960)).isEqualTo(819);
+    assertThat(GpuDevice.slice(8_192, 1 << 30)).isEqualTo(1);
+    assertThat(GpuDevice.slice(8_192, 0)).isEqualTo(8_192);
+  }
+
+  @Test
   void linksAreTheSameAsTheProcessorsOnEachOfTwo() throws Exception {
     assertThat(worker.links(42, 1, 1)).containsExactly(-7671757536233899845L);
     long[] digests = worker.links(-9, 5, 2);

@@ -92,6 +92,15 @@ class NativeGpusTest {
   }
 
   @Test
+  void aProgramWithoutGpusIsNotToldByDriversWhichThereAre() throws IOException {
+    assertThat(Path.of("/proc/driver")).isDirectory();
+    String look =
+        "grep -c ' /proc/driver ro' /proc/self/mountinfo > /out/0; ls /proc/driver >> /out/0";
+    assertThat(run(look, List.of())).isEqualTo("1\n");
+    assertThat(run(look, List.of(PROCESSOR))).startsWith("0\n");
+  }
+
+  @Test
   void aProgramIsToldHowManyItHas() throws IOException {
     String tell = "echo $PERSEID_GPUS > /out/0";
     assertThat(run(tell, List.of())).isEqualTo("0\n");

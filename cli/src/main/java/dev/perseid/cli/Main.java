@@ -147,7 +147,9 @@ public final class Main implements Runnable {
         yield Exit.UNREACHABLE;
       }
       case IOException io -> {
-        screen.note("perseid: " + io.getClass().getSimpleName() + ": " + io.getMessage());
+        // Those of the system say only which file: their names say what is wrong with it.
+        String what = io.getClass() == IOException.class ? "" : io.getClass().getSimpleName() + ": ";
+        screen.note("perseid: " + what + io.getMessage());
         yield Exit.UNREACHABLE;
       }
       case UncheckedIOException io -> {

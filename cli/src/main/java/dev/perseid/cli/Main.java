@@ -148,7 +148,8 @@ public final class Main implements Runnable {
       }
       case IOException io -> {
         // Those of the system say only which file: their names say what is wrong with it.
-        String what = io.getClass() == IOException.class ? "" : io.getClass().getSimpleName() + ": ";
+        String what =
+            io.getClass() == IOException.class ? "" : io.getClass().getSimpleName() + ": ";
         screen.note("perseid: " + what + io.getMessage());
         yield Exit.UNREACHABLE;
       }

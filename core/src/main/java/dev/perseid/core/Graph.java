@@ -380,7 +380,7 @@ final class Graph {
   }
 
   /// The same, computed once for each task as long as nothing changes.
-  private long knownBytesIn(int task) {
+  long knownBytesIn(int task) {
     if (inBytes.length == 0) {
       inBytes = new long[state.length];
       Arrays.fill(inBytes, -1);

@@ -238,6 +238,25 @@ public final class Limits {
   /// Tasks that one round lets wait for a faster provider.
   public static final int WAITS_LOOKED_AT = 256;
 
+  /// A blob of so many bytes takes a while to fetch: it matters who has it.
+  public static final long LARGE_BLOB_BYTES = 1L << 20;
+
+  /// Large blobs of which it is remembered who has them.
+  public static final int HELD_BLOBS = 65_536;
+
+  /// Of one blob the last ones that had it.
+  public static final int HOLDERS = 4;
+
+  /// Large inputs of one task that are looked at.
+  public static final int HELD_INPUTS = 32;
+
+  /// Providers that are looked at for one task because they have some of what it reads.
+  public static final int HOLDERS_LOOKED_AT = 16;
+
+  /// What a provider is taken to fetch in a second, as long as no record says more: a line of 100
+  /// megabits.
+  public static final long USUAL_BYTES_PER_S = 12_500_000;
+
   /// The fastest providers that are looked at for whether a task had better wait for one.
   public static final int FAST_LOOKED_AT = 16;
 

@@ -14,6 +14,18 @@ final class Provider {
 
   private static final long LATE = 8;
   private static final long LATER = 4;
+
+  /// Less than that says more of how long it takes to ask than of how fast it comes.
+  private static final long TELLING_BYTES = 4L << 20;
+
+  /// No line is faster than 80 gigabits a second, nor slower than 80 kilobits.
+  private static final long MOST_BYTES_PER_NS = 10;
+
+  private static final long MOST_NS_PER_BYTE = 100_000;
+
+  /// Transfers over which its line is averaged.
+  private static final long MOVED_OVER = 8;
+
   private static final long AHEAD_NS = Limits.LEASE_AHEAD_MS * 1_000_000;
 
   /// Order of first joining, from 0, never used again.
@@ -87,6 +99,12 @@ final class Provider {
   final Speed speed = new Speed();
 
   final Speed gpuSpeed = new Speed();
+
+  /// What it fetched and sent for attempts of which little else took time, and how long that took;
+  /// the old ones weigh less. 0 before the first.
+  long movedBytes;
+
+  long movedNs;
 
   int leases;
   long usedCores;
@@ -251,6 +269,29 @@ final class Provider {
   /// What would take this long at usual speed takes here.
   long wallNs(Group.Shape shape, long usualNs) {
     return speedOf(shape).wallNs(usualNs);
+  }
+
+  /// About how long it takes to fetch something.
+  long transferNs(long bytes) {
+    if (bytes == 0) {
+      return 0;
+    }
+    double ns =
+        movedBytes == 0
+            ? 1e9 / Limits.USUAL_BYTES_PER_S * bytes
+            : (double) movedNs / movedBytes * bytes;
+    return (long) Math.min(ns, Speed.LONGEST_NS);
+  }
+
+  /// Learns how fast it fetches and sends, from an attempt that began as soon as it was leased: all
+  /// the time that it did not run went into that.
+  void learnTransfer(long bytes, long ns) {
+    if (bytes < TELLING_BYTES || ns <= 0) {
+      return;
+    }
+    long took = Math.clamp(ns, bytes / MOST_BYTES_PER_NS, bytes * MOST_NS_PER_BYTE);
+    movedBytes = movedBytes / MOVED_OVER * (MOVED_OVER - 1) + bytes;
+    movedNs = movedNs / MOVED_OVER * (MOVED_OVER - 1) + took;
   }
 
   /// The core time that a task of a kind is expected to take here.

@@ -559,11 +559,16 @@ final class Round {
     private Provider soonest(Group group, int task, Provider idle) {
       Graph graph = group.job.graph();
       boolean isThrifty = graph.spec.thriftMs() > 0;
-      boolean isShort = graph.expectedWallNs(task) < Limits.LEASE_AHEAD_MS * 1_000_000;
-      if (!isThrifty && (left == 0 || isShort)) {
+      if (!isThrifty && left == 0) {
         return idle;
       }
-      Best best = new Best(group, task, idle);
+      Holdings.Needs needs = state.holdings.of(graph, task);
+      boolean isShort = graph.expectedWallNs(task) < Limits.LEASE_AHEAD_MS * 1_000_000;
+      if (!isThrifty && isShort && needs.isEmpty()) {
+        return idle;
+      }
+      Best best = new Best(group, task, idle, needs);
+      lookAtHolders(needs, best);
       int lookedAt = 0;
       for (Provider p : state.open.fastestFirst()) {
         // They stand there by the speed of their cores, which says nothing about their GPUs.
@@ -586,6 +591,19 @@ final class Round {
       return best.provider;
     }
 
+    /// Those that have some of what a task reads.
+    private void lookAtHolders(Holdings.Needs needs, Best best) {
+      int lookedAt = 0;
+      for (int[] held : needs.held()) {
+        for (int index : held) {
+          Provider p = state.providers.get(index);
+          if (p != null && p.takesWork() && lookedAt++ < Limits.HOLDERS_LOOKED_AT) {
+            best.look(p);
+          }
+        }
+      }
+    }
+
     /// The provider that is best for a task, of those that were looked at.
     private final class Best {
       private final Group group;
@@ -594,16 +612,18 @@ final class Round {
       private final long usualNs;
       private final Provider idle;
       private final long gainNs;
+      private final Holdings.Needs needs;
       Provider provider;
       private long endsNs;
 
-      Best(Group group, int task, Provider idle) {
+      Best(Group group, int task, Provider idle, Holdings.Needs needs) {
+        this.needs = needs;
         this.group = group;
         this.graph = group.job.graph();
         this.task = task;
         this.idle = idle;
         usualNs = graph.expectedWallNs(task);
-        gainNs = idle.wallNs(group.shape, usualNs) / GAIN;
+        gainNs = (idle.wallNs(group.shape, usualNs) + needs.transferNs(idle)) / GAIN;
         provider = idle;
         endsNs = endsNs(idle, 0);
       }
@@ -614,8 +634,9 @@ final class Round {
           return false;
         }
         long ends = endsNs(p, promisedNs.getOrDefault(p.index, 0L));
-        // It takes something to leave a machine idle, nothing to choose a cheaper one.
-        boolean atOnce = graph.spec.thriftMs() > 0 && isFree(group.shape, p, idle);
+        // It takes something to leave a machine idle, nothing to choose another idle one.
+        boolean minds = graph.spec.thriftMs() > 0 || !needs.isEmpty();
+        boolean atOnce = minds && isFree(group.shape, p, idle);
         if (ends < endsNs - (provider == idle && !atOnce ? gainNs : 0)) {
           endsNs = ends;
           provider = p;
@@ -624,7 +645,8 @@ final class Round {
       }
 
       private long endsNs(Provider p, long promised) {
-        long ns = p.freeInNs(group.shape, nowUs) + promised + p.wallNs(group.shape, usualNs);
+        long ns = p.freeInNs(group.shape, nowUs) + promised;
+        ns += needs.transferNs(p) + p.wallNs(group.shape, usualNs);
         return Price.plus(ns, thriftNs(graph, task, p));
       }
     }

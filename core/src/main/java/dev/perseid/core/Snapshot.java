@@ -16,7 +16,7 @@ import java.util.Optional;
 final class Snapshot {
   private static final int VERSION = 12;
 
-  /// Had nothing about GPUs.
+  /// Had nothing about GPUs, nor about who has which blobs.
   private static final int WITHOUT_GPUS = 11;
 
   /// Had nothing about second attempts.
@@ -160,6 +160,7 @@ final class Snapshot {
       out.number(consumer.turn);
       out.flushFull();
     }
+    state.holdings.write(out);
     out.end();
   }
 
@@ -198,6 +199,8 @@ final class Snapshot {
     out.number(p.gpuSpeed.value);
     out.number(p.gpuSpeed.tookNs);
     out.number(p.gpuSpeed.usuallyNs);
+    out.number(p.movedBytes);
+    out.number(p.movedNs);
   }
 
   /// What is written of every job, with a graph or without.
@@ -430,6 +433,9 @@ final class Snapshot {
         state.lines.turn(in.address(), in.number());
       }
     }
+    if (version > WITHOUT_GPUS) {
+      state.holdings.read(in);
+    }
     in.end();
     state.treasury.count(state);
     int i = 0;
@@ -498,6 +504,8 @@ final class Snapshot {
       p.gpuSpeed.value = in.integer();
       p.gpuSpeed.tookNs = in.number();
       p.gpuSpeed.usuallyNs = in.number();
+      p.movedBytes = in.number();
+      p.movedNs = in.number();
     }
     return longestWallMs;
   }

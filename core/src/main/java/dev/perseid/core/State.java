@@ -70,6 +70,9 @@ final class State {
   /// Jobs that run and may have second attempts begun, by number.
   final TreeMap<Integer, Job> copying = new TreeMap<>();
 
+  /// Who has which large blobs.
+  final Holdings holdings = new Holdings();
+
   final OpenProviders open = new OpenProviders();
 
   /// Those whose turn it is to be measured, or will be; the soonest first.
@@ -710,6 +713,16 @@ final class State {
     }
     boolean counts = !lease.spare;
     remember(provider, graph, lease.task, record, counts);
+    if (record.outcome() == Outcome.DONE) {
+      holdings.saw(provider, record);
+      if (lease.beganUs == lease.assignedUs) {
+        long openNs = (entry.recordedUs() - lease.assignedUs) * 1_000;
+        Usage u = record.usage();
+        provider.learnTransfer(
+            u.fetchedBytes().orElse(0) + u.bytesOut().orElse(0),
+            openNs - u.wallNs().orElse(openNs));
+      }
+    }
     if (!counts && ran) {
       learnLateness(lease, entry.recordedUs());
     }

@@ -2,10 +2,6 @@ package dev.perseid.core;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
-import java.io.DataInputStream;
-import java.io.DataOutputStream;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -255,7 +251,7 @@ class CopiesTest {
     Lease copy = copyOf(first);
     f.report(Sample.ended(copy, Outcome.TASK_FAILED, "exit code 1"));
     assertThat(f.view(first.job()).state()).isEqualTo(Event.JobState.FAILED);
-    Pool restored = copy(f.pool);
+    Pool restored = Fixture.copy(f.pool);
     long before = f.pool.balance(first.provider());
     Report stopped = Sample.stopped(first);
     ended(restored, stopped, first.provider());
@@ -371,12 +367,12 @@ class CopiesTest {
     Lease first = straggler(job(5, 10, new Verification.None()));
     f.schedule(1);
     Lease copy = copyOf(first);
-    Pool restored = copy(f.pool);
+    Pool restored = Fixture.copy(f.pool);
     assertThat(restored.digest()).isEqualTo(f.pool.digest());
     ended(restored, Sample.done(copy, SECOND_NS), copy.provider());
     f.report(Sample.done(copy, SECOND_NS));
     assertThat(restored.digest()).isEqualTo(f.pool.digest());
-    restored = copy(restored);
+    restored = Fixture.copy(restored);
     ended(restored, Sample.stopped(first), first.provider());
     assertThat(next(f.report(Sample.stopped(first)))).isEqualTo(Event.Next.SPARE);
     assertThat(restored.digest()).isEqualTo(f.pool.digest());
@@ -387,12 +383,6 @@ class CopiesTest {
         new Command.ReportAttempts(provider, 1, List.of(report), Sample.SIGNATURE),
         f.nowUs,
         new ArrayList<>());
-  }
-
-  private static Pool copy(Pool pool) throws Exception {
-    ByteArrayOutputStream out = new ByteArrayOutputStream();
-    pool.snapshot(new DataOutputStream(out));
-    return Pool.restore(new DataInputStream(new ByteArrayInputStream(out.toByteArray())));
   }
 
   @Test

@@ -2,6 +2,11 @@ package dev.perseid.core;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
@@ -77,5 +82,12 @@ final class Fixture {
 
   long sum() {
     return pool.sumOfAccounts();
+  }
+
+  /// The pool as a snapshot of it is read.
+  static Pool copy(Pool pool) throws IOException {
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    pool.snapshot(new DataOutputStream(out));
+    return Pool.restore(new DataInputStream(new ByteArrayInputStream(out.toByteArray())));
   }
 }

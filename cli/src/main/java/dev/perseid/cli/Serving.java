@@ -416,7 +416,7 @@ final class Serving {
     @Option(
         names = "--gpu-memory-mib",
         paramLabel = "MIB",
-        description = "Memory of each that is lent; default: all that the smallest of them has.")
+        description = "Memory of each that is lent; default: 7/8 of what the smallest of them has.")
     @Nullable Long gpuMemoryMib;
 
     @Option(
@@ -622,6 +622,12 @@ final class Serving {
     }
     if (options.gpus != 0) {
       config = config.with(gpus(options));
+    } else if (options.gpuMemoryMib != null
+        || options.perGpuSecond != null
+        || options.processorsToo) {
+      throw new BadInput(
+          "--gpu-memory-mib, --price-gpu and --opencl-processors are about GPUs that are lent: say"
+              + " how many, --gpus N");
     }
     if (options.operatedBy != null) {
       config = config.operatedBy(OperateCommand.read(options.operatedBy, key.address()));

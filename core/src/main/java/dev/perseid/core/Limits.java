@@ -205,6 +205,18 @@ public final class Limits {
   /// Providers with free GPUs that are looked at for one task: the fastest of them gets it.
   public static final int GPUS_LOOKED_AT = 64;
 
+  /// Providers with GPUs that are looked over for so many on which it fits.
+  public static final int GPUS_LOOKED_OVER = 4_096;
+
+  /// Lanes of links that all GPUs of a provider make at once when they are measured.
+  public static final int MEASURED_GPU_LANES = 65_536;
+
+  /// Chunks that are filled at once when memory is measured.
+  public static final int MEASURED_CHUNKS = 4_096;
+
+  /// Words that are read for each of them.
+  public static final int WALKS_PER_CHUNK = 16;
+
   /// Each price of an offer, microcredits: a million credits for each unit.
   public static final long PRICE = 1_000_000_000_000L;
 

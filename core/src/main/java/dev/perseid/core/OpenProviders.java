@@ -34,13 +34,15 @@ final class OpenProviders {
 
   /// Providers of about the same size that run the same native tasks.
   static final class Room {
+    private final int key;
     private final int coreBits;
     private final int memoryBits;
     private final int freeGpus;
     private final @Nullable Platform platform;
     private final TreeSet<Provider> providers = new TreeSet<>(BEST_FIRST);
 
-    private Room(int coreBits, int memoryBits, int freeGpus, @Nullable Platform platform) {
+    private Room(int key, int coreBits, int memoryBits, int freeGpus, @Nullable Platform platform) {
+      this.key = key;
       this.coreBits = coreBits;
       this.memoryBits = memoryBits;
       this.freeGpus = freeGpus;
@@ -89,6 +91,9 @@ final class OpenProviders {
     }
     if (provider.listed != null) {
       provider.listed.providers.remove(provider);
+      if (provider.listed != room && provider.listed.providers.isEmpty()) {
+        rooms.remove(provider.listed.key);
+      }
       count--;
     }
     provider.rank = rank;
@@ -117,7 +122,7 @@ final class OpenProviders {
     int size = (freeGpus << SIZE_BITS | coreBits) << SIZE_BITS | memoryBits;
     int number = platform == null ? 0 : 1 + EventCodec.PLATFORMS.indexOf(platform);
     int key = size << PLATFORM_BITS | number;
-    return rooms.computeIfAbsent(key, _ -> new Room(coreBits, memoryBits, freeGpus, platform));
+    return rooms.computeIfAbsent(key, _ -> new Room(key, coreBits, memoryBits, freeGpus, platform));
   }
 
   private static int bits(long number) {
@@ -161,15 +166,19 @@ final class OpenProviders {
   private @Nullable Provider fastestGpu(Group.Shape shape, int[] excluded) {
     Provider best = null;
     int lookedAt = 0;
+    int lookedOver = 0;
     for (Room room : rooms.values()) {
       if (!room.mayFit(shape)) {
         continue;
       }
       for (Provider provider : room.providers) {
+        if (lookedOver++ == Limits.GPUS_LOOKED_OVER) {
+          return best;
+        }
         if (!provider.takes(shape) || contains(excluded, provider.index)) {
           continue;
         }
-        if (best == null || provider.gpuSpeed.value > best.gpuSpeed.value) {
+        if (best == null || isBetter(provider, best)) {
           best = provider;
         }
         if (++lookedAt == Limits.GPUS_LOOKED_AT) {
@@ -178,6 +187,13 @@ final class OpenProviders {
       }
     }
     return best;
+  }
+
+  /// The faster GPU, but one with a free core beside it before one without.
+  private static boolean isBetter(Provider one, Provider other) {
+    return one.hasRoom() != other.hasRoom()
+        ? one.hasRoom()
+        : one.gpuSpeed.value > other.gpuSpeed.value;
   }
 
   static boolean contains(int[] numbers, int number) {

@@ -304,12 +304,10 @@ final class Provider {
     return Math.min(wallNs, most) * kind.cores();
   }
 
-  /// About how long until it begins a task of this shape that it gets now: what its leases still
-  /// need, spread over its cores, or over its GPUs if it needs some, as far as that is known; 0 if
-  /// there is room.
-  long freeInNs(Group.Shape shape, long nowUs) {
-    boolean onGpus = !hasFree(shape.gpus());
-    if (!onGpus && hasRoom()) {
+  /// About how long until it begins what it gets now: what its leases still need, spread over its
+  /// cores, as far as that is known; 0 if there is room.
+  long freeInNs(long nowUs) {
+    if (hasRoom()) {
       return 0;
     }
     long left = 0;
@@ -318,10 +316,9 @@ final class Provider {
       long ranNs = Math.min(Speed.LONGEST_NS, (nowUs - lease.assignedUs) * 1_000) * lease.cores;
       // The later it is already, the longer it will take: nobody waits for long for what hangs.
       long late = ranNs - lease.expectedNs;
-      long coreNs = Math.max(lease.expectedNs / LATE, late < 0 ? -late : late / LATER);
-      left += onGpus ? coreNs / lease.cores * lease.gpus : coreNs;
+      left += Math.max(lease.expectedNs / LATE, late < 0 ? -late : late / LATER);
     }
-    return left / (onGpus ? Math.max(1, gpus().count()) : cores());
+    return left / cores();
   }
 
   /// @param lines is told what begins to run
@@ -401,6 +398,6 @@ final class Provider {
     return runningCores == 0
         || (runningCores + lease.cores <= cores()
             && runningMemory + lease.memoryBytes <= memoryBytes()
-            && runningGpus + lease.gpus <= Math.max(lease.gpus, gpus().count()));
+            && (lease.gpus == 0 || runningGpus + lease.gpus <= gpus().count()));
   }
 }

@@ -1,5 +1,6 @@
 package dev.perseid.core;
 
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Map;
@@ -48,6 +49,9 @@ final class Round {
 
   /// Results that are looked at for whether anybody could check them, where nobody takes them now.
   private int uncheckedLeft = Limits.RETRIES_LOOKED_AT;
+
+  /// Providers whose GPUs are kept for what needs several of them, by index.
+  private int[] kept = NOBODY;
 
   /// What happens next.
   sealed interface Step {}
@@ -171,17 +175,18 @@ final class Round {
         advance(head);
         continue;
       }
-      if (state.open.best(group.shape, NOBODY) == null) {
+      if (state.open.best(group.shape, group.shape.gpus().any() ? kept : NOBODY) == null) {
         Step settled = unchecked(group);
         if (settled != null) {
           moved = head;
           return settled;
         }
+        keepFor(group.shape);
         head.line.isOver = true;
         queue(head.due);
         continue;
       }
-      Step step = choose(state, group, luck, waits);
+      Step step = choose(state, group, luck, waits, kept);
       if (!(step instanceof Assign chosen)) {
         if (step instanceof Settle) {
           moved = head;
@@ -248,6 +253,39 @@ final class Round {
         queue(first);
       }
     }
+  }
+
+  /// What needs several GPUs would wait for ever where others take each that comes free: nothing
+  /// that stands behind it gets those of the provider that has most of them free.
+  private void keepFor(Group.Shape shape) {
+    if (shape.gpus().count() < 2) {
+      return;
+    }
+    Provider most = null;
+    int lookedOver = 0;
+    for (Provider p : state.providers.values()) {
+      if (lookedOver++ == Limits.GPUS_LOOKED_OVER) {
+        break;
+      }
+      boolean may = p.freeGpus() > 0 && p.takesWork() && p.askedId == 0 && p.fits(shape);
+      if (may
+          && !OpenProviders.contains(kept, p.index)
+          && (most == null || p.freeGpus() > most.freeGpus())) {
+        most = p;
+      }
+    }
+    if (most != null) {
+      kept = both(kept, new int[] {most.index});
+    }
+  }
+
+  private static int[] both(int[] one, int[] other) {
+    if (one.length == 0) {
+      return other;
+    }
+    int[] all = Arrays.copyOf(one, one.length + other.length);
+    System.arraycopy(other, 0, all, one.length, other.length);
+    return all;
   }
 
   /// A result that nobody else will check: whoever could is not only busy, but found out, or gone
@@ -335,8 +373,10 @@ final class Round {
   /// arrange to check itself; of the few from there on the first that is of another operator than
   /// all that have run it, in another network, and in another region; or, if there is none such,
   /// the one that lacks least of that, in this order. Null if none is free.
+  ///
+  /// @param busy who must not be chosen besides
   private static @Nullable Provider checker(
-      State state, Group group, int task, int[] excluded, long luck) {
+      State state, Group group, int task, int[] excluded, long luck, int[] busy) {
     int from = state.nextProvider == 0 ? 0 : Decision.lot(luck, task) % state.nextProvider;
     // Once anybody disagrees it is not left to those who name no operator: else many that are one
     // liar's could outvote all machines of an honest one.
@@ -348,7 +388,10 @@ final class Round {
     Map.Entry<Integer, Provider> row = state.providers.ceilingEntry(from);
     while (lookedAt++ < Math.min(Limits.CHECKERS_LOOKED_AT, state.providers.size())) {
       Provider p = row == null ? state.providers.firstEntry().getValue() : row.getValue();
-      boolean may = p.takes(group.shape) && !OpenProviders.contains(excluded, p.index);
+      boolean may =
+          p.takes(group.shape)
+              && !OpenProviders.contains(excluded, p.index)
+              && !OpenProviders.contains(busy, p.index);
       int distance = may ? distance(state, p, excluded, first) : -1;
       if (distance == FAR) {
         return p;
@@ -359,7 +402,7 @@ final class Round {
       }
       row = state.providers.higherEntry(p.index);
     }
-    return best != null ? best : state.open.best(group.shape, excluded);
+    return best != null ? best : state.open.best(group.shape, both(busy, excluded));
   }
 
   private static final int OTHER_REGION = 1;
@@ -400,7 +443,9 @@ final class Round {
   /// null if its tasks must wait for other providers.
   ///
   /// @param waits what waits for fast providers in this round; null if nothing does
-  private static @Nullable Step choose(State state, Group group, long luck, @Nullable Waits waits) {
+  private static @Nullable Step choose(
+      State state, Group group, long luck, @Nullable Waits waits, int[] kept) {
+    int[] busy = group.shape.gpus().any() ? kept : NOBODY;
     int lookedAt = 0;
     for (int task : group.again) {
       if (lookedAt++ == Limits.RETRIES_LOOKED_AT) {
@@ -416,7 +461,7 @@ final class Round {
         }
         // Who failed to run it may try again; who has said something of it may not.
         Provider provider =
-            checker(state, group, task, another ? excluded : check.voters(state), luck);
+            checker(state, group, task, another ? excluded : check.voters(state), luck, busy);
         if (provider != null) {
           return new Assign(group.job, task, provider, 0);
         }
@@ -424,7 +469,8 @@ final class Round {
       }
       Provider provider =
           state.open.best(
-              group.shape, anotherFits(state, group.shape, excluded) ? excluded : NOBODY);
+              group.shape,
+              both(busy, anotherFits(state, group.shape, excluded) ? excluded : NOBODY));
       if (provider != null) {
         return new Assign(group.job, task, provider, 0);
       }
@@ -432,14 +478,16 @@ final class Round {
     if (!group.hasFresh()) {
       return null;
     }
-    Provider idle = state.open.best(group.shape, NOBODY);
+    Provider idle = state.open.best(group.shape, busy);
     if (idle == null) {
       return null;
     }
-    if (waits != null && group.job.graph().spec.thriftMs() > 0) {
+    // Nothing waits for GPUs that are busy: how long what runs on them takes is seldom known.
+    boolean onGpus = group.shape.gpus().any();
+    if (waits != null && !onGpus && group.job.graph().spec.thriftMs() > 0) {
       return waits.thrifty(group, idle);
     }
-    boolean awaits = group.job.graph().spec.urgency().scheduling().awaits();
+    boolean awaits = !onGpus && group.job.graph().spec.urgency().scheduling().awaits();
     for (int rank = group.firstRank(); rank >= 0; rank = group.rankAfter(rank)) {
       int task = group.member(rank);
       Provider provider = waits == null || !awaits ? idle : waits.best(group, task, idle);
@@ -495,7 +543,7 @@ final class Round {
     /// @param idle the best of those that take it now
     @Nullable Provider best(Group group, int task, Provider idle) {
       Provider best = soonest(group, task, idle);
-      if (isFree(group.shape, best, idle)) {
+      if (isFree(best, idle)) {
         return best;
       }
       left--;
@@ -505,11 +553,7 @@ final class Round {
 
     private void promise(Group group, int task, Provider best, long tasks) {
       long ns = best.wallNs(group.shape, group.job.graph().expectedWallNs(task));
-      Gpus gpus = group.shape.gpus();
-      long each =
-          gpus.any()
-              ? ns * gpus.count() / best.gpus().count()
-              : ns * group.shape.cores() / best.cores();
+      long each = ns * group.shape.cores() / best.cores();
       promisedNs.merge(best.index, Price.scaled(each, tasks, 1), Price::plus);
     }
 
@@ -523,7 +567,7 @@ final class Round {
       while (rank >= 0 && thriftyLeft > 0 && waiting.count < Limits.THRIFTY_OF_ONE) {
         int task = group.member(rank);
         Provider best = soonest(group, task, idle);
-        if (best == idle || best.takes(group.shape)) {
+        if (best == idle || best.isOpen()) {
           return new Assign(group.job, task, best, 0);
         }
         if (isLate(group, task, best)) {
@@ -543,15 +587,15 @@ final class Round {
     private boolean isLate(Group group, int task, Provider awaited) {
       Job job = group.job;
       long ns =
-          awaited.freeInNs(group.shape, nowUs)
+          awaited.freeInNs(nowUs)
               + promisedNs.getOrDefault(awaited.index, 0L)
               + awaited.wallNs(group.shape, job.graph().expectedWallNs(task));
       return job.isTimed() && ns / 1_000 > job.dueUs - nowUs;
     }
 
     /// Whether a task that would end first there can go there now.
-    private static boolean isFree(Group.Shape shape, Provider best, Provider idle) {
-      return best == idle || (best.takes(shape) && best.hasRoom());
+    private static boolean isFree(Provider best, Provider idle) {
+      return best == idle || (best.isOpen() && best.hasRoom());
     }
 
     /// Where the task would end first; of a thrifty job where what it costs, in the time that is
@@ -571,8 +615,7 @@ final class Round {
       lookAtHolders(needs, best);
       int lookedAt = 0;
       for (Provider p : state.open.fastestFirst()) {
-        // They stand there by the speed of their cores, which says nothing about their GPUs.
-        boolean slower = p.speed.value <= idle.speed.value && !group.shape.gpus().any();
+        boolean slower = p.speed.value <= idle.speed.value;
         if ((!isThrifty && slower) || lookedAt++ == Limits.FAST_LOOKED_AT) {
           break;
         }
@@ -628,15 +671,21 @@ final class Round {
         endsNs = endsNs(idle, 0);
       }
 
+      /// Whether its GPUs are free and its cores are not needed: what needs GPUs had better find it
+      /// idle.
+      private boolean isLeftForGpus(Provider p) {
+        return p.freeGpus() > 0 && idle.freeGpus() == 0 && idle.hasRoom();
+      }
+
       /// Whether it could run the task at all.
       boolean look(Provider p) {
-        if (p.askedId != 0 || !p.fits(group.shape)) {
+        if (p.askedId != 0 || !p.fits(group.shape) || isLeftForGpus(p)) {
           return false;
         }
         long ends = endsNs(p, promisedNs.getOrDefault(p.index, 0L));
         // It takes something to leave a machine idle, nothing to choose another idle one.
         boolean minds = graph.spec.thriftMs() > 0 || !needs.isEmpty();
-        boolean atOnce = minds && isFree(group.shape, p, idle);
+        boolean atOnce = minds && isFree(p, idle);
         if (ends < endsNs - (provider == idle && !atOnce ? gainNs : 0)) {
           endsNs = ends;
           provider = p;
@@ -645,7 +694,7 @@ final class Round {
       }
 
       private long endsNs(Provider p, long promised) {
-        long ns = p.freeInNs(group.shape, nowUs) + promised;
+        long ns = p.freeInNs(nowUs) + promised;
         ns += needs.transferNs(p) + p.wallNs(group.shape, usualNs);
         return Price.plus(ns, thriftNs(graph, task, p));
       }
@@ -674,11 +723,12 @@ final class Round {
   /// The busy provider for which a ready task waits though another is idle; null if for none.
   static @Nullable Provider awaited(State state, Group group, int task, long nowUs) {
     Provider idle = state.open.best(group.shape, NOBODY);
-    if (idle == null || !group.job.graph().spec.urgency().scheduling().awaits()) {
+    boolean awaits = group.job.graph().spec.urgency().scheduling().awaits();
+    if (idle == null || !awaits || group.shape.gpus().any()) {
       return null;
     }
     Provider best = new Waits(state, nowUs).soonest(group, task, idle);
-    return Waits.isFree(group.shape, best, idle) ? null : best;
+    return Waits.isFree(best, idle) ? null : best;
   }
 
   /// What the next step of a job that waits may cost: of the first ready tasks of its kinds the
@@ -689,7 +739,7 @@ final class Round {
       if (group.isEmpty()) {
         continue;
       }
-      Step step = state.open.isEmpty() ? null : choose(state, group, 0, null);
+      Step step = state.open.isEmpty() ? null : choose(state, group, 0, null, NOBODY);
       long worst =
           step instanceof Assign now
               ? worstCase(

@@ -160,6 +160,7 @@ final class Snapshot {
       out.number(consumer.turn);
       out.flushFull();
     }
+    out.number(state.usualGpuStepsPerS);
     state.holdings.write(out);
     out.end();
   }
@@ -434,6 +435,7 @@ final class Snapshot {
       }
     }
     if (version > WITHOUT_GPUS) {
+      state.usualGpuStepsPerS = in.number();
       state.holdings.read(in);
     }
     in.end();

@@ -112,6 +112,9 @@ final class State {
   /// About how many steps a second a core does that is measured; 0 before the first.
   long usualStepsPerS;
 
+  /// Likewise of a GPU.
+  long usualGpuStepsPerS;
+
   long liveTasks;
   long liveSpecBytes;
   int liveJobs;
@@ -670,6 +673,14 @@ final class State {
     usualStepsPerS += (steps - usualStepsPerS) / (usualStepsPerS == 0 ? 1 : STEPS_LEARNED_OVER);
     if (!provider.speed.isLearned()) {
       provider.speed.set((double) steps / Math.max(1, usualStepsPerS));
+    }
+    if (provider.shown.gpus().any()) {
+      long each = Math.max(1, provider.shown.gpuStepsPerS() / provider.shown.gpus().count());
+      usualGpuStepsPerS +=
+          (each - usualGpuStepsPerS) / (usualGpuStepsPerS == 0 ? 1 : STEPS_LEARNED_OVER);
+      if (!provider.gpuSpeed.isLearned()) {
+        provider.gpuSpeed.set((double) each / Math.max(1, usualGpuStepsPerS));
+      }
     }
   }
 

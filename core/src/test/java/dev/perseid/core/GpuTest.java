@@ -10,6 +10,7 @@ import org.junit.jupiter.api.Test;
 class GpuTest {
   private static final Gpus ONE = new Gpus(1, 8 * Sample.GB);
   private static final long PER_SECOND = 500;
+  private static final long SECOND_US = 1_000_000;
 
   private final Fixture f = new Fixture();
 
@@ -76,7 +77,8 @@ class GpuTest {
     JobId id = submit(1, 9, ONE);
     List<Lease> first = f.schedule(99);
     assertThat(first).hasSize(3);
-    assertThat(f.pool.why(id, "gpu[8]", f.nowUs).sentence()).isNotBlank();
+    assertThat(f.pool.why(id, "gpu[8]", f.nowUs).sentence())
+        .contains("every provider large enough is busy");
     f.nowUs += 1_000_000;
     f.report(Sample.done(first.getFirst()));
     assertThat(f.schedule(99)).as("one is free again").hasSize(1);
@@ -89,7 +91,119 @@ class GpuTest {
     List<Lease> first = f.schedule(99);
     assertThat(first).hasSize(1);
     submit(2, 1, ONE);
-    assertThat(f.schedule(99)).as("the third one").hasSize(1);
+    assertThat(f.schedule(99)).as("the third one is kept").isEmpty();
+    f.nowUs += SECOND_US;
+    f.report(Sample.done(first.getFirst()));
+    assertThat(f.schedule(99)).as("two and one").hasSize(2);
+  }
+
+  /// One comes free after the other, and others are there to take each.
+  @Test
+  void whatNeedsSeveralDoesNotWaitForEver() {
+    join(1, 64, new Gpus(2, 8 * Sample.GB));
+    submit(1, 20, ONE);
+    List<Lease> running = new ArrayList<>(f.schedule(99));
+    assertThat(running).hasSize(2);
+    JobSpec both = job(2, 1, new Gpus(2, 0), 10_000_000);
+    f.submit(
+        new JobSpec(
+            both.consumer(),
+            both.nonce(),
+            both.name(),
+            1,
+            both.budget(),
+            both.kinds(),
+            both.tasks(),
+            both.results(),
+            both.verification()));
+    f.nowUs += SECOND_US;
+    f.report(Sample.done(running.removeFirst()));
+    assertThat(f.schedule(99)).as("the one that is free is kept").isEmpty();
+    f.nowUs += SECOND_US;
+    f.report(Sample.done(running.removeFirst()));
+    List<Lease> next = f.schedule(99);
+    assertThat(next).hasSize(1);
+    assertThat(next.getFirst().job()).isEqualTo(both.id());
+    f.nowUs += SECOND_US;
+    f.report(Sample.done(next.getFirst()));
+    assertThat(f.schedule(99)).hasSize(2);
+  }
+
+  @Test
+  void whatIsKeptIsOnlyOneProvider() {
+    join(1, 64, new Gpus(2, 8 * Sample.GB));
+    join(2, 64, new Gpus(2, 8 * Sample.GB));
+    submit(1, 20, ONE);
+    List<Lease> running = f.schedule(99);
+    assertThat(running).hasSize(4);
+    JobSpec both = job(2, 1, new Gpus(2, 0), 10_000_000);
+    f.submit(Sample.like(both, Urgency.NONE));
+    f.nowUs += SECOND_US;
+    List<Lease> firsts =
+        List.of(
+            running.stream().filter(l -> l.provider().equals(Sample.provider(1))).toList().get(0),
+            running.stream().filter(l -> l.provider().equals(Sample.provider(2))).toList().get(0));
+    firsts.forEach(l -> f.report(Sample.done(l)));
+    assertThat(f.schedule(99)).as("equal jobs take turns").hasSizeBetween(1, 2);
+  }
+
+  /// A machine that shows eight GPUs and is as fast with all of them as another with one.
+  @Test
+  void whoShowsManySlowOnesIsTakenToBeSlow() {
+    join(1, 8, new Gpus(8, 8 * Sample.GB));
+    join(2, 8, ONE);
+    f.run(new Command.Schedule(99, true, 7, true, false));
+    for (Effect effect : List.copyOf(f.effects)) {
+      if (effect instanceof Effect.Measure m) {
+        f.run(
+            new Command.RecordCapacity(
+                m.provider(), 1, m.id(), 8, 8 * Sample.GB, m.gpus(), 1_000, 8_000_000, "", 5));
+      }
+    }
+    submit(1, 1, ONE);
+    assertThat(f.schedule(99)).extracting(Lease::provider).containsExactly(Sample.provider(2));
+  }
+
+  @Test
+  void fastCoresBesideFreeGpusAreLeftToWhatNeedsThem() {
+    join(1, 8, ONE);
+    f.join(2, 8);
+    f.run(new Command.Schedule(99, true, 7, true, false));
+    for (Effect effect : List.copyOf(f.effects)) {
+      if (effect instanceof Effect.Measure m) {
+        boolean first = m.provider().equals(Sample.provider(1));
+        f.run(
+            new Command.RecordCapacity(
+                m.provider(),
+                1,
+                m.id(),
+                8,
+                8 * Sample.GB,
+                m.gpus(),
+                first ? 9_000_000 : 1_000_000,
+                8_000_000,
+                "",
+                5));
+      }
+    }
+    assertThat(provider(1).speedPermille()).isGreaterThan(provider(2).speedPermille());
+    f.submit(Sample.job(1, 1));
+    assertThat(f.schedule(99)).extracting(Lease::provider).containsExactly(Sample.provider(2));
+  }
+
+  /// It comes back with one of the two that it had.
+  @Test
+  void whoComesBackWithFewerGpusStillRunsOtherTasks() throws Exception {
+    join(1, 8, new Gpus(2, 8 * Sample.GB));
+    submit(1, 1, new Gpus(2, 0));
+    Lease onGpus = f.schedule(99).getFirst();
+    Offer fewer = Sample.offer(1, 8, 8 * Sample.GB, ONE, PER_SECOND);
+    f.run(Sample.joinNative(fewer, 2, onGpus.id()));
+    f.submit(Sample.job(2, 1));
+    assertThat(f.schedule(99)).hasSize(1);
+    submit(3, 1, ONE);
+    assertThat(f.schedule(99)).as("both are held").isEmpty();
+    assertThat(Fixture.copy(f.pool).digest()).isEqualTo(f.pool.digest());
   }
 
   @Test

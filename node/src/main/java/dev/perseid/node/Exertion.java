@@ -1,5 +1,6 @@
 package dev.perseid.node;
 
+import dev.perseid.core.Limits;
 import dev.perseid.core.Probe;
 import dev.perseid.core.ProbeAnswer;
 import java.lang.foreign.Arena;
@@ -34,7 +35,7 @@ final class Exertion {
   static final int LINK_STEPS = CHAINS * CHAIN_STEPS;
 
   /// Steps of the way for each chunk.
-  static final int WALKS_PER_CHUNK = 16;
+  static final int WALKS_PER_CHUNK = Limits.WALKS_PER_CHUNK;
 
   /// How far back a step in a chunk reads at most, in words: half a mebibyte, which most processors
   /// hold near.
@@ -250,9 +251,34 @@ final class Exertion {
   /// @param samples how many links or chunks are done again
   /// @return what is wrong with it; empty if nothing was found
   static String wrong(Probe probe, ProbeAnswer answer, int samples, RandomGenerator random) {
-    return probe.part().isMemory()
-        ? wrongMemory(probe, answer, samples, random)
-        : wrongCores(probe, answer, samples, random);
+    return switch (probe.part()) {
+      case ONE_CORE, ALL_CORES -> wrongCores(probe, answer, samples, random);
+      case ONE_GPU, ALL_GPUS -> wrongLanes(probe, answer, samples, random);
+      case MEMORY, GPU_MEMORY -> wrongMemory(probe, answer, samples, random);
+    };
+  }
+
+  private static String wrongLanes(
+      Probe probe, ProbeAnswer answer, int samples, RandomGenerator random) {
+    List<Long> digests = answer.digests();
+    if (digests.size() != probe.lanes() || !answer.walk().isEmpty()) {
+      return "it answered with "
+          + digests.size()
+          + " lanes where "
+          + probe.lanes()
+          + " were asked for";
+    }
+    for (int s = 0; s < samples; s++) {
+      int lane = random.nextInt(probe.lanes());
+      long x = start(probe.seed(), lane);
+      for (int i = 0; i < probe.length(); i++) {
+        x = link(x);
+      }
+      if (x != digests.get(lane)) {
+        return "lane " + lane + " is not what comes of the work";
+      }
+    }
+    return "";
   }
 
   private static String wrongCores(

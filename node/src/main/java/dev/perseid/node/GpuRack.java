@@ -83,7 +83,10 @@ final class GpuRack implements AutoCloseable {
           switch (probe.part()) {
             case ONE_GPU -> links(onOne(), probe);
             case ALL_GPUS -> links(onAll, probe);
-            case GPU_MEMORY -> onAll.memory(probe.seed(), probe.length(), probe.chunkWords());
+            case GPU_MEMORY -> {
+              endOne(); // it holds some of the memory
+              yield onAll.memory(probe.seed(), probe.length(), probe.chunkWords());
+            }
             case ONE_CORE, ALL_CORES, MEMORY -> throw new IllegalArgumentException("" + probe);
           };
       endWhenIdle(probes);
@@ -99,7 +102,12 @@ final class GpuRack implements AutoCloseable {
 
   private static GpuWorker.Filled links(GpuWorker on, Probe probe)
       throws IOException, InterruptedException {
-    return new GpuWorker.Filled(on.links(probe.seed(), probe.lanes(), probe.length()), new long[0]);
+    long[] all = on.links(probe.seed(), probe.lanes(), probe.length());
+    long[] last = new long[probe.lanes()];
+    for (int lane = 0; lane < last.length; lane++) {
+      last[lane] = all[(lane + 1) * probe.length() - 1];
+    }
+    return new GpuWorker.Filled(last, new long[0]);
   }
 
   private static List<Long> list(long[] numbers) {
@@ -144,11 +152,18 @@ final class GpuRack implements AutoCloseable {
             CompletableFuture.delayedExecutor(ProviderLimits.GPU_IDLE_MS, TimeUnit.MILLISECONDS));
   }
 
+  private void endOne() {
+    GpuWorker worker = one;
+    if (worker != null && worker != all) {
+      worker.close();
+      one = null;
+    }
+  }
+
   private void end() {
-    for (GpuWorker worker : Arrays.asList(one, all)) {
-      if (worker != null) {
-        worker.close();
-      }
+    endOne();
+    if (all != null) {
+      all.close();
     }
     one = null;
     all = null;

@@ -4,6 +4,7 @@ import dev.perseid.core.Address;
 import dev.perseid.core.Command;
 import dev.perseid.core.Effect;
 import dev.perseid.core.Gpus;
+import dev.perseid.core.Limits;
 import dev.perseid.core.Probe;
 import dev.perseid.core.ProbeAnswer;
 import dev.perseid.core.Rejection;
@@ -14,7 +15,7 @@ import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
-/// The pool's side of measuring providers: has each do three parts one after the other, takes the
+/// The pool's side of measuring providers: has each do some parts one after the other, takes the
 /// time by the pool's own clock, and has what comes checked.
 ///
 /// One core does [#ONE_LINKS] links, then all that are declared do [#ALL_LINKS] each at the same
@@ -52,16 +53,20 @@ final class Measurements {
   /// Lanes of links with which one GPU begins.
   private static final int GPU_LANES = 256;
 
-  /// By how much more is asked of it as long as it takes less than [#GPU_TELLING_US].
+  /// By how much more is asked of it as long as it takes less than [#GPU_TELLING_US]: lanes first,
+  /// then links of each.
   private static final int GPU_MORE = 4;
 
-  private static final long GPU_TELLING_US = 500_000;
+  /// So long that the way there and back does not matter.
+  private static final long GPU_TELLING_US = 2_000_000;
+
+  /// Likewise where whatever does the work counts, to try things out.
+  private static final long ANY_TELLING_US = 300_000;
 
   /// A step that needs the one before is much slower than one of many, and a GPU has many.
   private static final long GPU_MEMORY_FACTOR = 1_024;
 
   private static final long GPU_MEMORY_EXTRA_US = 10_000_000;
-  private static final int GPU_CHUNKS = 4_096;
 
   private final PoolLoop.Outbox outbox;
   private final PoolLoop.Judge judge;
@@ -84,6 +89,7 @@ final class Measurements {
     long askedBytes;
     final Gpus gpus;
     int gpuLanes = GPU_LANES;
+    int gpuLinks = 1;
     double oneGpuStepsPerUs;
     double allGpuStepsPerUs;
     int shownGpus;
@@ -125,7 +131,6 @@ final class Measurements {
       memoryBytes = m.memoryBytes();
       askedBytes = Math.min(memoryBytes, PoolLimits.MEASURED_MEMORY_BYTES);
       gpus = m.gpus();
-      askedGpuBytes = Math.min(gpus.memoryBytes(), PoolLimits.MEASURED_MEMORY_BYTES);
     }
   }
 
@@ -186,7 +191,11 @@ final class Measurements {
       r.beganUs = nowUs;
       ask(r, nowUs);
     } else if (nowUs - r.beganUs > PoolLimits.MEASURED_WHOLE_US) {
-      over(r, "it was not done within " + PoolLimits.MEASURED_WHOLE_US / 1_000_000 + " s");
+      if (probe.part().isOfGpus()) {
+        noGpus(r);
+      } else {
+        over(r, "it was not done within " + PoolLimits.MEASURED_WHOLE_US / 1_000_000 + " s");
+      }
     } else if (answer == null) {
       boolean late = nowUs - r.sentUs > PoolLimits.MEASURED_PART_US + r.limitUs;
       if (late && probe.part().isOfGpus()) {
@@ -222,10 +231,10 @@ final class Measurements {
           case ONE_CORE -> new Probe(r.id, r.part, luck.getAsLong(), 1, ONE_LINKS, 0);
           case ALL_CORES -> new Probe(r.id, r.part, luck.getAsLong(), r.lanes, ALL_LINKS, 0);
           case MEMORY -> memory(r);
-          case ONE_GPU -> new Probe(r.id, r.part, luck.getAsLong(), r.gpuLanes, 1, 0);
+          case ONE_GPU -> new Probe(r.id, r.part, luck.getAsLong(), r.gpuLanes, r.gpuLinks, 0);
           case ALL_GPUS -> {
             int lanes = r.gpuLanes * r.gpus.count();
-            yield new Probe(r.id, r.part, luck.getAsLong(), lanes, 1, 0);
+            yield new Probe(r.id, r.part, luck.getAsLong(), lanes, r.gpuLinks, 0);
           }
           case GPU_MEMORY -> gpuMemory(r);
         };
@@ -258,9 +267,18 @@ final class Measurements {
   /// As much of each GPU.
   private Probe gpuMemory(Running r) {
     int gpus = r.shownGpus;
-    int words = chunkWords(r.askedGpuBytes, GPU_CHUNKS / gpus);
+    int words = chunkWords(r.askedGpuBytes, Limits.MEASURED_CHUNKS / gpus);
     int chunks = gpus * chunks(r.askedGpuBytes, words);
     return new Probe(r.id, r.part, luck.getAsLong(), gpus, chunks, words);
+  }
+
+  /// The most that is asked for of each GPU.
+  private static long mostGpuBytes(Running r) {
+    long chunks = Limits.MEASURED_CHUNKS / r.shownGpus;
+    long most =
+        Math.min(
+            PoolLimits.MEASURED_MEMORY_BYTES, 8L * PoolLimits.MEASURED_GPU_CHUNK_WORDS * chunks);
+    return Math.min(r.gpus.memoryBytes(), most);
   }
 
   private static int chunkWords(long bytes, int chunks) {
@@ -338,6 +356,7 @@ final class Measurements {
         r.allGpuStepsPerUs = Math.max(stepsPerUs, r.allGpuStepsPerUs);
         boolean again = r.shownGpus < r.gpus.count() && ++r.tries < TRIES;
         r.part = again ? Probe.Part.ALL_GPUS : Probe.Part.GPU_MEMORY;
+        r.askedGpuBytes = mostGpuBytes(r);
       }
       case GPU_MEMORY -> gpuMemory(r, probe, answer);
     }
@@ -358,14 +377,31 @@ final class Measurements {
     over(r, "");
   }
 
+  /// Whether there is more to ask a GPU for.
+  private static boolean askForMore(Running r) {
+    int mostLanes =
+        Math.min(PoolLimits.MEASURED_GPU_LANES, Limits.MEASURED_GPU_LANES / r.gpus.count());
+    if (r.gpuLanes < mostLanes) {
+      r.gpuLanes = Math.min(mostLanes, r.gpuLanes * GPU_MORE);
+      return true;
+    }
+    if (r.gpuLinks < PoolLimits.MEASURED_GPU_LINKS) {
+      r.gpuLinks = Math.min(PoolLimits.MEASURED_GPU_LINKS, r.gpuLinks * GPU_MORE);
+      return true;
+    }
+    return false;
+  }
+
   private void oneGpu(Running r, double stepsPerUs) {
     if (r.isWarm) {
       r.oneGpuStepsPerUs = Math.max(r.oneGpuStepsPerUs, stepsPerUs);
     }
-    boolean more = r.gpuLanes < PoolLimits.MEASURED_GPU_LANES && r.tookUs < GPU_TELLING_US;
-    if (!r.isWarm || more) {
-      r.gpuLanes = r.isWarm ? r.gpuLanes * GPU_MORE : r.gpuLanes;
-      r.isWarm = true;
+    if (!r.isWarm) {
+      r.isWarm = true; // drivers wake up
+      return;
+    }
+    long tellingUs = leastGpuStepsPerS == 0 ? ANY_TELLING_US : GPU_TELLING_US;
+    if (r.tookUs < tellingUs && askForMore(r)) {
       return;
     }
     double least = leastGpuStepsPerS == 0 ? 0 : Math.max(leastGpuStepsPerS / 1e6, r.allStepsPerUs);
@@ -380,8 +416,8 @@ final class Measurements {
     long filled = 8L * probe.chunkWords() * (answer.digests().size() / r.shownGpus);
     if (filled > 0 && r.tookUs <= r.limitUs) {
       boolean all = answer.digests().size() == probe.length();
-      long most = Math.min(r.gpus.memoryBytes(), PoolLimits.MEASURED_MEMORY_BYTES);
-      r.shownGpuBytes = all && r.askedGpuBytes == most ? r.gpus.memoryBytes() : filled;
+      boolean whole = r.askedGpuBytes == mostGpuBytes(r);
+      r.shownGpuBytes = all && whole ? r.gpus.memoryBytes() : filled;
       over(r, "");
     } else if (filled > 0 && r.askedGpuBytes > PoolLimits.MEASURED_LEAST_BYTES) {
       r.askedGpuBytes /= 2;

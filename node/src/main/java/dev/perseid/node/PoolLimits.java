@@ -43,8 +43,15 @@ public final class PoolLimits {
   /// Cores that are measured at once; who declares more is measured by these.
   public static final int MEASURED_LANES = 1_024;
 
-  /// Lanes of links that one GPU makes at once.
-  public static final int MEASURED_GPU_LANES = 4_096;
+  /// Lanes of links that one GPU makes at once: many have more units than that, but 32 chains in
+  /// each lane keep them busy.
+  public static final int MEASURED_GPU_LANES = 8_192;
+
+  /// Links of each lane of a GPU.
+  public static final int MEASURED_GPU_LINKS = 32;
+
+  /// Words of a chunk of a GPU's memory: the pool fills some of them again.
+  public static final int MEASURED_GPU_CHUNK_WORDS = 1 << 24;
 
   /// Memory that is asked for; who declares more and shows this is believed the rest.
   public static final long MEASURED_MEMORY_BYTES = 64L << 30;

@@ -134,7 +134,7 @@ public record ProviderConfig(
   /// GPUs that are lent to native programs.
   ///
   /// @param count how many: the first ones that are found
-  /// @param memoryBytes memory of each; if empty, of the smallest of them
+  /// @param memoryBytes memory of each; if empty, most of what the smallest of them has
   /// @param perGpuSecond what a second of one costs, microcredits
   /// @param processorsToo whether processors that OpenCL offers as devices count, too: to try
   ///   things out on a machine without GPUs

@@ -108,7 +108,7 @@ public final class ProviderLimits {
   /// The benchmark at the start, altogether.
   public static final long BENCHMARK_MS = 1_500;
 
-  /// Probes of a pool that are answered in an hour; a measurement has three, or some more where
+  /// Probes of a pool that are answered in an hour; a measurement has four, more with GPUs or where
   /// less is shown than was declared.
   public static final int PROBES_AN_HOUR = 240;
 
@@ -119,13 +119,13 @@ public final class ProviderLimits {
   public static final int PROBE_GPU_LANES = 16_384;
 
   /// Links of each of them.
-  public static final int PROBE_GPU_LINKS = 4;
+  public static final int PROBE_GPU_LINKS = 64;
 
   /// After how long without a probe what measured GPUs ends.
   public static final long GPU_IDLE_MS = 30_000;
 
   /// Chunks that are filled for one probe.
-  public static final int PROBE_CHUNKS = 4_096;
+  public static final int PROBE_CHUNKS = Limits.MEASURED_CHUNKS;
 
   /// Words of a chunk: half a gibibyte.
   public static final int PROBE_CHUNK_WORDS = 1 << 26;

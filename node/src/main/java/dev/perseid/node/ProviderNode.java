@@ -284,6 +284,17 @@ public final class ProviderNode implements AutoCloseable {
               + " (`perseid gpus` lists them)");
     }
     List<Gpu> first = found.gpus().subList(0, lent.count());
+    for (Gpu gpu : first) {
+      if (gpu.deviceFiles().isEmpty() && !lent.processorsToo()) {
+        throw new IOException(
+            "--gpus "
+                + lent.count()
+                + ": no file of /dev is known for '"
+                + gpu.name()
+                + "', so that programs in containers could not use it: lend those before it only"
+                + " (`perseid gpus` lists them)");
+      }
+    }
     long least = first.stream().mapToLong(Gpu::memoryBytes).min().orElseThrow();
     if (lent.memoryBytes().orElse(0) > least) {
       throw new IOException(
@@ -294,12 +305,13 @@ public final class ProviderNode implements AutoCloseable {
     return first;
   }
 
+  /// What is lent of each GPU: seven eighths of the smallest one, as drivers keep some.
   private static long gpuMemoryBytes(ProviderConfig config, List<Gpu> gpus) {
     return config
         .gpus()
         .map(ProviderConfig.LentGpus::memoryBytes)
         .orElse(OptionalLong.empty())
-        .orElseGet(() -> gpus.stream().mapToLong(Gpu::memoryBytes).min().orElse(0));
+        .orElseGet(() -> gpus.stream().mapToLong(Gpu::memoryBytes).min().orElse(0) / 8 * 7);
   }
 
   private static Price price(ProviderConfig config) {

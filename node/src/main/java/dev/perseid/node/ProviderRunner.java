@@ -423,7 +423,11 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
   }
 
   private void end(Run run, Attempt attempt) {
-    gpus.giveBack(run.lease.id());
+    long lease = run.lease.id();
+    // What could not be ended may still use them: they are nobody else's then until the next start.
+    if (natives.isEmpty() || !natives.get().isStuck(lease)) {
+      gpus.giveBack(lease);
+    }
     runs.remove(run.lease.id());
     ends.ended(run.lease.id(), attempt);
   }

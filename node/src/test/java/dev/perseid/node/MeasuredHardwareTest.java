@@ -89,11 +89,8 @@ final class MeasuredHardwareTest {
                   Collections.nCopies(probe.lanes() * probe.length(), 1L),
                   List.of())));
       JobId job = oneTask();
+      Until.holds(() -> !shopper.providers().getFirst().getMeasuring());
       Proto.ProviderView view = shopper.providers().getFirst();
-      while (view.getMeasuring()) {
-        shopper.await(job, _ -> true);
-        view = shopper.providers().getFirst();
-      }
       assertThat(view.getCapacity().getProblem()).contains("is not what comes of the work");
       assertThat(view.getLeases()).isZero();
       assertThat(shopper.await(job, _ -> true).getReady()).isEqualTo(1);

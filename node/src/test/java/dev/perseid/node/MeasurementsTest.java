@@ -8,6 +8,7 @@ import dev.perseid.core.Command;
 import dev.perseid.core.Effect;
 import dev.perseid.core.Gpus;
 import dev.perseid.core.JobId;
+import dev.perseid.core.Limits;
 import dev.perseid.core.Probe;
 import dev.perseid.core.ProbeAnswer;
 import dev.perseid.core.Rejection;
@@ -77,10 +78,20 @@ class MeasurementsTest {
   /// Its GPUs.
   ///
   /// @param laneNs time of a link for each lane of one GPU
-  private record Rack(int gpus, long memoryBytes, long laneNs) {
+  /// @param slowFirst by how many times it is slower when one is asked
+  /// @param chunkUs time in which each fills a mebibyte
+  private record Rack(int gpus, long memoryBytes, long laneNs, int slowFirst, long chunkUs) {
+    Rack(int gpus, long memoryBytes, long laneNs) {
+      this(gpus, memoryBytes, laneNs, 1, 1);
+    }
+
     long takesUs(Probe p) {
-      int atOnce = p.part() == Probe.Part.ONE_GPU ? 1 : Math.max(1, gpus);
-      return p.part().isMemory() ? 1_000 : 1 + p.lanes() * laneNs / 1_000 / atOnce;
+      boolean one = p.part() == Probe.Part.ONE_GPU;
+      int atOnce = one ? 1 : Math.max(1, gpus);
+      if (p.part().isMemory()) {
+        return 1 + digests(p) * chunkUs * (p.chunkWords() >> 17) / atOnce;
+      }
+      return 1 + p.lanes() * p.length() * laneNs / 1_000 / atOnce * (one ? slowFirst : 1);
     }
 
     int digests(Probe p) {
@@ -89,7 +100,7 @@ class MeasurementsTest {
       }
       return p.part().isMemory()
           ? (int) Math.min(p.length(), gpus * (memoryBytes / 8 / p.chunkWords()))
-          : p.lanes() * p.length();
+          : p.lanes();
     }
   }
 
@@ -194,8 +205,11 @@ class MeasurementsTest {
         .extracting(Probe::part)
         .containsSubsequence(
             Probe.Part.ONE_GPU, Probe.Part.ONE_GPU, Probe.Part.ALL_GPUS, Probe.Part.GPU_MEMORY);
-    // More and more lanes until it takes half a second, or as many as may be.
-    assertThat(onGpus).extracting(Probe::lanes).startsWith(256, 256, 1_024, 4_096, 4 * 4_096);
+    // More and more lanes, then links, until it takes two seconds.
+    assertThat(onGpus)
+        .extracting(Probe::lanes)
+        .startsWith(256, 256, 1_024, 4_096, 8_192, 8_192, 4 * 8_192);
+    assertThat(onGpus).extracting(Probe::length).startsWith(1, 1, 1, 1, 1, 4, 4);
     Probe memory = onGpus.getLast();
     assertThat(memory.lanes()).isEqualTo(4);
     assertThat(8L * memory.chunkWords() * memory.length()).isEqualTo(4 * 8 * GIB);
@@ -214,6 +228,68 @@ class MeasurementsTest {
   void memoryOfGpusThatIsNotThereIsFound() {
     assertThat(measureGpus(new Gpus(2, 24 * GIB), fast(2, 6 * GIB)).gpus())
         .isEqualTo(new Gpus(2, 6 * GIB));
+  }
+
+  @Test
+  void whoIsSlowWithOneIsTakenToHaveManySlowOnes() {
+    Rack rack = new Rack(1, 64 * GIB, 100_000, 4, 1);
+    Command.RecordCapacity shown = measureGpus(new Gpus(4, 8 * GIB), rack);
+    assertThat(shown.gpus().count()).isEqualTo(4);
+    assertThat((double) shown.gpuStepsPerS())
+        .as("all of them are as fast as one")
+        .isCloseTo(1e4 * Exertion.LINK_STEPS, withinPercentage(1));
+  }
+
+  @Test
+  void theWayToAGpuDoesNotHideOne() {
+    scene.declared = new Gpus(8, GIB);
+    Command.RecordCapacity shown =
+        scene.measure(new Machine(8, GIB, 6_000, 0, 100_000).with(fast(8, GIB)), 8, GIB);
+    assertThat(shown.gpus().count()).isEqualTo(8);
+  }
+
+  @Test
+  void memoryThatIsTooSlowIsAskedForInHalves() {
+    // 4,096 chunks of 16 MiB in 143 s, where 114 s are enough.
+    Gpus declared = new Gpus(1, 64 * GIB);
+    Command.RecordCapacity shown = measureGpus(declared, new Rack(1, 64 * GIB, 100_000, 1, 2_190));
+    assertThat(shown.problem()).isEmpty();
+    assertThat(shown.gpus().memoryBytes()).isLessThan(64 * GIB).isGreaterThan(GIB);
+    assertThat(scene.asked.stream().filter(p -> p.part() == Probe.Part.GPU_MEMORY))
+        .hasSizeGreaterThan(1);
+  }
+
+  @Test
+  void ofManyGpusNoMoreIsAskedThanTheyAnswer() {
+    Gpus declared = new Gpus(64, 64 * GIB);
+    Command.RecordCapacity shown = measureGpus(declared, fast(64, 64 * GIB));
+    assertThat(shown.gpus()).isEqualTo(declared);
+    for (Probe probe : scene.asked) {
+      assertThat(probe.chunkWords()).isLessThanOrEqualTo(ProviderLimits.PROBE_CHUNK_WORDS);
+      if (probe.part().isMemory()) {
+        assertThat(probe.length()).isLessThanOrEqualTo(ProviderLimits.PROBE_CHUNKS);
+      } else if (probe.part().isOfGpus()) {
+        assertThat(probe.lanes()).isLessThanOrEqualTo(Limits.MEASURED_GPU_LANES);
+        assertThat(probe.length()).isLessThanOrEqualTo(ProviderLimits.PROBE_GPU_LINKS);
+      }
+    }
+  }
+
+  @Test
+  void whatTakesTooLongWithGpusCostsTheGpusOnly() {
+    scene.declared = new Gpus(1, GIB);
+    scene.start(8, GIB);
+    Machine machine = new Machine(8, GIB, 6_000, 0, 0);
+    int heard = 0;
+    while (!scene.asked.getLast().part().isOfGpus()) {
+      Probe probe = scene.asked.get(heard++);
+      scene.answer(machine.answer(probe), machine.takesUs(probe));
+    }
+    scene.nowUs += PoolLimits.MEASURED_WHOLE_US;
+    scene.measurements.turn(scene.nowUs);
+    assertThat(scene.recorded.getFirst().problem()).isEmpty();
+    assertThat(scene.recorded.getFirst().cores()).isEqualTo(8);
+    assertThat(scene.recorded.getFirst().gpus()).isEqualTo(Gpus.NONE);
   }
 
   @Test

@@ -6,14 +6,18 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.perseid.core.Address;
 import dev.perseid.core.Blob;
 import dev.perseid.core.Capability;
+import dev.perseid.core.Comparison;
 import dev.perseid.core.ExecutionRecord;
+import dev.perseid.core.Form;
 import dev.perseid.core.FromProvider;
+import dev.perseid.core.Gpus;
 import dev.perseid.core.Hash;
 import dev.perseid.core.JobId;
 import dev.perseid.core.Lease;
 import dev.perseid.core.Limits;
 import dev.perseid.core.Offer;
 import dev.perseid.core.Outcome;
+import dev.perseid.core.Platform;
 import dev.perseid.core.Price;
 import dev.perseid.core.Probe;
 import dev.perseid.core.ProbeAnswer;
@@ -26,6 +30,7 @@ import dev.perseid.journal.Merkle;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
@@ -39,6 +44,19 @@ final class ProviderLoopTest {
   private static final Offer OFFER =
       new Offer(
           SELF, "p1", "test", "", 2, 100 * MIB, new Price(1_000, 0, 0), Capability.UNMEASURED, 1);
+
+  private static final Offer WITH_GPUS =
+      new Offer(
+          SELF,
+          "p1",
+          "test",
+          "",
+          3,
+          100 * MIB,
+          new Gpus(2, 64 * MIB),
+          new Price(1_000, 0, 0, 5),
+          Capability.UNMEASURED,
+          1);
 
   /// Digests are hashes of the text; signatures say what they sign.
   private static final ProviderLoop.Signer SIGNER =
@@ -69,27 +87,24 @@ final class ProviderLoopTest {
   private final List<Long> stopped = new ArrayList<>();
   private final List<Probe> probes = new ArrayList<>();
   private long nowUs = 1_000_000;
-  private final ProviderLoop loop =
-      new ProviderLoop(
-          POOL,
-          OFFER,
-          SIGNER,
-          new ProviderLoop.Runner() {
-            @Override
-            public void start(Lease lease) {
-              started.add(lease.id());
-            }
+  private final ProviderLoop.Runner runner =
+      new ProviderLoop.Runner() {
+        @Override
+        public void start(Lease lease) {
+          started.add(lease.id());
+        }
 
-            @Override
-            public void stop(long lease) {
-              stopped.add(lease);
-            }
+        @Override
+        public void stop(long lease) {
+          stopped.add(lease);
+        }
 
-            @Override
-            public void probe(Probe probe) {
-              probes.add(probe);
-            }
-          });
+        @Override
+        public void probe(Probe probe) {
+          probes.add(probe);
+        }
+      };
+  private ProviderLoop loop = new ProviderLoop(POOL, OFFER, SIGNER, runner);
 
   private static Hash text(String s) {
     return Hash.sha256(s.getBytes(StandardCharsets.UTF_8));
@@ -102,6 +117,16 @@ final class ProviderLoopTest {
   private static Lease lease(long id, int cores, long memoryBytes, int outputs) {
     TaskKind kind =
         new TaskKind("k", new Blob(text("m"), 9), 1_000, memoryBytes, 1_000, 1_000, cores, 3);
+    return lease(id, OFFER, kind, outputs);
+  }
+
+  private static Lease lease(long id, Gpus gpus) {
+    Form form = new Form.Native(Platform.LINUX_X86_64, new Comparison.Exact(), gpus);
+    return lease(
+        id, WITH_GPUS, new TaskKind("k", new Blob(text("m"), 9), 0, MIB, 9, 1_000, 1, 3, form), 0);
+  }
+
+  private static Lease lease(long id, Offer offer, TaskKind kind, int outputs) {
     return new Lease(
         id,
         JobId.of(CONSUMER, 7),
@@ -109,7 +134,7 @@ final class ProviderLoopTest {
         "k[" + id + "]",
         CONSUMER,
         SELF,
-        SIGNER.digest(OFFER),
+        SIGNER.digest(offer),
         1,
         kind,
         "",
@@ -610,6 +635,67 @@ final class ProviderLoopTest {
     ProbeAnswer answer = new ProbeAnswer(2, Probe.Part.ONE_CORE, List.of(2L), List.of());
     loop.probed(answer, nowUs);
     assertThat(said(FromProvider.Probed.class)).containsExactly(new FromProvider.Probed(answer));
+  }
+
+  /// Lends two GPUs, and as many cores.
+  private void lendGpus() {
+    loop =
+        new ProviderLoop(
+            POOL, WITH_GPUS, Optional.of(Platform.LINUX_X86_64), Optional.empty(), SIGNER, runner);
+    connect();
+  }
+
+  @Test
+  void startsNoMoreThanItsGpusAllow() {
+    lendGpus();
+    Gpus one = new Gpus(1, 64 * MIB);
+    give(lease(1, one), lease(2, new Gpus(2, 0)), lease(3, one), lease(4, Gpus.NONE));
+    assertThat(started).containsExactly(1L, 3L, 4L);
+    end(1);
+    end(4);
+    assertThat(started).containsExactly(1L, 3L, 4L);
+    end(3);
+    assertThat(started).containsExactly(1L, 3L, 4L, 2L);
+  }
+
+  @Test
+  void gpusThatItDoesNotLendAreTheProvidersFault() {
+    lendGpus();
+    give(lease(1, new Gpus(3, 0)), lease(2, new Gpus(1, 65 * MIB)));
+    assertThat(started).isEmpty();
+    assertThat(said(FromProvider.Reports.class).stream().flatMap(r -> r.reports().stream()))
+        .hasSize(2)
+        .allMatch(r -> r.outcome() == Outcome.PROVIDER_FAILED)
+        .allMatch(
+            r -> r.reason().contains("lends 3 and 104857600, and 2 GPUs with 67108864 bytes"));
+  }
+
+  @Test
+  void aPoolThatAsksGpusForTooMuchGetsNothing() {
+    lendGpus();
+    int words = (int) (64 * MIB / 8);
+    for (Probe much :
+        List.of(
+            new Probe(1, Probe.Part.ONE_GPU, 5, ProviderLimits.PROBE_GPU_LANES + 1, 1, 0),
+            new Probe(1, Probe.Part.ONE_GPU, 5, 1, ProviderLimits.PROBE_GPU_LINKS + 1, 0),
+            new Probe(1, Probe.Part.ALL_GPUS, 5, 2 * ProviderLimits.PROBE_GPU_LANES + 1, 1, 0),
+            new Probe(1, Probe.Part.GPU_MEMORY, 5, 3, 2, words),
+            new Probe(1, Probe.Part.GPU_MEMORY, 5, 2, 3, words))) {
+      asked(much);
+      assertThat(probes).as("%s", much).isEmpty();
+    }
+    Probe fair = new Probe(1, Probe.Part.GPU_MEMORY, 5, 2, 2, words);
+    asked(fair);
+    assertThat(probes).containsExactly(fair);
+  }
+
+  @Test
+  void whoLendsNoGpuIsAskedForNone() {
+    connect();
+    asked(new Probe(1, Probe.Part.ONE_GPU, 5, 1, 1, 0));
+    asked(new Probe(1, Probe.Part.ALL_GPUS, 5, 1, 1, 0));
+    asked(new Probe(1, Probe.Part.GPU_MEMORY, 5, 1, 1, 1));
+    assertThat(probes).isEmpty();
   }
 
   @Test

@@ -22,6 +22,7 @@ import dev.perseid.wire.Translation;
 import dev.perseid.wire.v1.IdentityGrpc;
 import dev.perseid.wire.v1.JobsGrpc;
 import dev.perseid.wire.v1.Proto;
+import io.grpc.Context;
 import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
 import io.grpc.stub.AbstractStub;
@@ -161,17 +162,26 @@ final class Shopper implements AutoCloseable {
 
   /// Follows the job until its progress is as wanted.
   Proto.JobProgress await(JobId job, Predicate<Proto.JobProgress> wanted) {
-    Iterator<Proto.JobProgress> all =
-        jobs.withDeadlineAfter(60, TimeUnit.SECONDS)
-            .watch(Proto.WatchRequest.newBuilder().setJob(Translation.bytes(job)).build());
-    Proto.JobProgress last = Proto.JobProgress.getDefaultInstance();
-    while (all.hasNext()) {
-      last = all.next();
-      if (wanted.test(last)) {
+    Proto.WatchRequest request =
+        Proto.WatchRequest.newBuilder().setJob(Translation.bytes(job)).build();
+    // What is not heard to its end is hung up, or the pool waits for it when it closes.
+    try (Context.CancellableContext call = Context.current().withCancellation()) {
+      Context before = call.attach();
+      try {
+        Iterator<Proto.JobProgress> all =
+            jobs.withDeadlineAfter(60, TimeUnit.SECONDS).watch(request);
+        Proto.JobProgress last = Proto.JobProgress.getDefaultInstance();
+        while (all.hasNext()) {
+          last = all.next();
+          if (wanted.test(last)) {
+            return last;
+          }
+        }
         return last;
+      } finally {
+        call.detach(before);
       }
     }
-    return last;
   }
 
   /// Follows the job to its end.

@@ -12,10 +12,15 @@ final class Until {
 
   /// Returns when the condition holds; fails after half a minute.
   static void holds(BooleanSupplier condition) {
-    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(LIMIT_S);
+    holds(condition, LIMIT_S);
+  }
+
+  /// Likewise after so many seconds: for what takes a processor some time.
+  static void holds(BooleanSupplier condition, long limitS) {
+    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(limitS);
     while (!condition.getAsBoolean()) {
       if (System.nanoTime() > end) {
-        throw new AssertionError("it did not come true within " + LIMIT_S + " s");
+        throw new AssertionError("it did not come true within " + limitS + " s");
       }
       LockSupport.parkNanos(1_000_000);
     }

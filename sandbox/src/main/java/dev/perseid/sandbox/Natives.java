@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
@@ -66,8 +67,8 @@ public final class Natives implements AutoCloseable {
   private final AtomicLong folders = new AtomicLong();
   private volatile boolean closed;
 
-  /// Whether something could not be ended.
-  private volatile boolean stuck;
+  /// Runs of which something could not be ended.
+  private final Set<Long> stuck = ConcurrentHashMap.newKeySet();
 
   private Natives(Path directory, NativeCommand command, Isolation isolation) throws IOException {
     this.directory = directory;
@@ -191,7 +192,7 @@ public final class Natives implements AutoCloseable {
             execution = run.execute();
           } finally {
             if (!run.awaitEnd(0)) {
-              stuck = true;
+              stuck.add(program.runId());
             }
             runs.remove(program.runId(), run);
             future.complete(execution);
@@ -242,6 +243,12 @@ public final class Natives implements AutoCloseable {
     return "";
   }
 
+  /// Whether something of a run that has ended is still there, as nothing could end it: a process
+  /// that a driver holds, as a rule. It keeps what it had.
+  public boolean isStuck(long runId) {
+    return stuck.contains(runId);
+  }
+
   /// Stops a run; nothing happens when there is none of that number. It ends as
   /// [Verdict.Kind#CANCELLED], unless it ended before.
   public void cancel(long runId) {
@@ -263,7 +270,7 @@ public final class Natives implements AutoCloseable {
     for (NativeRun run : last) {
       ended &= run.awaitEnd(Math.max(0, endNs - System.nanoTime()));
     }
-    if (ended && !stuck) {
+    if (ended && stuck.isEmpty()) {
       Folders.delete(directory.resolve("runs"));
     }
     Folders.delete(results);

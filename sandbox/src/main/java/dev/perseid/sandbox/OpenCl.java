@@ -126,21 +126,39 @@ final class OpenCl {
   }
 
   /// All devices of all platforms. One that two drivers show is there once: as the first shows it.
+  /// A driver that fails, as after an update of its library alone, hides its own devices only.
+  ///
+  /// @throws Refusal if there are none, and a driver failed
   static List<Device> devices() throws Refusal {
     List<Device> devices = new ArrayList<>();
     Map<String, Long> platformOfSlot = new HashMap<>();
+    Refusal first = null;
     int index = 0;
     for (long platform : platforms()) {
-      for (long id : devices(platform)) {
+      List<Long> ids = List.of();
+      try {
+        ids = devices(platform);
+      } catch (Refusal e) {
+        first = first == null ? e : first;
+      }
+      for (long id : ids) {
         if (devices.size() == Limits.GPUS) {
           return devices;
         }
-        Device device = device(platform, id, index++);
-        String slot = device.gpu().slot();
-        if (slot.isEmpty() || platformOfSlot.computeIfAbsent(slot, _ -> platform) == platform) {
-          devices.add(device);
+        int at = index++;
+        try {
+          Device device = device(platform, id, at);
+          String slot = device.gpu().slot();
+          if (slot.isEmpty() || platformOfSlot.computeIfAbsent(slot, _ -> platform) == platform) {
+            devices.add(device);
+          }
+        } catch (Refusal e) {
+          first = first == null ? e : first;
         }
       }
+    }
+    if (devices.isEmpty() && first != null) {
+      throw first;
     }
     return devices;
   }

@@ -1515,6 +1515,13 @@ final class Auditor {
   }
 
   /// Attempts that were begun while another at the same task ran.
+  long onGpus() {
+    return entries.stream()
+        .map(Entry::record)
+        .filter(r -> r.gpus().any() && r.outcome() == Outcome.DONE)
+        .count();
+  }
+
   long copies() {
     return jobs.stream().mapToLong(j -> j.copies).sum();
   }

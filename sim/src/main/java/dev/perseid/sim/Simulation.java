@@ -206,6 +206,7 @@ final class Simulation {
         auditor.recordsOf(Outcome.LOST),
         auditor.recordsOf(Outcome.REFUSED),
         auditor.copies(),
+        auditor.onGpus(),
         auditor.refusals(),
         auditor.jobsThatAre(Event.JobState.DONE),
         auditor.jobsThatAre(Event.JobState.FAILED),

@@ -11,6 +11,7 @@ import java.util.Locale;
 /// @param lost attempts that were recorded as LOST
 /// @param refused attempts that were recorded as REFUSED
 /// @param copies attempts that were begun while another at the same task ran
+/// @param onGpus attempts at tasks that reserved GPUs which were done
 /// @param refusals commands that the pool refused
 /// @param done,failed,cancelled jobs that ended like this
 /// @param tasksDone tasks that were done
@@ -34,6 +35,7 @@ record Verdict(
     long lost,
     long refused,
     long copies,
+    long onGpus,
     long refusals,
     long done,
     long failed,
@@ -55,7 +57,7 @@ record Verdict(
   String line() {
     return String.format(
         Locale.ROOT,
-        "seed %d: %d happenings, %d events, %d records (%d lost, %d refused, %d copies), jobs %d done %d failed"
+        "seed %d: %d happenings, %d events, %d records (%d lost, %d refused, %d copies, %d on GPUs), jobs %d done %d failed"
             + " %d cancelled, %d tasks done, %d judged, %d records refuted, %d results looked at"
             + " again and %d of them replaced, %d requests, %d vouchers, %d epochs, %d refusals, %d"
             + " restarts, %.1f s of virtual time (%.1f s calm), trace %s",
@@ -66,6 +68,7 @@ record Verdict(
         lost,
         refused,
         copies,
+        onGpus,
         done,
         failed,
         cancelled,

@@ -32,6 +32,7 @@ final class SimulationTest {
     assertThat(sum(verdicts, Verdict::lost)).as("attempts lost").isGreaterThan(SEEDS);
     assertThat(sum(verdicts, Verdict::refused)).as("attempts refused").isGreaterThan(SEEDS / 4);
     assertThat(sum(verdicts, Verdict::copies)).as("second attempts").isGreaterThan(SEEDS / 4);
+    assertThat(sum(verdicts, Verdict::onGpus)).as("done on GPUs").isGreaterThan(SEEDS);
     assertThat(sum(verdicts, Verdict::refusals)).as("commands refused").isGreaterThan(SEEDS);
     assertThat(sum(verdicts, Verdict::restarts)).as("pool restarts").isGreaterThan(SEEDS);
     assertThat(sum(verdicts, Verdict::tasksDone)).as("tasks done").isGreaterThan(10 * SEEDS);

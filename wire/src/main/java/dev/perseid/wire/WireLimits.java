@@ -13,11 +13,12 @@ public final class WireLimits {
   /// Leases that one message may name.
   public static final int NAMED_LEASES = 4 * Limits.PROVIDER_LEASES;
 
-  /// Digests in the answer to a probe: 64 links of 1,024 lanes.
-  public static final int PROBE_DIGESTS = 64 * 1_024;
+  /// Digests in the answer to a probe: one for each lane of all GPUs, which is as many as 64 links
+  /// of 1,024 lanes of cores.
+  public static final int PROBE_DIGESTS = Limits.MEASURED_GPU_LANES;
 
-  /// Words in the answer to a probe that were read from its memory: 16 for each of 2,048 chunks.
-  public static final int PROBE_WALK = 16 * 2_048;
+  /// Words in the answer to a probe that were read from its memory.
+  public static final int PROBE_WALK = Limits.WALKS_PER_CHUNK * Limits.MEASURED_CHUNKS;
 
   /// Blobs of one MissingBlobs request.
   public static final int ASKED_BLOBS = 100_000;

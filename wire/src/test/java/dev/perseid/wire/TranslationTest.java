@@ -36,6 +36,7 @@ import dev.perseid.core.Usage;
 import dev.perseid.core.Verification;
 import dev.perseid.wire.v1.Proto;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -257,7 +258,7 @@ class TranslationTest {
     }
 
     Probe.Part part() {
-      return Probe.Part.values()[small(3)];
+      return Probe.Part.values()[small(Probe.Part.values().length)];
     }
 
     ToProvider toProvider(Address provider) {
@@ -281,6 +282,27 @@ class TranslationTest {
                 new Rejection(
                     Rejection.Code.values()[small(Rejection.Code.values().length)], text(300)));
       };
+    }
+  }
+
+  /// What a provider answers to the largest probes that a pool may send it.
+  @Test
+  void theLargestAnswersPass() throws Malformed {
+    int lanes = Limits.MEASURED_GPU_LANES;
+    int chunks = Limits.MEASURED_CHUNKS;
+    for (FromProvider.Probed answer :
+        List.of(
+            new FromProvider.Probed(
+                new ProbeAnswer(1, Probe.Part.ALL_GPUS, Collections.nCopies(lanes, 7L), List.of())),
+            new FromProvider.Probed(
+                new ProbeAnswer(
+                    1,
+                    Probe.Part.GPU_MEMORY,
+                    Collections.nCopies(chunks, 7L),
+                    Collections.nCopies(chunks * Limits.WALKS_PER_CHUNK, 8L))))) {
+      Proto.FromProvider message = Translation.write(answer);
+      assertThat(message.getSerializedSize()).isLessThan(WireLimits.MESSAGE_BYTES / 8);
+      assertThat(Translation.read(message)).isEqualTo(answer);
     }
   }
 

@@ -10,6 +10,7 @@ import dev.perseid.core.Input;
 import dev.perseid.core.JobSpec;
 import dev.perseid.core.JobView;
 import dev.perseid.core.Lease;
+import dev.perseid.core.Limits;
 import dev.perseid.core.Offer;
 import dev.perseid.core.Outcome;
 import dev.perseid.core.Pool;
@@ -26,13 +27,17 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.Set;
 
 /// A recorded workflow as one job on the real pool: its own scheduler hands the tasks to providers
 /// of one core each, which run them in simulated time, one after the other, and report what that
-/// took. The pool is told nothing of run times and speeds but by these reports.
+/// took. The pool is told nothing of run times and speeds but by these reports. Where bytes take
+/// time to move, a machine has what it made and read, and gets the rest from wherever it is, as
+/// [Fleet] says.
 final class PoolPlayout {
   private static final Address SELF = new Address(7, 7, 7);
   private static final Address CONSUMER = new Address(1, 0, 1);
@@ -43,6 +48,10 @@ final class PoolPlayout {
   private static final long LOOKS_EACH_US = 1_000_000;
   private static final int ASSIGNMENTS = 1 << 20;
   private static final int EARLIER_TASKS = 8;
+
+  /// The last part of the hash of what a task made.
+  private static final long MADE = 4;
+
   private static final double EARLIER_SECONDS = 10;
 
   /// A provider.
@@ -50,7 +59,12 @@ final class PoolPlayout {
     final Address address;
     final double speed;
     final ArrayDeque<Lease> waiting = new ArrayDeque<>();
+
+    /// What it made and read; only asked, never walked.
+    final Set<Hash> has = new HashSet<>();
+
     Optional<Lease> running = Optional.empty();
+    long fetchedBytes;
     long startedUs;
     long endsUs;
 
@@ -59,21 +73,35 @@ final class PoolPlayout {
       this.speed = speed;
     }
 
-    void begin(long nowUs, double[] work) {
+    void begin(long nowUs, double[] work, Fleet fleet) {
       running = Optional.ofNullable(waiting.pollFirst());
-      startedUs = nowUs;
+      fetchedBytes = 0;
+      double travel = 0;
+      for (Blob blob : running.map(Lease::inputs).orElse(List.of())) {
+        if (has.add(blob.hash()) && isMade(blob)) {
+          fetchedBytes += blob.sizeBytes();
+          travel = Math.max(travel, fleet.transfer(blob.sizeBytes()));
+        }
+      }
+      startedUs = nowUs + Math.round(travel * 1e6);
       running.ifPresent(
-          l -> endsUs = nowUs + Math.max(1, Math.round(work[l.task()] / speed * 1e6)));
+          l -> endsUs = startedUs + Math.max(1, Math.round(work[l.task()] / speed * 1e6)));
     }
   }
 
   private final Pool pool = Pool.empty(SELF);
+  private final Fleet fleet;
   private final List<Machine> machines = new ArrayList<>();
+
+  /// The bytes of each output of each task of the job; empty where they take no time to move.
+  private long[][] made = {};
+
   private final ArrayDeque<Effect.StopLease> stopped = new ArrayDeque<>();
   private double[] work = {};
   private long nowUs = START_US;
 
   private PoolPlayout(Fleet fleet) {
+    this.fleet = fleet;
     for (int m = 0; m < fleet.size(); m++) {
       Machine machine = new Machine(m, fleet.speed(m));
       machines.add(machine);
@@ -112,6 +140,7 @@ final class PoolPlayout {
   private double run(long nonce, WorkGraph graph, double[] secondsOfWork, Urgency urgency) {
     work = secondsOfWork;
     long beganUs = nowUs;
+    made = fleet.transfer(1) > 0 ? new long[graph.size()][] : new long[0][];
     JobSpec job = job(nonce, graph, urgency);
     execute(new Command.SubmitJob(job, SIGNATURE));
     execute(new Command.Schedule(ASSIGNMENTS));
@@ -136,8 +165,12 @@ final class PoolPlayout {
       nowUs = first.endsUs;
       Lease ended = first.running.orElseThrow();
       long startedUs = first.startedUs;
-      first.begin(nowUs, work);
-      report(first, ended, startedUs, Outcome.DONE);
+      long fetched = first.fetchedBytes;
+      for (Blob blob : outputs(ended)) {
+        first.has.add(blob.hash());
+      }
+      first.begin(nowUs, work, fleet);
+      report(first, ended, startedUs, fetched, Outcome.DONE);
       execute(new Command.Schedule(ASSIGNMENTS));
       stop();
     }
@@ -159,19 +192,19 @@ final class PoolPlayout {
       if (ended.isEmpty()) {
         continue; // It ended at the same moment.
       }
-      long startedUs = runs.isPresent() ? m.startedUs : nowUs;
+      long startedUs = runs.isPresent() ? Math.min(nowUs, m.startedUs) : nowUs;
       if (runs.isPresent()) {
-        m.begin(nowUs, work);
+        m.begin(nowUs, work, fleet);
       } else {
         m.waiting.remove(ended.get());
       }
-      report(m, ended.get(), startedUs, Outcome.CANCELLED);
+      report(m, ended.get(), startedUs, 0, Outcome.CANCELLED);
       execute(new Command.Schedule(ASSIGNMENTS));
     }
   }
 
-  private void report(Machine m, Lease lease, long startedUs, Outcome outcome) {
-    Report report = report(lease, startedUs, outcome);
+  private void report(Machine m, Lease lease, long startedUs, long fetched, Outcome outcome) {
+    Report report = report(lease, startedUs, fetched, outcome);
     execute(new Command.ReportAttempts(m.address, 1, List.of(report), SIGNATURE, 0));
   }
 
@@ -183,7 +216,7 @@ final class PoolPlayout {
         Machine m = machines.get(lease.provider().c());
         m.waiting.add(lease);
         if (m.running.isEmpty()) {
-          m.begin(nowUs, work);
+          m.begin(nowUs, work, fleet);
         }
       } else if (effect instanceof Effect.StopLease stop) {
         stopped.add(stop);
@@ -191,16 +224,34 @@ final class PoolPlayout {
     }
   }
 
-  private Report report(Lease lease, long startedUs, Outcome outcome) {
+  /// What a task of the job makes.
+  private List<Blob> outputs(Lease lease) {
+    List<Blob> blobs = new ArrayList<>();
+    for (int o = 0; o < lease.outputs(); o++) {
+      blobs.add(new Blob(new Hash(lease.task(), o, lease.job().a(), MADE), made[lease.task()][o]));
+    }
+    return blobs;
+  }
+
+  private static boolean isMade(Blob blob) {
+    return blob.hash().d() == MADE;
+  }
+
+  private static long bytes(List<Blob> blobs) {
+    return blobs.stream().mapToLong(Blob::sizeBytes).sum();
+  }
+
+  private Report report(Lease lease, long startedUs, long fetched, Outcome outcome) {
+    List<Blob> outputs = outcome == Outcome.DONE ? outputs(lease) : List.of();
     Usage usage =
         new Usage(
             OptionalLong.of(1),
             OptionalLong.empty(),
             OptionalLong.of((nowUs - startedUs) * 1_000),
             OptionalLong.of(MEMORY_BYTES),
-            OptionalLong.of(0),
-            OptionalLong.of(0),
-            OptionalLong.empty(),
+            OptionalLong.of(made.length == 0 ? 0 : bytes(lease.inputs())),
+            OptionalLong.of(bytes(outputs)),
+            OptionalLong.of(fetched),
             OptionalLong.empty(),
             OptionalLong.empty(),
             "");
@@ -211,17 +262,39 @@ final class PoolPlayout {
         OptionalLong.of(startedUs),
         OptionalLong.of(nowUs),
         usage,
-        List.of(),
+        outputs,
         "simulated",
         "none",
         Hash.ZERO);
   }
 
-  private static JobSpec job(long nonce, WorkGraph graph, Urgency urgency) {
+  /// What each task reads of those before it: outputs of their own for each that reads them.
+  private List<List<Input>> flows(WorkGraph graph) {
+    List<List<Input>> reads = new ArrayList<>();
+    int[] next = new int[graph.size()];
+    for (int t = 0; t < graph.size(); t++) {
+      made[t] = new long[Math.min(graph.children(t), Limits.TASK_OUTPUTS)];
+      reads.add(new ArrayList<>());
+    }
+    for (int t = 0; t < graph.size(); t++) {
+      for (int p = 0; p < graph.parents(t); p++) {
+        int from = graph.parent(t, p);
+        int output = next[from]++ % made[from].length;
+        made[from][output] = Math.max(made[from][output], graph.flowBytes(t, p));
+        reads.get(t).add(new Input.Produced(from, output));
+      }
+    }
+    return reads;
+  }
+
+  private JobSpec job(long nonce, WorkGraph graph, Urgency urgency) {
+    boolean moves = made.length > 0;
+    List<List<Input>> flows = moves ? flows(graph) : List.of();
     List<TaskKind> kinds = new ArrayList<>();
     for (int k = 0; k < graph.kinds(); k++) {
       Blob module = new Blob(new Hash(k, 0, 0, 2), 1);
-      kinds.add(new TaskKind("k" + k, module, 1_000, MEMORY_BYTES, 1, WALL_LIMIT_MS, 1, 1));
+      long out = moves ? Limits.OUTPUT_BYTES : 1;
+      kinds.add(new TaskKind("k" + k, module, 1_000, MEMORY_BYTES, out, WALL_LIMIT_MS, 1, 1));
     }
     List<TaskSpec> tasks = new ArrayList<>();
     for (int t = 0; t < graph.size(); t++) {
@@ -232,9 +305,18 @@ final class PoolPlayout {
         }
       }
       after.sort(null);
-      // What a task reads is recorded in all, and not from whom it comes.
-      Input read = new Input.Stored(new Blob(new Hash(1, 0, 0, 3), graph.inputBytes(t)));
-      tasks.add(new TaskSpec(null, graph.kind(t), t, "", List.of(read), List.copyOf(after), 0));
+      // What comes from nobody, or of which is only recorded how much it is, is there at once.
+      long rest = graph.inputBytes(t);
+      List<Input> reads = new ArrayList<>();
+      for (int p = 0; moves && p < graph.parents(t); p++) {
+        rest = Math.max(0, rest - graph.flowBytes(t, p));
+        reads.add(flows.get(t).get(p));
+      }
+      reads.add(new Input.Stored(new Blob(new Hash(moves ? t : 1, 0, 0, 3), rest)));
+      int outputs = moves ? made[t].length : 0;
+      tasks.add(
+          new TaskSpec(
+              null, graph.kind(t), t, "", List.copyOf(reads), List.copyOf(after), outputs));
     }
     return new JobSpec(
         CONSUMER,

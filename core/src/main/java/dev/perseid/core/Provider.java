@@ -286,7 +286,7 @@ final class Provider {
   /// Learns how fast it fetches and sends, from an attempt that began as soon as it was leased: all
   /// the time that it did not run went into that.
   void learnTransfer(long bytes, long ns) {
-    if (bytes < TELLING_BYTES || ns <= 0) {
+    if (bytes < TELLING_BYTES) {
       return;
     }
     long took = Math.clamp(ns, bytes / MOST_BYTES_PER_NS, bytes * MOST_NS_PER_BYTE);

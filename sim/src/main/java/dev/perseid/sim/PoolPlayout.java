@@ -78,7 +78,7 @@ final class PoolPlayout {
       fetchedBytes = 0;
       double travel = 0;
       for (Blob blob : running.map(Lease::inputs).orElse(List.of())) {
-        if (has.add(blob.hash()) && isMade(blob)) {
+        if (has.add(blob.hash()) && (isMade(blob) || fleet.transfer(1) == 0)) {
           fetchedBytes += blob.sizeBytes();
           travel = Math.max(travel, fleet.transfer(blob.sizeBytes()));
         }
@@ -312,7 +312,7 @@ final class PoolPlayout {
         rest = Math.max(0, rest - graph.flowBytes(t, p));
         reads.add(flows.get(t).get(p));
       }
-      reads.add(new Input.Stored(new Blob(new Hash(moves ? t : 1, 0, 0, 3), rest)));
+      reads.add(new Input.Stored(new Blob(new Hash(t, 0, 0, 3), rest)));
       int outputs = moves ? made[t].length : 0;
       tasks.add(
           new TaskSpec(

@@ -136,7 +136,6 @@ final class Copies {
         candidates
             .computeIfAbsent(group.shape, s -> Optional.ofNullable(fastest(s, Round.NOBODY)))
             .orElse(null);
-    Holdings.Needs needs = state.holdings.of(graph, task);
     if (fastest == null || leftNs - fastest.wallNs(group.shape, usualNs) < gainNs) {
       return null;
     }
@@ -147,6 +146,7 @@ final class Copies {
     if (provider == null) {
       return null;
     }
+    Holdings.Needs needs = state.holdings.of(graph, task);
     long sooner = leftNs - provider.wallNs(group.shape, usualNs) - needs.transferNs(provider);
     long enough = Math.max(gainNs, leftNs / SOONER);
     if (sooner < Math.max(enough, Round.thriftNs(graph, task, provider))) {

@@ -150,42 +150,15 @@ public record ExecutionRecord(
 
   /// The same at another charge, with what an inference adds.
   public ExecutionRecord with(long newCharge, Inference added) {
-    return new ExecutionRecord(
-        pool,
-        job,
-        task,
-        taskName,
-        kind,
-        attempt,
-        lease,
-        consumer,
-        provider,
-        offer,
-        module,
-        argsHash,
-        inputs,
-        dependsOn,
-        gasLimit,
-        memoryBytes,
-        cores,
-        gpus,
-        submittedUs,
-        readyUs,
-        assignedUs,
-        startedUs,
-        endedUs,
-        outcome,
-        reason,
-        usage,
-        outputs,
-        engine,
-        isolation,
-        newCharge,
-        Optional.of(added));
+    return with(gpus, newCharge, Optional.of(added));
   }
 
   /// The same with the GPUs that were requested.
   public ExecutionRecord with(Gpus requested) {
+    return with(requested, charge, inference);
+  }
+
+  private ExecutionRecord with(Gpus requested, long newCharge, Optional<Inference> of) {
     return new ExecutionRecord(
         pool,
         job,
@@ -216,8 +189,8 @@ public record ExecutionRecord(
         outputs,
         engine,
         isolation,
-        charge,
-        inference);
+        newCharge,
+        of);
   }
 
   /// The record that follows from a lease and its provider's report. Pure, so that provider, pool

@@ -370,13 +370,26 @@ final class Graph {
     }
     List<Blob> found = new ArrayList<>(inputs.size());
     for (Input input : inputs) {
-      found.add(
-          switch (input) {
-            case Input.Stored(Blob blob) -> blob;
-            case Input.Produced(int from, int output) -> output(from, output);
-          });
+      found.add(blob(input));
     }
     return List.copyOf(found);
+  }
+
+  /// An input of a task whose dependencies are or were done.
+  Blob blob(Input input) {
+    return switch (input) {
+      case Input.Stored(Blob blob) -> blob;
+      case Input.Produced(int from, int output) -> output(from, output);
+    };
+  }
+
+  /// Its bytes, as far as that is known.
+  long size(Input input) {
+    return switch (input) {
+      case Input.Stored(Blob blob) -> blob.sizeBytes();
+      case Input.Produced(int from, int output) ->
+          blobs[(firstOutput[from] + output + 1) * LONGS_PER_BLOB - 1];
+    };
   }
 
   /// The same, computed once for each task as long as nothing changes.
@@ -395,13 +408,7 @@ final class Graph {
   private long bytesIn(int task) {
     long sum = 0;
     for (Input input : spec.tasks().get(task).inputs()) {
-      long size =
-          switch (input) {
-            case Input.Stored(Blob blob) -> blob.sizeBytes();
-            case Input.Produced(int from, int output) ->
-                blobs[(firstOutput[from] + output + 1) * LONGS_PER_BLOB - 1];
-          };
-      sum = Price.plus(sum, size);
+      sum = Price.plus(sum, size(input));
     }
     return sum;
   }

@@ -3,6 +3,7 @@ package dev.perseid.core;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -14,6 +15,8 @@ import java.util.Map;
 /// Bounded; O(1) for each blob.
 final class Holdings {
   private static final int[] NOBODY = {};
+  private static final Comparator<Blob> LARGEST_FIRST =
+      Comparator.comparingLong(Blob::sizeBytes).reversed();
 
   /// By blob, the one that was touched longest ago first.
   private final LinkedHashMap<Hash, int[]> holders = new LinkedHashMap<>();
@@ -28,6 +31,11 @@ final class Holdings {
 
     boolean isEmpty() {
       return bytes.length == 0;
+    }
+
+    /// The bytes of it in all.
+    long all() {
+      return Arrays.stream(bytes).sum();
     }
 
     /// The bytes of it that a provider lacks.
@@ -57,7 +65,7 @@ final class Holdings {
     }
   }
 
-  private void add(Blob blob, int index) {
+  void add(Blob blob, int index) {
     if (blob.sizeBytes() < Limits.LARGE_BLOB_BYTES) {
       return;
     }
@@ -86,23 +94,26 @@ final class Holdings {
     return holders.getOrDefault(blob, NOBODY);
   }
 
-  /// What a task whose dependencies are done reads that is large.
+  /// What a task whose dependencies are done reads that is large, the largest first. Of many inputs
+  /// the first ones are looked at.
   Needs of(Graph graph, int task) {
-    if (graph.spec.tasks().get(task).inputs().isEmpty()
-        || graph.knownBytesIn(task) < Limits.LARGE_BLOB_BYTES) {
+    List<Input> inputs = graph.spec.tasks().get(task).inputs();
+    if (inputs.isEmpty() || graph.knownBytesIn(task) < Limits.LARGE_BLOB_BYTES) {
       return Needs.NOTHING;
     }
     List<Blob> large = new ArrayList<>();
-    for (Blob blob : graph.inputs(task)) {
-      if (blob.sizeBytes() >= Limits.LARGE_BLOB_BYTES && large.size() < Limits.HELD_INPUTS) {
-        large.add(blob);
+    for (int i = 0; i < Math.min(inputs.size(), Limits.INPUTS_LOOKED_AT); i++) {
+      if (graph.size(inputs.get(i)) >= Limits.LARGE_BLOB_BYTES) {
+        large.add(graph.blob(inputs.get(i)));
       }
     }
-    long[] bytes = new long[large.size()];
-    int[][] held = new int[large.size()][];
+    large.sort(LARGEST_FIRST);
+    List<Blob> first = large.stream().distinct().limit(Limits.HELD_INPUTS).toList();
+    long[] bytes = new long[first.size()];
+    int[][] held = new int[first.size()][];
     for (int i = 0; i < bytes.length; i++) {
-      bytes[i] = Math.min(large.get(i).sizeBytes(), Limits.BLOB_BYTES);
-      held[i] = holders(large.get(i).hash());
+      bytes[i] = Math.min(first.get(i).sizeBytes(), Limits.BLOB_BYTES);
+      held[i] = holders(first.get(i).hash());
     }
     return new Needs(bytes, held);
   }

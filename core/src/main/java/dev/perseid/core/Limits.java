@@ -205,8 +205,12 @@ public final class Limits {
   /// Providers with free GPUs that are looked at for one task: the fastest of them gets it.
   public static final int GPUS_LOOKED_AT = 64;
 
-  /// Providers with GPUs that are looked over for so many on which it fits.
+  /// Providers with free GPUs that are looked over for so many on which it fits, and providers for
+  /// one whose GPUs are kept.
   public static final int GPUS_LOOKED_OVER = 4_096;
+
+  /// How often one round keeps a provider's GPUs for a task that needs several.
+  public static final int GPUS_KEPT = 8;
 
   /// Lanes of links that all GPUs of a provider make at once when they are measured.
   public static final int MEASURED_GPU_LANES = 65_536;
@@ -259,7 +263,10 @@ public final class Limits {
   /// Of one blob the last ones that had it.
   public static final int HOLDERS = 4;
 
-  /// Large inputs of one task that are looked at.
+  /// Inputs of one task that are looked at for whether they are large.
+  public static final int INPUTS_LOOKED_AT = 256;
+
+  /// Of those that are, so many count: the largest.
   public static final int HELD_INPUTS = 32;
 
   /// Providers that are looked at for one task because they have some of what it reads.

@@ -16,12 +16,20 @@ final class Provider {
   private static final long LATER = 4;
 
   /// Less than that says more of how long it takes to ask than of how fast it comes.
-  private static final long TELLING_BYTES = 4L << 20;
+  private static final long TELLING_BYTES = 16L << 20;
 
-  /// No line is faster than 80 gigabits a second, nor slower than 80 kilobits.
+  /// More than that nobody fetches for one attempt.
+  private static final long MOST_BYTES = 1L << 46;
+
+  /// What an attempt takes beside its run though nothing moves: what runs it starts.
+  private static final long BESIDE_NS = 1_000_000_000;
+
+  /// No line is faster than 80 gigabits a second.
   private static final long MOST_BYTES_PER_NS = 10;
 
-  private static final long MOST_NS_PER_BYTE = 100_000;
+  /// None counts as slower than a tenth of the usual one: what else may have taken the time nobody
+  /// knows, and who counts as slow is not asked again to show that it is not.
+  private static final long MOST_NS_PER_BYTE = 10 * 1_000_000_000L / Limits.USUAL_BYTES_PER_S;
 
   /// Transfers over which its line is averaged.
   private static final long MOVED_OVER = 8;
@@ -283,14 +291,18 @@ final class Provider {
     return (long) Math.min(ns, Speed.LONGEST_NS);
   }
 
-  /// Learns how fast it fetches and sends, from an attempt that began as soon as it was leased: all
-  /// the time that it did not run went into that.
+  /// Learns how fast it fetches and sends, from an attempt that began as soon as it was leased: the
+  /// time that it did not run went into that, or most of it.
+  ///
+  /// @param bytes as it says
+  /// @param ns how long the attempt was open and did not run
   void learnTransfer(long bytes, long ns) {
-    if (bytes < TELLING_BYTES) {
+    if (bytes < TELLING_BYTES || ns < 0) {
       return;
     }
-    long took = Math.clamp(ns, bytes / MOST_BYTES_PER_NS, bytes * MOST_NS_PER_BYTE);
-    movedBytes = movedBytes / MOVED_OVER * (MOVED_OVER - 1) + bytes;
+    long moved = Math.min(bytes, MOST_BYTES);
+    long took = Math.clamp(ns - BESIDE_NS, moved / MOST_BYTES_PER_NS, moved * MOST_NS_PER_BYTE);
+    movedBytes = movedBytes / MOVED_OVER * (MOVED_OVER - 1) + moved;
     movedNs = movedNs / MOVED_OVER * (MOVED_OVER - 1) + took;
   }
 

@@ -53,6 +53,8 @@ final class Round {
   /// Providers whose GPUs are kept for what needs several of them, by index.
   private int[] kept = NOBODY;
 
+  private int keptLeft = Limits.GPUS_KEPT;
+
   /// What happens next.
   sealed interface Step {}
 
@@ -181,7 +183,7 @@ final class Round {
           moved = head;
           return settled;
         }
-        keepFor(group.shape);
+        keepFor(group);
         head.line.isOver = true;
         queue(head.due);
         continue;
@@ -192,6 +194,7 @@ final class Round {
           moved = head;
           return step;
         }
+        keepFor(group);
         advance(head);
         continue;
       }
@@ -257,26 +260,41 @@ final class Round {
 
   /// What needs several GPUs would wait for ever where others take each that comes free: nothing
   /// that stands behind it gets those of the provider that has most of them free.
-  private void keepFor(Group.Shape shape) {
-    if (shape.gpus().count() < 2) {
+  private void keepFor(Group group) {
+    if (group.shape.gpus().count() < 2 || keptLeft-- <= 0) {
       return;
     }
+    int task = group.first();
+    int[] out = group.job.graph().excludedFor(task);
+    int[] excluded = anotherFits(state, group.shape, out) ? out : NOBODY;
     Provider most = null;
     int lookedOver = 0;
     for (Provider p : state.providers.values()) {
       if (lookedOver++ == Limits.GPUS_LOOKED_OVER) {
         break;
       }
-      boolean may = p.freeGpus() > 0 && p.takesWork() && p.askedId == 0 && p.fits(shape);
-      if (may
+      if (p.freeGpus() > 0
+          && p.isOpen()
+          && p.fits(group.shape)
           && !OpenProviders.contains(kept, p.index)
+          && !OpenProviders.contains(excluded, p.index)
           && (most == null || p.freeGpus() > most.freeGpus())) {
         most = p;
       }
     }
-    if (most != null) {
+    if (most != null && mayBegin(group, task, most)) {
       kept = both(kept, new int[] {most.index});
     }
+  }
+
+  /// Whether money lets the task begin there.
+  private boolean mayBegin(Group group, int task, Provider there) {
+    Job job = group.job;
+    Graph graph = job.graph();
+    long worst = worstCase(graph, task, graph.kind(task), there.offer.offer.price());
+    long hold = Math.min(worst, job.unheld());
+    boolean inBudget = hold > 0 && (worst <= job.unheld() || job.leases == 0);
+    return inBudget && (!vouched || state.treasury.covers(job.payer, hold, nowUs));
   }
 
   private static int[] both(int[] one, int[] other) {
@@ -542,17 +560,20 @@ final class Round {
     ///
     /// @param idle the best of those that take it now
     @Nullable Provider best(Group group, int task, Provider idle) {
-      Provider best = soonest(group, task, idle);
-      if (isFree(best, idle)) {
-        return best;
+      Best best = soonest(group, task, idle);
+      // What is short may wait there until it begins, as other short tasks do.
+      boolean queues = best.isShort() && best.provider.isOpen();
+      if (queues || isFree(best.provider, idle)) {
+        return best.provider;
       }
       left--;
-      promise(group, task, best, 1);
+      promise(group, best, 1);
       return null;
     }
 
-    private void promise(Group group, int task, Provider best, long tasks) {
-      long ns = best.wallNs(group.shape, group.job.graph().expectedWallNs(task));
+    private void promise(Group group, Best found, long tasks) {
+      Provider best = found.provider;
+      long ns = found.takesNs(best);
       long each = ns * group.shape.cores() / best.cores();
       promisedNs.merge(best.index, Price.scaled(each, tasks, 1), Price::plus);
     }
@@ -566,15 +587,15 @@ final class Round {
       int rank = waiting.count == 0 ? group.firstRank() : group.rankAfter(waiting.rank);
       while (rank >= 0 && thriftyLeft > 0 && waiting.count < Limits.THRIFTY_OF_ONE) {
         int task = group.member(rank);
-        Provider best = soonest(group, task, idle);
-        if (best == idle || best.isOpen()) {
-          return new Assign(group.job, task, best, 0);
+        Best best = soonest(group, task, idle);
+        if (best.provider == idle || best.provider.isOpen()) {
+          return new Assign(group.job, task, best.provider, 0);
         }
-        if (isLate(group, task, best)) {
+        if (isLate(group, best)) {
           // What ends too late is worth nothing, however cheap it is.
           return new Assign(group.job, task, idle, 0);
         }
-        promise(group, task, best, 1L << Math.max(0, waiting.count - FEW));
+        promise(group, best, 1L << Math.max(0, waiting.count - FEW));
         waiting.count++;
         waiting.rank = rank;
         thriftyLeft--;
@@ -584,12 +605,13 @@ final class Round {
     }
 
     /// Whether a task that waits for this provider is expected to end after its job.
-    private boolean isLate(Group group, int task, Provider awaited) {
+    private boolean isLate(Group group, Best best) {
       Job job = group.job;
+      Provider awaited = best.provider;
       long ns =
           awaited.freeInNs(nowUs)
               + promisedNs.getOrDefault(awaited.index, 0L)
-              + awaited.wallNs(group.shape, job.graph().expectedWallNs(task));
+              + best.takesNs(awaited);
       return job.isTimed() && ns / 1_000 > job.dueUs - nowUs;
     }
 
@@ -600,18 +622,17 @@ final class Round {
 
     /// Where the task would end first; of a thrifty job where what it costs, in the time that is
     /// worth as much, ends first together with it.
-    private Provider soonest(Group group, int task, Provider idle) {
+    private Best soonest(Group group, int task, Provider idle) {
       Graph graph = group.job.graph();
       boolean isThrifty = graph.spec.thriftMs() > 0;
       if (!isThrifty && left == 0) {
-        return idle;
+        return new Best(group, task, idle, Holdings.Needs.NOTHING);
       }
       Holdings.Needs needs = state.holdings.of(graph, task);
-      boolean isShort = graph.expectedWallNs(task) < Limits.LEASE_AHEAD_MS * 1_000_000;
-      if (!isThrifty && isShort && needs.isEmpty()) {
-        return idle;
-      }
       Best best = new Best(group, task, idle, needs);
+      if (!isThrifty && best.isShort() && needs.isEmpty()) {
+        return best;
+      }
       lookAtHolders(needs, best);
       int lookedAt = 0;
       for (Provider p : state.open.fastestFirst()) {
@@ -631,16 +652,20 @@ final class Round {
           lookedAt += best.look(p) ? 1 : 0;
         }
       }
-      return best.provider;
+      return best;
     }
 
-    /// Those that have some of what a task reads.
+    /// Those that have some of what a task reads, those with the largest part first.
     private void lookAtHolders(Holdings.Needs needs, Best best) {
-      int lookedAt = 0;
+      int[] seen = NOBODY;
       for (int[] held : needs.held()) {
         for (int index : held) {
           Provider p = state.providers.get(index);
-          if (p != null && p.takesWork() && lookedAt++ < Limits.HOLDERS_LOOKED_AT) {
+          if (p != null
+              && p.takesWork()
+              && seen.length < Limits.HOLDERS_LOOKED_AT
+              && !OpenProviders.contains(seen, index)) {
+            seen = both(seen, new int[] {index});
             best.look(p);
           }
         }
@@ -654,10 +679,14 @@ final class Round {
       private final int task;
       private final long usualNs;
       private final Provider idle;
-      private final long gainNs;
       private final Holdings.Needs needs;
       Provider provider;
-      private long endsNs;
+
+      /// When it ends there, and how much sooner it must end on one that is busy; -1 before another
+      /// was looked at.
+      private long endsNs = -1;
+
+      private long gainNs;
 
       Best(Group group, int task, Provider idle, Holdings.Needs needs) {
         this.needs = needs;
@@ -666,21 +695,33 @@ final class Round {
         this.task = task;
         this.idle = idle;
         usualNs = graph.expectedWallNs(task);
-        gainNs = (idle.wallNs(group.shape, usualNs) + needs.transferNs(idle)) / GAIN;
         provider = idle;
-        endsNs = endsNs(idle, 0);
+      }
+
+      /// What it takes there from its beginning on, with what must be fetched first.
+      long takesNs(Provider p) {
+        return needs.transferNs(p) + p.wallNs(group.shape, usualNs);
+      }
+
+      boolean isShort() {
+        return usualNs < Limits.LEASE_AHEAD_MS * 1_000_000;
       }
 
       /// Whether its GPUs are free and its cores are not needed: what needs GPUs had better find it
       /// idle.
       private boolean isLeftForGpus(Provider p) {
-        return p.freeGpus() > 0 && idle.freeGpus() == 0 && idle.hasRoom();
+        boolean isHolder = !needs.isEmpty() && needs.lackedBy(p) == 0;
+        return p.freeGpus() > 0 && idle.freeGpus() == 0 && idle.hasRoom() && !isHolder;
       }
 
       /// Whether it could run the task at all.
       boolean look(Provider p) {
         if (p.askedId != 0 || !p.fits(group.shape) || isLeftForGpus(p)) {
           return false;
+        }
+        if (endsNs < 0) {
+          endsNs = endsNs(idle, 0);
+          gainNs = takesNs(idle) / GAIN;
         }
         long ends = endsNs(p, promisedNs.getOrDefault(p.index, 0L));
         // It takes something to leave a machine idle, nothing to choose another idle one.
@@ -694,8 +735,7 @@ final class Round {
       }
 
       private long endsNs(Provider p, long promised) {
-        long ns = p.freeInNs(nowUs) + promised;
-        ns += needs.transferNs(p) + p.wallNs(group.shape, usualNs);
+        long ns = p.freeInNs(nowUs) + promised + takesNs(p);
         return Price.plus(ns, thriftNs(graph, task, p));
       }
     }
@@ -727,7 +767,7 @@ final class Round {
     if (idle == null || !awaits || group.shape.gpus().any()) {
       return null;
     }
-    Provider best = new Waits(state, nowUs).soonest(group, task, idle);
+    Provider best = new Waits(state, nowUs).soonest(group, task, idle).provider;
     return Waits.isFree(best, idle) ? null : best;
   }
 

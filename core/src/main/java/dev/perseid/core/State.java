@@ -726,12 +726,11 @@ final class State {
     remember(provider, graph, lease.task, record, counts);
     if (record.outcome() == Outcome.DONE) {
       holdings.saw(provider, record);
-      if (lease.beganUs == lease.assignedUs) {
-        long openNs = (entry.recordedUs() - lease.assignedUs) * 1_000;
-        Usage u = record.usage();
+      Usage u = record.usage();
+      if (lease.beganUs == lease.assignedUs && u.wallNs().isPresent()) {
         provider.learnTransfer(
-            u.fetchedBytes().orElse(0) + u.bytesOut().orElse(0),
-            openNs - u.wallNs().orElse(openNs));
+            Price.plus(u.fetchedBytes().orElse(0), u.bytesOut().orElse(0)),
+            (entry.recordedUs() - lease.assignedUs) * 1_000 - u.wallNs().getAsLong());
       }
     }
     if (!counts && ran) {

@@ -432,6 +432,11 @@ final class Why {
             + "), and whichever ends first counts";
   }
 
+  private boolean hasWhatItReads(Graph graph, int task, Provider p) {
+    Holdings.Needs needs = state.holdings.of(graph, task);
+    return !needs.isEmpty() && needs.lackedBy(p) < needs.all() / 2;
+  }
+
   private static String sizes(int cores, long memoryBytes, Gpus gpus, boolean withGpus) {
     return cores
         + (cores == 1 ? " core, " : " cores, ")
@@ -575,11 +580,14 @@ final class Why {
           name
               + " waits for provider "
               + awaited.name()
-              + (graph.spec.thriftMs() > 0
-                  ? ", which is busy but so much cheaper or faster than what is idle that the job, by"
-                      + " its thrift, would rather wait."
-                  : ", which is busy but so much faster than what is idle that the task ends sooner"
-                      + " there (by what the records say of both)."),
+              + (hasWhatItReads(graph, task, awaited)
+                  ? ", which is busy but has much of what the task reads, so that it ends sooner"
+                      + " there."
+                  : graph.spec.thriftMs() > 0
+                      ? ", which is busy but so much cheaper or faster than what is idle that the job, by"
+                          + " its thrift, would rather wait."
+                      : ", which is busy but so much faster than what is idle that the task ends sooner"
+                          + " there (by what the records say of both)."),
           graph.spec.thriftMs() > 0
               ? List.of(
                   "wait", "start another provider that is as cheap", "submit it with less thrift")

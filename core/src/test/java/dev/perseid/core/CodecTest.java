@@ -20,6 +20,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Random;
+import java.util.stream.Stream;
 import java.util.zip.CRC32C;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -617,29 +618,7 @@ class CodecTest {
   }
 
   private static JobSpec gpuJob() {
-    JobSpec plain = job();
-    List<TaskKind> kinds = new ArrayList<>(plain.kinds());
-    kinds.add(
-        new TaskKind(
-            "gpu",
-            Sample.blob(97),
-            0,
-            Sample.GB,
-            10_000,
-            1_000,
-            2,
-            3,
-            new Form.Native(Platform.LINUX_X86_64, new Comparison.Lines(), TWO)));
-    return new JobSpec(
-        plain.consumer(),
-        plain.nonce(),
-        plain.name(),
-        plain.priority(),
-        plain.budget(),
-        kinds,
-        plain.tasks(),
-        plain.results(),
-        new Verification.None());
+    return withMore(new Form.Native(Platform.LINUX_X86_64, new Comparison.Lines(), TWO));
   }
 
   @Test
@@ -684,26 +663,24 @@ class CodecTest {
   }
 
   private static JobSpec nativeJob() {
+    return withMore(
+        Stream.of(
+                new Comparison.Exact(),
+                new Comparison.Numeric(1e-6, 0.5),
+                new Comparison.Lines(),
+                new Comparison.Module(Sample.blob(98)))
+            .map(comparison -> new Form.Native(Platform.LINUX_AARCH64, comparison))
+            .toArray(Form[]::new));
+  }
+
+  /// The job with more kinds, which no task is of.
+  private static JobSpec withMore(Form... forms) {
     JobSpec plain = job();
-    List<Comparison> comparisons =
-        List.of(
-            new Comparison.Exact(),
-            new Comparison.Numeric(1e-6, 0.5),
-            new Comparison.Lines(),
-            new Comparison.Module(Sample.blob(98)));
     List<TaskKind> kinds = new ArrayList<>(plain.kinds());
-    for (Comparison comparison : comparisons) {
+    for (Form form : forms) {
       kinds.add(
           new TaskKind(
-              "native-" + kinds.size(),
-              Sample.blob(97),
-              0,
-              Sample.GB,
-              10_000,
-              1_000,
-              2,
-              3,
-              new Form.Native(Platform.LINUX_AARCH64, comparison)));
+              "native-" + kinds.size(), Sample.blob(97), 0, Sample.GB, 10_000, 1_000, 2, 3, form));
     }
     return new JobSpec(
         plain.consumer(),

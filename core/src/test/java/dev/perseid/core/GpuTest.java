@@ -28,20 +28,7 @@ class GpuTest {
   }
 
   private static JobSpec job(long nonce, int tasks, Gpus gpus, long budget) {
-    List<TaskSpec> all = new ArrayList<>();
-    for (int t = 0; t < tasks; t++) {
-      all.add(Sample.task(t));
-    }
-    return new JobSpec(
-        Sample.ALICE,
-        nonce,
-        "gpu",
-        0,
-        budget,
-        List.of(kind(gpus)),
-        all,
-        List.of(new Input.Produced(tasks - 1, 0)),
-        new Verification.None());
+    return Sample.job(nonce, tasks, kind(gpus), budget, new Verification.None());
   }
 
   private JobId submit(long nonce, int tasks, Gpus gpus) {

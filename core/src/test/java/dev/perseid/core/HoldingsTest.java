@@ -14,7 +14,6 @@ class HoldingsTest {
   private static final long SECOND_US = 1_000_000;
 
   private final Fixture f = new Fixture();
-  private int records = 20;
 
   private static TaskKind kind(String name) {
     return new TaskKind(
@@ -232,16 +231,44 @@ class HoldingsTest {
   }
 
   @Test
+  void whateverAProviderSaysOfItsLineIsBounded() {
+    for (long bytes :
+        new long[] {1 << 20, 1L << 24, 100_000_000_000_000L, 1L << 62, Long.MAX_VALUE}) {
+      for (long ns : new long[] {Long.MIN_VALUE, -1, 0, 1, 1_000_000_000, Long.MAX_VALUE}) {
+        Provider p = provider(1);
+        for (int i = 0; i < 100; i++) {
+          p.learnTransfer(bytes, ns);
+        }
+        long gbNs = p.transferNs(Sample.GB);
+        assertThat(gbNs)
+            .as("%d bytes in %d ns", bytes, ns)
+            .isBetween(99_000_000L, 10 * 80_000_000_000L);
+        assertThat(p.transferNs(Long.MAX_VALUE)).isPositive();
+      }
+    }
+  }
+
+  @Test
+  void aReportOfManyFetchedBytesStopsNobody() {
+    f.join(2, 1);
+    submit(1, task(0, 0));
+    Lease lease = only();
+    f.nowUs += 2 * SECOND_US;
+    report(lease, 500 * MB, 1_000_000_000, Long.MAX_VALUE);
+    submit(2, task(0, 0));
+    assertThat(only().provider()).isEqualTo(Sample.provider(2));
+  }
+
+  @Test
   void holdersAreBounded() {
     Holdings holdings = new Holdings();
     List<Blob> seen = new ArrayList<>();
     for (int i = 0; i < Limits.HELD_BLOBS + 10; i++) {
       seen.add(blob(10_000 + i, 2 * MB));
     }
-    holdings.saw(provider(0), record(seen));
-    ExecutionRecord last = record(List.of(seen.getLast()));
+    seen.forEach(blob -> holdings.add(blob, 0));
     for (int p = 0; p < 9; p++) {
-      holdings.saw(provider(p), last);
+      holdings.add(seen.getLast(), p);
     }
     assertThat(holdings.holders(seen.getFirst().hash())).as("the first was forgotten").isEmpty();
     int[] lately = holdings.holders(seen.getLast().hash());
@@ -258,42 +285,5 @@ class HoldingsTest {
         Sample.provider(index),
         new Account(),
         new OfferRow(Sample.offer(index, 1, MB), Sample.hash(index), ""));
-  }
-
-  private ExecutionRecord record(List<Blob> inputs) {
-    f.join(records, 1);
-    submit(records++, task(0, 0));
-    Lease lease = only();
-    ExecutionRecord r = ExecutionRecord.of(Sample.POOL, lease, Sample.done(lease, 1), Sample.PRICE);
-    return new ExecutionRecord(
-        r.pool(),
-        r.job(),
-        r.task(),
-        r.taskName(),
-        r.kind(),
-        r.attempt(),
-        r.lease(),
-        r.consumer(),
-        r.provider(),
-        r.offer(),
-        r.module(),
-        r.argsHash(),
-        inputs,
-        r.dependsOn(),
-        r.gasLimit(),
-        r.memoryBytes(),
-        r.cores(),
-        r.submittedUs(),
-        r.readyUs(),
-        r.assignedUs(),
-        r.startedUs(),
-        r.endedUs(),
-        r.outcome(),
-        r.reason(),
-        r.usage(),
-        r.outputs(),
-        r.engine(),
-        r.isolation(),
-        r.charge());
   }
 }

@@ -37,20 +37,7 @@ class NativeTest {
   }
 
   private static JobSpec job(long nonce, int tasks, Comparison comparison, Verification how) {
-    List<TaskSpec> all = new ArrayList<>();
-    for (int t = 0; t < tasks; t++) {
-      all.add(Sample.task(t));
-    }
-    return new JobSpec(
-        Sample.ALICE,
-        nonce,
-        "native",
-        0,
-        BUDGET,
-        List.of(kind(comparison)),
-        all,
-        List.of(new Input.Produced(tasks - 1, 0)),
-        how);
+    return Sample.job(nonce, tasks, kind(comparison), BUDGET, how);
   }
 
   private JobId submit(Comparison comparison, Verification how) {

@@ -59,6 +59,24 @@ final class Sample {
     return job(nonce, tasks);
   }
 
+  /// A job of `count` independent tasks of a kind.
+  static JobSpec job(long nonce, int count, TaskKind kind, long budget, Verification how) {
+    List<TaskSpec> tasks = new ArrayList<>();
+    for (int t = 0; t < count; t++) {
+      tasks.add(task(t));
+    }
+    return new JobSpec(
+        ALICE,
+        nonce,
+        kind.name(),
+        0,
+        budget,
+        List.of(kind),
+        tasks,
+        List.of(new Input.Produced(count - 1, 0)),
+        how);
+  }
+
   static JobSpec job(long nonce, List<TaskSpec> tasks) {
     return job(nonce, 0, 1_000_000, List.of(kind("work")), tasks);
   }

@@ -20,6 +20,7 @@ import org.jspecify.annotations.Nullable;
 final class GpuRack implements AutoCloseable {
   private final List<Gpu> gpus;
   private final Path directory;
+  private final Runnable lost;
 
   /// Who holds which, by number in the list. Guarded by itself.
   private final TreeMap<Integer, Long> held = new TreeMap<>();
@@ -35,9 +36,11 @@ final class GpuRack implements AutoCloseable {
   private boolean closed;
 
   /// @param directory private folder for what uses them
-  GpuRack(List<Gpu> gpus, Path directory) {
+  /// @param lost hears that one cannot be had back; on any thread
+  GpuRack(List<Gpu> gpus, Path directory, Runnable lost) {
     this.gpus = List.copyOf(gpus);
     this.directory = directory;
+    this.lost = lost;
   }
 
   /// What it lends.
@@ -49,7 +52,8 @@ final class GpuRack implements AutoCloseable {
 
   /// Hands free ones to a lease.
   ///
-  /// @throws IllegalStateException if so many are not free, which the provider's loop sees to
+  /// @throws IllegalStateException if so many are not free: the provider's loop sees to that, but
+  ///   for those that were lost
   List<Gpu> take(long lease, int count) {
     List<Gpu> taken = new ArrayList<>(count);
     synchronized (held) {
@@ -65,6 +69,18 @@ final class GpuRack implements AutoCloseable {
       }
     }
     return taken;
+  }
+
+  /// What a lease held is used by something that could not be ended: it is nobody else's until the
+  /// next start.
+  void lose(long lease) {
+    boolean any;
+    synchronized (held) {
+      any = held.containsValue(lease);
+    }
+    if (any) {
+      lost.run();
+    }
   }
 
   /// What a lease held is free again; nothing happens if it held none.

@@ -105,7 +105,7 @@ public final class ProviderNode implements AutoCloseable {
       Foundry makers)
       throws IOException, InterruptedException {
     this.natives = natives;
-    this.gpus = new GpuRack(found, config.directory().resolve("gpus"));
+    this.gpus = new GpuRack(found, config.directory().resolve("gpus"), this::gpuLost);
     this.config = config;
     this.notices = notices;
     this.lockFile = lockFile;
@@ -262,6 +262,13 @@ public final class ProviderNode implements AutoCloseable {
       throw new IOException(opened.isolation().reason() + ": mend that, or leave --native out");
     }
     return Optional.of(opened);
+  }
+
+  private void gpuLost() {
+    notices.accept(
+        "a program that could not be ended still holds a GPU: what runs is ended, and nothing more"
+            + " is taken; restart the provider, or the machine if that does not help");
+    tell(new Said.Drain());
   }
 
   /// The GPUs that are lent: the first ones.

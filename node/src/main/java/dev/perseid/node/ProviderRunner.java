@@ -206,6 +206,10 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
       loan.close();
       end(run, Attempt.unstarted(Outcome.PROVIDER_FAILED, "a blob cannot be read: " + e));
       return;
+    } catch (IllegalStateException e) {
+      loan.close();
+      end(run, Attempt.unstarted(Outcome.PROVIDER_FAILED, String.valueOf(e.getMessage())));
+      return;
     }
     synchronized (run) {
       run.waiting = null;
@@ -424,8 +428,9 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
 
   private void end(Run run, Attempt attempt) {
     long lease = run.lease.id();
-    // What could not be ended may still use them: they are nobody else's then until the next start.
-    if (natives.isEmpty() || !natives.get().isStuck(lease)) {
+    if (natives.isPresent() && natives.get().isStuck(lease)) {
+      gpus.lose(lease);
+    } else {
       gpus.giveBack(lease);
     }
     runs.remove(run.lease.id());

@@ -24,6 +24,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.Random;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -117,19 +118,19 @@ final class GpuTasksTest {
     open(new Measuring(true, 0));
     try (ProviderNode boaster =
         ProviderNode.start(
-            config(2),
+            config(6),
             _ -> {},
             (directory, any) -> {
               Gpu only = GpuWorker.find(directory, any).gpus().getFirst();
-              return new GpuWorker.Found(Collections.nCopies(2, only), "");
+              return new GpuWorker.Found(Collections.nCopies(6, only), "");
             })) {
-      assertThat(boaster.offer().gpus().count()).isEqualTo(2);
-      JobId job = task(2, "true");
+      assertThat(boaster.offer().gpus().count()).isEqualTo(6);
+      JobId job = task(6, "true");
       Until.holds(() -> shopper.providers().getFirst().hasCapacity(), 150);
       Proto.ProviderView view = shopper.providers().getFirst();
       assertThat(view.getCapacity().getProblem()).isEmpty();
-      assertThat(view.getCapacity().getGpus().getCount()).isEqualTo(1);
-      assertThat(shopper.await(job, _ -> true).getReady()).as("nobody has two").isEqualTo(1);
+      assertThat(view.getCapacity().getGpus().getCount()).isBetween(1, 5);
+      assertThat(shopper.await(job, _ -> true).getReady()).as("nobody has six").isEqualTo(1);
     }
   }
 
@@ -178,7 +179,9 @@ final class GpuTasksTest {
   void aRackDoesTheWorkAndGivesNoGpuTwice() throws Exception {
     List<Gpu> found = GpuWorker.find(folder.resolve("find"), true).gpus();
     Gpu gpu = found.getFirst();
-    try (GpuRack rack = new GpuRack(List.of(gpu, gpu), folder.resolve("rack"))) {
+    AtomicInteger lost = new AtomicInteger();
+    try (GpuRack rack =
+        new GpuRack(List.of(gpu, gpu), folder.resolve("rack"), lost::incrementAndGet)) {
       for (Probe probe :
           List.of(
               new Probe(1, Probe.Part.ONE_GPU, 5, 3, 1, 0),
@@ -194,6 +197,11 @@ final class GpuTasksTest {
       rack.giveBack(7);
       rack.giveBack(9);
       assertThat(rack.take(10, 2)).hasSize(2);
+      rack.lose(11);
+      assertThat(lost).as("it held none").hasValue(0);
+      rack.lose(10);
+      assertThat(lost).hasValue(1);
+      assertThatThrownBy(() -> rack.take(12, 1)).isInstanceOf(IllegalStateException.class);
     }
   }
 }

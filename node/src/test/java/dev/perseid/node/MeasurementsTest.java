@@ -278,13 +278,7 @@ class MeasurementsTest {
   @Test
   void whatTakesTooLongWithGpusCostsTheGpusOnly() {
     scene.declared = new Gpus(1, GIB);
-    scene.start(8, GIB);
-    Machine machine = new Machine(8, GIB, 6_000, 0, 0);
-    int heard = 0;
-    while (!scene.asked.getLast().part().isOfGpus()) {
-      Probe probe = scene.asked.get(heard++);
-      scene.answer(machine.answer(probe), machine.takesUs(probe));
-    }
+    untilItsGpuIsAsked();
     scene.nowUs += PoolLimits.MEASURED_WHOLE_US;
     scene.measurements.turn(scene.nowUs);
     assertThat(scene.recorded.getFirst().problem()).isEmpty();
@@ -323,9 +317,8 @@ class MeasurementsTest {
     assertThat(scene.recorded.getFirst().problem()).isEqualTo("link 3 of lane 5 is wrong");
   }
 
-  @Test
-  void aGpuThatDoesNotAnswerIsNone() {
-    scene.declared = new Gpus(1, GIB);
+  /// All else was shown.
+  private void untilItsGpuIsAsked() {
     scene.start(8, GIB);
     Machine machine = new Machine(8, GIB, 6_000, 0, 0);
     int heard = 0;
@@ -333,6 +326,12 @@ class MeasurementsTest {
       Probe probe = scene.asked.get(heard++);
       scene.answer(machine.answer(probe), machine.takesUs(probe));
     }
+  }
+
+  @Test
+  void aGpuThatDoesNotAnswerIsNone() {
+    scene.declared = new Gpus(1, GIB);
+    untilItsGpuIsAsked();
     scene.nowUs += 2 * PoolLimits.MEASURED_PART_US;
     scene.measurements.turn(scene.nowUs);
     assertThat(scene.recorded.getFirst().problem()).isEmpty();

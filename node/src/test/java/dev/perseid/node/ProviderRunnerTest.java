@@ -84,7 +84,7 @@ final class ProviderRunnerTest {
         new ProviderRunner(
             sandbox,
             Optional.of(natives),
-            new GpuRack(List.of(), cache.resolve("gpus")),
+            new GpuRack(List.of(), cache.resolve("gpus"), () -> {}),
             32 * MIB,
             blobs,
             transfer,

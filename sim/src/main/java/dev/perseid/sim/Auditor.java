@@ -1514,7 +1514,7 @@ final class Auditor {
     return jobs.stream().mapToLong(j -> j.replaced).sum();
   }
 
-  /// Attempts that were begun while another at the same task ran.
+  /// Attempts at tasks that reserved GPUs which were done.
   long onGpus() {
     return entries.stream()
         .map(Entry::record)
@@ -1522,6 +1522,7 @@ final class Auditor {
         .count();
   }
 
+  /// Attempts that were begun while another at the same task ran.
   long copies() {
     return jobs.stream().mapToLong(j -> j.copies).sum();
   }

@@ -250,7 +250,7 @@ final class PoolPlayout {
             OptionalLong.of((nowUs - startedUs) * 1_000),
             OptionalLong.of(MEMORY_BYTES),
             OptionalLong.of(made.length == 0 ? 0 : bytes(lease.inputs())),
-            OptionalLong.of(bytes(outputs)),
+            OptionalLong.of(0), // what it leaves is there at once, as it is for the policies
             OptionalLong.of(fetched),
             OptionalLong.empty(),
             OptionalLong.empty(),
@@ -280,7 +280,8 @@ final class PoolPlayout {
       for (int p = 0; p < graph.parents(t); p++) {
         int from = graph.parent(t, p);
         int output = next[from]++ % made[from].length;
-        made[from][output] = Math.max(made[from][output], graph.flowBytes(t, p));
+        long most = Limits.OUTPUT_BYTES / made[from].length;
+        made[from][output] = Math.min(most, Math.max(made[from][output], graph.flowBytes(t, p)));
         reads.get(t).add(new Input.Produced(from, output));
       }
     }
@@ -312,7 +313,9 @@ final class PoolPlayout {
         rest = Math.max(0, rest - graph.flowBytes(t, p));
         reads.add(flows.get(t).get(p));
       }
-      reads.add(new Input.Stored(new Blob(new Hash(t, 0, 0, 3), rest)));
+      // Where bytes travel these do not, and the pool must not think so.
+      long told = moves ? Math.min(rest, Limits.LARGE_BLOB_BYTES - 1) : rest;
+      reads.add(new Input.Stored(new Blob(new Hash(t, 0, 0, 3), told)));
       int outputs = moves ? made[t].length : 0;
       tasks.add(
           new TaskSpec(

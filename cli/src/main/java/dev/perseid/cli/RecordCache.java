@@ -2,6 +2,8 @@ package dev.perseid.cli;
 
 import dev.perseid.node.PoolFailure;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -12,20 +14,23 @@ import java.sql.SQLException;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import java.util.zip.CRC32C;
 
 /// Tables that earlier queries loaded, a file for each choice of sources, so that who asks the same
 /// records again waits for no loading. A file's name says what it was loaded from and how that was
-/// then; it counts only while that is so. The folder may be deleted at any time, and whatever goes
-/// wrong here costs only the loading.
+/// then; it counts only while that is so, and while its bytes are those that were written. The
+/// folder may be deleted at any time, and whatever goes wrong here costs only the loading.
 final class RecordCache {
   private static final Pattern NAME =
-      Pattern.compile("([0-9a-f]{64})-(-1|\\d+)-([0-9a-f]{64})\\.duckdb");
+      Pattern.compile("([0-9a-f]{64})-(-1|\\d+)-([0-9a-f]{64})(?:-([0-9a-f]{8}))?\\.duckdb");
   private static final String UNFINISHED = "part-";
+  private static final int READ_BYTES = 1 << 20;
 
   private final Path folder;
 
@@ -51,7 +56,7 @@ final class RecordCache {
         Matcher name = NAME.matcher(file.getFileName().toString());
         if (name.matches()
             && state.at(Long.parseLong(name.group(2))).equals(Optional.of(name.group(3)))) {
-          if (opened(table, file)) {
+          if (checksum(file).equals(name.group(4)) && opened(table, file)) {
             used(file);
             return true;
           }
@@ -62,6 +67,19 @@ final class RecordCache {
       // Loading says what is wrong, if that is with the sources.
     }
     return false;
+  }
+
+  /// CRC-32C of a file (RFC 9260, Appendix A): a disk that forgets does not do it on purpose.
+  private static String checksum(Path file) throws IOException {
+    CRC32C sum = new CRC32C();
+    ByteBuffer part = ByteBuffer.allocateDirect(READ_BYTES);
+    try (FileChannel channel = FileChannel.open(file)) {
+      while (channel.read(part) >= 0) {
+        sum.update(part.flip());
+        part.clear();
+      }
+    }
+    return HexFormat.of().toHexDigits((int) sum.getValue());
   }
 
   /// Through a name that is gone before anybody's query runs: the database lets queries write to
@@ -118,7 +136,8 @@ final class RecordCache {
       }
       Files.move(
           written,
-          folder.resolve(question + "-" + newest + "-" + state + ".duckdb"),
+          folder.resolve(
+              question + "-" + newest + "-" + state + "-" + checksum(written) + ".duckdb"),
           StandardCopyOption.ATOMIC_MOVE);
     } finally {
       Folders.delete(part);

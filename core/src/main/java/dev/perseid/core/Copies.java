@@ -117,6 +117,7 @@ final class Copies {
   private Round.@Nullable Assign of(Job job, Graph graph, OpenLease first) {
     int task = first.task;
     int kind = graph.spec.tasks().get(task).kind();
+    Group group = graph.group(task);
     boolean known = graph.learned[kind] >= LEARNED;
     long tookNs = Math.min(nowUs - first.assignedUs, Limits.WALL_LIMIT_MS * 1_000) * 1_000;
     long gainNs = Limits.COPY_GAIN_MS * 1_000_000;
@@ -124,14 +125,13 @@ final class Copies {
     long usualNs =
         known
             ? graph.expectedWallNs(task)
-            : first.provider.speedOf(graph.group(task).shape).atUsual(2 * tookNs);
-    long expectedNs = first.provider.wallNs(graph.group(task).shape, usualNs);
+            : first.provider.speedOf(group.shape).atUsual(2 * tookNs);
+    long expectedNs = first.provider.wallNs(group.shape, usualNs);
     boolean late = !known || tookNs > SUSPICIOUS * graph.spread(kind) * expectedNs;
     long leftNs = late ? tookNs : expectedNs - tookNs;
     if (leftNs < gainNs) {
       return null; // Most tasks are short: that is seen at once.
     }
-    Group group = graph.group(task);
     Provider fastest =
         candidates
             .computeIfAbsent(group.shape, s -> Optional.ofNullable(fastest(s, Round.NOBODY)))

@@ -933,19 +933,7 @@ public final class EventCodec {
 
   static Offer readOfferedGpus(In in, Offer o) {
     Gpus gpus = readGpus(in);
-    Price p = o.price();
-    Price price = new Price(p.perBillionGas(), p.perGbSecond(), p.perGb(), in.number());
-    return new Offer(
-        o.provider(),
-        o.name(),
-        o.machine(),
-        o.region(),
-        o.cores(),
-        o.memoryBytes(),
-        gpus,
-        price,
-        o.capability(),
-        o.madeUs());
+    return o.with(gpus, in.number());
   }
 
   /// All but its GPUs.

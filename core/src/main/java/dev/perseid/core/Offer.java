@@ -37,4 +37,19 @@ public record Offer(
       long madeUs) {
     this(provider, name, machine, region, cores, memoryBytes, Gpus.NONE, price, capability, madeUs);
   }
+
+  /// The same with GPUs.
+  Offer with(Gpus lent, long perGpuSecond) {
+    return new Offer(
+        provider,
+        name,
+        machine,
+        region,
+        cores,
+        memoryBytes,
+        lent,
+        price.withGpus(perGpuSecond),
+        capability,
+        madeUs);
+  }
 }

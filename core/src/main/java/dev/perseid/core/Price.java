@@ -15,6 +15,11 @@ public record Price(long perBillionGas, long perGbSecond, long perGb, long perGp
     this(perBillionGas, perGbSecond, perGb, 0);
   }
 
+  /// The same with a price for GPUs.
+  public Price withGpus(long newPerGpuSecond) {
+    return new Price(perBillionGas, perGbSecond, perGb, newPerGpuSecond);
+  }
+
   /// The charge for recorded work without GPUs.
   public long charge(long gas, long memoryBytes, long wallNs, long movedBytes) {
     return charge(gas, memoryBytes, 0, wallNs, movedBytes);

@@ -206,7 +206,11 @@ final class Provider {
 
   /// How fast it runs tasks of this shape.
   Speed speedOf(Group.Shape shape) {
-    return shape.gpus().any() ? gpuSpeed : speed;
+    return speedOf(shape.gpus());
+  }
+
+  private Speed speedOf(Gpus needed) {
+    return needed.any() ? gpuSpeed : speed;
   }
 
   /// A result counts on its word alone and was paid.
@@ -310,7 +314,7 @@ final class Provider {
   ///
   /// @param usualWallNs at usual speed
   long expectedNs(TaskKind kind, long usualWallNs) {
-    long ns = (kind.gpus().any() ? gpuSpeed : speed).wallNs(usualWallNs);
+    long ns = speedOf(kind.gpus()).wallNs(usualWallNs);
     long wallNs = Math.max(ns, Limits.SHORTEST_TASK_US * 1_000);
     long most = Speed.LONGEST_NS / kind.cores();
     return Math.min(wallNs, most) * kind.cores();

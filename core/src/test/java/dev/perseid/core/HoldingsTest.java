@@ -45,34 +45,16 @@ class HoldingsTest {
   /// Reports what made so much, after a time of which all but its run time went into moving data.
   private void report(Lease lease, long outputBytes, long wallNs, long fetchedBytes) {
     Report done = Sample.done(lease, wallNs);
-    Usage u = done.usage();
-    Usage usage =
-        new Usage(
-            u.gas(),
-            u.cpuNs(),
-            u.wallNs(),
-            u.peakMemoryBytes(),
-            u.bytesIn(),
-            OptionalLong.of(outputBytes),
-            OptionalLong.of(fetchedBytes),
-            u.gpuNs(),
-            u.energyUj(),
-            u.energyBy());
-    f.report(
-        new Report(
-            done.lease(),
-            done.outcome(),
-            done.reason(),
-            done.startedUs(),
-            done.endedUs(),
-            usage,
-            List.of(blob(1_000 + lease.id(), outputBytes)),
-            done.engine(),
-            done.isolation(),
-            done.digest()));
+    long bytesIn = done.usage().bytesIn().orElseThrow();
+    f.report(moved(done, bytesIn, outputBytes, fetchedBytes, 1_000 + lease.id()));
   }
 
   private static Report withInputs(Report done, long bytesIn, long outputBytes, long number) {
+    return moved(done, bytesIn, outputBytes, 0, number);
+  }
+
+  private static Report moved(
+      Report done, long bytesIn, long outputBytes, long fetchedBytes, long number) {
     Usage u = done.usage();
     Usage usage =
         new Usage(
@@ -82,7 +64,7 @@ class HoldingsTest {
             u.peakMemoryBytes(),
             OptionalLong.of(bytesIn),
             OptionalLong.of(outputBytes),
-            OptionalLong.of(0),
+            OptionalLong.of(fetchedBytes),
             u.gpuNs(),
             u.energyUj(),
             u.energyBy());

@@ -129,19 +129,7 @@ final class Sample {
 
   /// Of a machine with GPUs.
   static Offer offer(int number, int cores, long memoryBytes, Gpus gpus, long perGpuSecond) {
-    Offer o = offer(number, cores, memoryBytes);
-    Price p = o.price();
-    return new Offer(
-        o.provider(),
-        o.name(),
-        o.machine(),
-        o.region(),
-        o.cores(),
-        o.memoryBytes(),
-        gpus,
-        new Price(p.perBillionGas(), p.perGbSecond(), p.perGb(), perGpuSecond),
-        o.capability(),
-        o.madeUs());
+    return offer(number, cores, memoryBytes).with(gpus, perGpuSecond);
   }
 
   static Command.JoinProvider join(int number, int cores, long session, Long... held) {

@@ -33,17 +33,7 @@ final class Machine {
 
   /// The machine's memory; absent where the system does not say.
   static OptionalLong memoryBytes() {
-    return memory("MemTotal");
-  }
-
-  /// The memory that can be taken without anything being pushed out; absent where the system does
-  /// not say.
-  static OptionalLong availableBytes() {
-    return memory("MemAvailable");
-  }
-
-  private static OptionalLong memory(String name) {
-    String kib = field(Path.of("/proc/meminfo"), name).replace(" kB", "");
+    String kib = field(Path.of("/proc/meminfo"), "MemTotal").replace(" kB", "");
     return kib.matches("\\d{1,15}")
         ? OptionalLong.of(Long.parseLong(kib) << 10)
         : OptionalLong.empty();

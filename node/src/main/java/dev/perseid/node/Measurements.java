@@ -393,13 +393,11 @@ final class Measurements {
   }
 
   private void oneGpu(Running r, double stepsPerUs) {
-    if (r.isWarm) {
-      r.oneGpuStepsPerUs = Math.max(r.oneGpuStepsPerUs, stepsPerUs);
-    }
     if (!r.isWarm) {
       r.isWarm = true; // drivers wake up
       return;
     }
+    r.oneGpuStepsPerUs = Math.max(r.oneGpuStepsPerUs, stepsPerUs);
     long tellingUs = leastGpuStepsPerS == 0 ? ANY_TELLING_US : GPU_TELLING_US;
     if (r.tookUs < tellingUs && askForMore(r)) {
       return;

@@ -130,9 +130,6 @@ public final class ProviderLimits {
   /// Words of a chunk: half a gibibyte.
   public static final int PROBE_CHUNK_WORDS = 1 << 26;
 
-  /// Memory that a probe leaves to the machine's other work, besides a sixteenth of all.
-  public static final long PROBE_RESERVE_BYTES = 256L << 20;
-
   /// Characters of the description of the machine.
   public static final int MACHINE_CHARS = 256;
 

@@ -322,9 +322,10 @@ public final class ProviderNode implements AutoCloseable {
   }
 
   private static Price price(ProviderConfig config) {
-    Price p = config.terms().price();
-    long perGpuSecond = config.gpus().map(ProviderConfig.LentGpus::perGpuSecond).orElse(0L);
-    return new Price(p.perBillionGas(), p.perGbSecond(), p.perGb(), perGpuSecond);
+    return config
+        .terms()
+        .price()
+        .withGpus(config.gpus().map(ProviderConfig.LentGpus::perGpuSecond).orElse(0L));
   }
 
   /// The provider's name in the pool.

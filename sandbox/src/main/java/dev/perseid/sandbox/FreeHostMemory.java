@@ -8,29 +8,36 @@ import java.util.OptionalLong;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/// Whether more of this machine's own memory may be taken for a device that has none of its own.
-/// What everything else needs stays: 256 MiB and a sixteenth of all.
-final class FreeHostMemory {
+/// Whether more of this machine's own memory may be taken, by what is measured or for a device that
+/// has none of its own. What everything else needs stays: 256 MiB and a sixteenth of all.
+public final class FreeHostMemory {
   private static final long RESERVE_BYTES = 256L << 20;
   private static final int RESERVE_PART = 16;
 
   private final Path root;
 
   /// @param root `/`, or what stands for it in a test
-  FreeHostMemory(Path root) {
+  public FreeHostMemory(Path root) {
     this.root = root;
   }
 
   /// Whether so many bytes more may be taken. Where the system does not say how much is free, all
   /// may.
   boolean has(long bytes) {
+    OptionalLong spare = spareBytes();
+    return spare.isEmpty() || spare.getAsLong() >= bytes;
+  }
+
+  /// How much may be taken now, less than 0 if there is less than must stay; empty where the system
+  /// does not say how much is free.
+  public OptionalLong spareBytes() {
     OptionalLong free = kibibytes("proc/meminfo", "MemAvailable:");
     OptionalLong all = kibibytes("proc/meminfo", "MemTotal:");
     if (free.isEmpty() || all.isEmpty()) {
-      return true;
+      return OptionalLong.empty();
     }
     long reserve = RESERVE_BYTES + all.getAsLong() / RESERVE_PART;
-    return Math.min(free.getAsLong(), freeInGroup()) - reserve >= bytes;
+    return OptionalLong.of(Math.min(free.getAsLong(), freeInGroup()) - reserve);
   }
 
   /// What the group that this process is in may still take; very much if it has no limit.

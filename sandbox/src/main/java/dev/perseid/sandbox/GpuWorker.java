@@ -42,7 +42,7 @@ public final class GpuWorker implements AutoCloseable {
   public record Filled(long[] digests, long[] walk) {}
 
   /// Steps of the walk for each chunk.
-  public static final int WALKS_PER_CHUNK = 16;
+  public static final int WALKS_PER_CHUNK = dev.perseid.core.Limits.WALKS_PER_CHUNK;
 
   /// How its process is started, beyond what is always so.
   ///

@@ -16,12 +16,16 @@ abstract sealed class Attempt implements Work permits TaskAttempt, ForkAttempt {
   final long id;
   final Terms terms;
 
+  /// The highest rank of what those hold who wait for it, or [Stock#NOTHING].
+  final int above;
+
   /// What it has to get from the stock before it starts.
   final Map<String, Long> needs;
 
   /// How many workers it takes away from their work, its own included; 0: none but its own.
   final int seats;
 
+  private final boolean startsOthers;
   final long sequence;
   long passedBefore; // guarded by the stock
   boolean held; // whether it has its needs; belongs to the stock, or to whoever runs it
@@ -33,13 +37,18 @@ abstract sealed class Attempt implements Work permits TaskAttempt, ForkAttempt {
   private @Nullable Thread thread; // guarded by this
   private @Nullable Future<?> resting; // guarded by this
 
-  Attempt(Run run, long id, Terms terms, long readyNs) {
+  /// @param startsOthers whether it may fork or run something, and so wait; below one that holds
+  ///   something it does so on a virtual thread, as on a worker others' tasks could lie on top of
+  ///   it that wait for what is held
+  Attempt(Run run, long id, Terms terms, int above, boolean startsOthers, long readyNs) {
     this.run = run;
     this.id = id;
-    this.terms = terms;
+    this.terms = startsOthers && above != Stock.NOTHING ? terms.onVirtualThread() : terms;
+    this.above = above;
+    this.startsOthers = startsOthers;
     this.readyNs = readyNs;
     this.sequence = run.engine.sequence.getAndIncrement();
-    this.needs = needs(terms);
+    this.needs = needs(this.terms);
     this.seats = needs.getOrDefault(Terms.CORES, 0L).intValue();
   }
 
@@ -73,9 +82,6 @@ abstract sealed class Attempt implements Work permits TaskAttempt, ForkAttempt {
   abstract Outcome unrun();
 
   abstract Scope newScope();
-
-  /// Whether it may fork or run something.
-  abstract boolean startsOthers();
 
   abstract @Nullable Context context();
 
@@ -283,7 +289,7 @@ abstract sealed class Attempt implements Work permits TaskAttempt, ForkAttempt {
       scope.giveUp();
       thread.interrupt();
     }
-    if (startsOthers()) {
+    if (startsOthers) {
       run.engine.interruptDead(); // these too
     }
   }

@@ -17,7 +17,7 @@ final class Branch<T extends @Nullable Object> implements Flow, Fork<T>, Work, A
   final long id;
   final String name;
   private final FlowBody<T> body;
-  private final Map<String, Long> held; // by it, and by those that wait for it
+  private final int above; // the highest rank of what is held by it, and by those that wait for it
   final @Nullable Context context;
   long readyNs;
 
@@ -36,28 +36,24 @@ final class Branch<T extends @Nullable Object> implements Flow, Fork<T>, Work, A
   private volatile @Nullable Thread waiter;
 
   /// A task of a graph.
-  Branch(Run run, int id, FlowBody<T> body, Map<String, Long> held) {
+  Branch(Run run, int id, FlowBody<T> body, int above) {
     this.run = run;
     this.parent = null;
     this.id = id;
     this.name = run.graph.names[id];
     this.body = body;
-    this.held = held;
+    this.above = above;
     this.context = run.context;
   }
 
   private Branch(
-      Branch<?> parent,
-      String name,
-      FlowBody<T> body,
-      Map<String, Long> held,
-      @Nullable Context context) {
+      Branch<?> parent, String name, FlowBody<T> body, int above, @Nullable Context context) {
     this.run = parent.run;
     this.parent = parent;
     this.id = run.nextId(parent.worker);
     this.name = name;
     this.body = body;
-    this.held = held;
+    this.above = above;
     this.context = context;
     this.readyNs = run.clock();
   }
@@ -221,8 +217,11 @@ final class Branch<T extends @Nullable Object> implements Flow, Fork<T>, Work, A
 
   @Override
   public <U extends @Nullable Object> Fork<U> fork(String forkName, FlowBody<U> code) {
+    if (above != Stock.NOTHING) { // no worker of its own, as it may wait
+      return fork(forkName, Terms.usual(), code, true);
+    }
     checkThread("fork");
-    Branch<U> fork = new Branch<>(this, forkName, code, held, here());
+    Branch<U> fork = new Branch<>(this, forkName, code, above, here());
     add(fork);
     run.engine.submit(fork, worker);
     return fork;
@@ -244,13 +243,14 @@ final class Branch<T extends @Nullable Object> implements Flow, Fork<T>, Work, A
       String forkName, Terms terms, FlowBody<U> code, boolean waits) {
     checkThread("fork");
     Map<String, Long> needs = Attempt.needs(terms);
-    run.engine.stock.check(forkName, needs, held);
+    run.engine.stock.check(forkName, needs, above);
     if (waits) {
       terms.checkWaiting(forkName);
     }
-    Branch<U> fork = new Branch<>(this, forkName, code, Stock.sum(held, needs), here());
+    int within = run.engine.stock.above(needs, above);
+    Branch<U> fork = new Branch<>(this, forkName, code, within, here());
     add(fork);
-    new ForkAttempt(run, fork, Objects.requireNonNull(scope), terms, waits).admit(worker);
+    new ForkAttempt(run, fork, Objects.requireNonNull(scope), above, terms, waits).admit(worker);
     return fork;
   }
 
@@ -268,7 +268,7 @@ final class Branch<T extends @Nullable Object> implements Flow, Fork<T>, Work, A
   @SuppressWarnings({"unchecked", "NullAway"}) // null only where the type allows it
   public <U extends @Nullable Object> U call(String callName, FlowBody<U> code) throws RunFailure {
     checkThread("call");
-    Branch<U> one = new Branch<>(this, callName, code, held, context);
+    Branch<U> one = new Branch<>(this, callName, code, above, context);
     one.execute(worker, worker);
     return (U) one.value;
   }
@@ -276,13 +276,22 @@ final class Branch<T extends @Nullable Object> implements Flow, Fork<T>, Work, A
   @Override
   public Run run(Graph graph) throws RunFailure {
     checkThread("run a graph");
-    Engine.Origin by = new Engine.Origin(run, id, Objects.requireNonNull(scope), held, worker);
+    Engine.Origin by = new Engine.Origin(run, id, Objects.requireNonNull(scope), above, worker);
     Run nested = run.engine.start(graph, run.trace, by);
     if (worker != null) {
       worker.help(nested);
+      return nested.join();
     }
-    nested.join();
-    return nested;
+    lendPlace();
+    try {
+      return nested.join();
+    } finally {
+      run.engine.stock.takePlaceBack();
+    }
+  }
+
+  private void lendPlace() {
+    run.engine.stock.lendPlace().forEach(Attempt::granted);
   }
 
   @Override
@@ -329,11 +338,13 @@ final class Branch<T extends @Nullable Object> implements Flow, Fork<T>, Work, A
       helper.help(this);
       return;
     }
+    lendPlace();
     boolean interrupted = false;
     while (!done) {
       LockSupport.park(this);
       interrupted |= Thread.interrupted();
     }
+    run.engine.stock.takePlaceBack();
     if (interrupted) {
       Thread.currentThread().interrupt();
     }

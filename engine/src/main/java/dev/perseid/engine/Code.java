@@ -2,7 +2,6 @@ package dev.perseid.engine;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 
@@ -115,24 +114,23 @@ abstract class Code {
     @Nullable Object run(Run run, int id, @Nullable Worker worker) throws Exception {
       Scope within = Scope.of(run, id);
       if (worker == null) {
-        return run(run, id, null, within, run.held);
+        return run(run, id, null, within, run.above);
       }
       worker.enter(within);
       if (within.dead()) {
         worker.interrupt(); // who made it so may have looked a moment before
       }
       try {
-        return run(run, id, worker, within, run.held);
+        return run(run, id, worker, within, run.above);
       } finally {
         worker.enter(run);
       }
     }
 
-    /// @param held by this task, and by those that wait for it
-    @Nullable Object run(
-        Run run, int id, @Nullable Worker worker, Scope within, Map<String, Long> held)
+    /// @param above the highest rank of what this task holds, or those that wait for it
+    @Nullable Object run(Run run, int id, @Nullable Worker worker, Scope within, int above)
         throws Exception {
-      return new Branch<>(run, id, body, held).perform(worker, within);
+      return new Branch<>(run, id, body, above).perform(worker, within);
     }
   }
 

@@ -4,8 +4,10 @@ import java.io.IOException;
 import java.lang.invoke.VarHandle;
 import java.time.Instant;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentLinkedQueue;
@@ -55,9 +57,9 @@ public final class Engine implements AutoCloseable {
   /// The task that starts a run.
   ///
   /// @param scope with which the run is given up
-  /// @param held by the task, and by those that wait for it
+  /// @param above the highest rank of what the task holds, or those that wait for it
   /// @param worker that waits for it, if a worker does
-  record Origin(Run run, long task, Scope scope, Map<String, Long> held, @Nullable Worker worker) {}
+  record Origin(Run run, long task, Scope scope, int above, @Nullable Worker worker) {}
 
   private Engine(EngineConfig config) throws RecordFailure {
     this.config = config;
@@ -76,7 +78,9 @@ public final class Engine implements AutoCloseable {
     Map<String, Long> all = new HashMap<>(config.resources());
     all.put(Attempt.BLOCKING, (long) config.blocking());
     all.put(Terms.CORES, (long) config.workers());
-    this.stock = new Stock(all);
+    List<String> ranked = new ArrayList<>(config.resources().keySet());
+    ranked.add(Terms.CORES);
+    this.stock = new Stock(all, ranked);
     this.timer =
         new ScheduledThreadPoolExecutor(
             1, Thread.ofPlatform().name("perseid-timer").daemon(true).factory());
@@ -157,7 +161,8 @@ public final class Engine implements AutoCloseable {
     if (graph.special) {
       for (int i = 0; i < graph.size(); i++) {
         if (graph.bodies[i] instanceof Code.Special s) {
-          stock.check(graph.names[i], Attempt.needs(s.terms), by == null ? Map.of() : by.held);
+          stock.check(
+              graph.names[i], Attempt.needs(s.terms), by == null ? Stock.NOTHING : by.above);
           if (s.body instanceof Code.Flowing) {
             s.terms.checkWaiting(graph.names[i]);
           }
@@ -195,6 +200,10 @@ public final class Engine implements AutoCloseable {
       run.complete();
       return run;
     }
+    if (run.apart) {
+      startApart(run);
+      return run;
+    }
     int plain = graph.allRoots ? graph.size() : graph.roots.length;
     if (plain > 0) {
       submit(new Range(run, 0, plain, run.startedNs), worker);
@@ -203,6 +212,14 @@ public final class Engine implements AutoCloseable {
       run.admit(id, run.startedNs, worker);
     }
     return run;
+  }
+
+  private void startApart(Run run) {
+    for (int id = 0; id < run.graph.size(); id++) {
+      if (run.graph.needed[id] == 0 && !run.admit(id, run.startedNs, null)) {
+        submit(new Step(run, id, run.startedNs), null);
+      }
+    }
   }
 
   /// Makes sure that the records of all tasks that have ended are in the file and survive a loss of

@@ -2,16 +2,18 @@ package dev.perseid.engine;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.TreeMap;
 
 /// How an engine is set up. Unchangeable; each method returns a configuration with one thing
 /// changed.
 ///
 /// @param workers threads that compute
-/// @param resources amounts of named things that tasks may need, e.g. `gpu`
+/// @param resources amounts of named things that tasks may need, e.g. `gpu`, in their order: what a
+///   task that holds one of them starts and waits for may need only those that are named later
 /// @param records the file of records, made anew; empty: no records
 /// @param memoryBytes that records may take in memory, where no file is named; 0: none are kept
 /// @param lossless whether a task waits when its record finds no room; else records are dropped and
@@ -54,7 +56,7 @@ public record EngineConfig(
     if (carried.size() > Limits.CARRIED) {
       throw new IllegalArgumentException("at most " + Limits.CARRIED + " scoped values travel");
     }
-    resources = Map.copyOf(resources);
+    resources = Collections.unmodifiableMap(new LinkedHashMap<>(resources));
     carried = List.copyOf(carried);
   }
 
@@ -89,9 +91,9 @@ public record EngineConfig(
         carried);
   }
 
-  /// With a named resource.
+  /// With a named resource, after those that were named before ([#resources]).
   public EngineConfig resource(String name, long amount) {
-    Map<String, Long> more = new TreeMap<>(resources);
+    Map<String, Long> more = new LinkedHashMap<>(resources);
     more.put(name, amount);
     return new EngineConfig(
         workers,

@@ -14,8 +14,9 @@ public sealed interface Flow permits Branch {
   /// wait for them; therefore it can hold named resources only on a virtual thread, and no cores.
   ///
   /// @param terms what it asks for, e.g. `t -> t.priority(5).retries(2, Duration.ofSeconds(1))`
-  /// @throws IllegalArgumentException if the engine lacks what it needs, or those that wait for it
-  ///   hold so much that it never could start
+  /// @throws IllegalArgumentException if the engine lacks what it needs, or one that waits for it
+  ///   holds that too, or something that the engine's configuration names later: two such tasks
+  ///   could wait for each other for ever
   <T extends @Nullable Object> Fork<T> fork(
       String name, UnaryOperator<Terms> terms, FlowBody<T> body);
 

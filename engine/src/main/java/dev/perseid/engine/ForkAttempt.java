@@ -5,15 +5,13 @@ import org.jspecify.annotations.Nullable;
 /// A forked task that asks for something.
 final class ForkAttempt extends Attempt {
   private final Branch<?> branch;
-  private final Scope above;
-  private final boolean startsOthers;
+  private final Scope forker;
 
-  /// @param above the forker's
-  ForkAttempt(Run run, Branch<?> branch, Scope above, Terms terms, boolean startsOthers) {
-    super(run, branch.id, terms, branch.readyNs);
+  ForkAttempt(
+      Run run, Branch<?> branch, Scope forker, int above, Terms terms, boolean startsOthers) {
+    super(run, branch.id, terms, above, startsOthers, branch.readyNs);
     this.branch = branch;
-    this.above = above;
-    this.startsOthers = startsOthers;
+    this.forker = forker;
   }
 
   @Override
@@ -33,7 +31,7 @@ final class ForkAttempt extends Attempt {
 
   @Override
   boolean dead() {
-    return above.dead();
+    return forker.dead();
   }
 
   @Override
@@ -43,12 +41,7 @@ final class ForkAttempt extends Attempt {
 
   @Override
   Scope newScope() {
-    return Scope.forked(run, above);
-  }
-
-  @Override
-  boolean startsOthers() {
-    return startsOthers;
+    return Scope.forked(run, forker);
   }
 
   @Override

@@ -29,6 +29,7 @@ public final class Graph {
   private boolean downs;
   boolean valued;
   boolean special;
+  boolean flows;
   boolean choices;
   @Nullable BitSet any;
   private boolean frozen;
@@ -124,6 +125,7 @@ public final class Graph {
   /// Adds a task that may add tasks while it runs.
   public <T extends @Nullable Object> Task<T> flow(String name, FlowBody<T> body) {
     valued = true;
+    flows = true;
     return new Task<>(this, add(name, new Code.Flowing(body)));
   }
 

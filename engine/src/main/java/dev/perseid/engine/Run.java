@@ -6,7 +6,6 @@ import java.nio.channels.ClosedByInterruptException;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
@@ -34,7 +33,14 @@ public final class Run implements Awaited, Mortal {
   final long parentRun;
   final long parentTask;
   private final @Nullable Scope under;
-  final Map<String, Long> held;
+
+  /// The highest rank of what those hold who wait for it, or [Stock#NOTHING].
+  final int above;
+
+  /// Whether its flows have threads of their own, because somebody who waits for it holds
+  /// something.
+  final boolean apart;
+
   final @Nullable Context context;
   int slot;
   long startedNs;
@@ -64,7 +70,8 @@ public final class Run implements Awaited, Mortal {
     this.parentRun = by == null ? 0 : by.run().number;
     this.parentTask = by == null ? -1 : by.task();
     this.under = by == null ? null : by.scope();
-    this.held = by == null ? Map.of() : by.held();
+    this.above = by == null ? Stock.NOTHING : by.above();
+    this.apart = graph.flows && above != Stock.NOTHING;
     this.waiter = by == null ? null : by.worker();
     this.context = Context.here(engine.config.carried(), null);
     int n = graph.size();
@@ -191,11 +198,6 @@ public final class Run implements Awaited, Mortal {
     return ((int) STATE.getAcquire(state, 2 * id) & CANCELLED) != 0;
   }
 
-  /// What a task holds, and all that wait for it.
-  Map<String, Long> held(Map<String, Long> needs) {
-    return Stock.sum(held, needs);
-  }
-
   long clock() {
     return engine.clock();
   }
@@ -255,10 +257,19 @@ public final class Run implements Awaited, Mortal {
     return (bits & LEFT_OUT) != 0 ? Outcome.NOT_CHOSEN : Outcome.DONE;
   }
 
+  /// Whether more is to be done when a task ends than to count for those that depend on it.
+  boolean unusual() {
+    return graph.special || apart || graph.choices || graph.any != null;
+  }
+
   /// Starts a ready task that asks for something; false if it is a plain one.
   boolean admit(int id, long readyNs, @Nullable Worker worker) {
     if (graph.special && graph.bodies[id] instanceof Code.Special special) {
-      new TaskAttempt(this, id, special, readyNs).admit(worker);
+      new TaskAttempt(this, id, special.body, special.terms, readyNs).admit(worker);
+      return true;
+    }
+    if (apart && graph.bodies[id] instanceof Code.Flowing flow) {
+      new TaskAttempt(this, id, flow, Terms.usual(), readyNs).admit(worker);
       return true;
     }
     return false;

@@ -12,13 +12,25 @@ import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
 /// What the engine has of cores and named resources: what there is, what is free, and who waits. A
-/// task gets all that it needs at once, so none holds one thing while it waits for another. A later
-/// task may pass an earlier one that does not fit yet, but not more often than [Limits#PASSED].
+/// task gets all that it needs at once. A later task may pass an earlier one that does not fit yet,
+/// but not more often than [Limits#PASSED].
+///
+/// Nobody waits for ever for somebody who waits. A task that holds something and waits for what it
+/// started (only one on a virtual thread can) lets its tasks need only what is ranked higher: a
+/// hierarchy of resources (Dijkstra, "Hierarchical ordering of sequential processes", 1971). What
+/// it waits for comes before all others, those first that wait below the highest rank: they lack
+/// only what is held by tasks that wait for nothing.
 final class Stock {
+  /// The rank of what is held where nothing is.
+  static final int NOTHING = -1;
+
+  private static final Comparator<Attempt> ORDER =
+      Comparator.comparingInt((Attempt a) -> -a.above).thenComparing(Lane.ORDER);
+
   /// Those who wait for the same, in their order; the first of them stands for all.
   private static final class Queue {
     final Map<String, Long> needs;
-    final TreeSet<Attempt> waiting = new TreeSet<>(Lane.ORDER);
+    final TreeSet<Attempt> waiting = new TreeSet<>(ORDER);
 
     /// How often later ones, which needed something of this too, passed whoever was the first.
     long passed;
@@ -29,25 +41,53 @@ final class Stock {
   }
 
   private final Map<String, Long> capacity;
+  private final List<String> ranked;
   private final Map<String, Long> free;
   private final Map<Map<String, Long>, Queue> queues = new HashMap<>(); // none is empty
   private final TreeSet<Queue> heads =
-      new TreeSet<>(Comparator.comparing((Queue q) -> q.waiting.first(), Lane.ORDER));
+      new TreeSet<>(Comparator.comparing((Queue q) -> q.waiting.first(), ORDER));
 
-  Stock(Map<String, Long> capacity) {
+  /// @param capacity what there is; the places of tasks on virtual threads have no rank, as one
+  ///   that waits lends its place
+  /// @param ranked names, the lowest first
+  Stock(Map<String, Long> capacity, List<String> ranked) {
     this.capacity = Map.copyOf(capacity);
+    this.ranked = List.copyOf(ranked);
     this.free = new HashMap<>(capacity);
   }
 
-  /// Refuses what can never be had.
+  /// The highest rank of what is needed or held already.
+  int above(Map<String, Long> needs, int held) {
+    int highest = held;
+    for (String name : needs.keySet()) {
+      highest = Math.max(highest, ranked.indexOf(name));
+    }
+    return highest;
+  }
+
+  /// Refuses what can never be had, and what two tasks could wait for for ever.
   ///
-  /// @param held by those who wait for this task
-  void check(String task, Map<String, Long> needs, Map<String, Long> held) {
+  /// @param above the highest rank of what those hold who wait for this task
+  void check(String task, Map<String, Long> needs, int above) {
     for (Map.Entry<String, Long> need : needs.entrySet()) {
       String name = need.getKey();
       long there = capacity.getOrDefault(name, 0L);
-      long gone = held.getOrDefault(name, 0L);
-      if (need.getValue() > there - gone) {
+      int rank = ranked.indexOf(name);
+      if (rank != NOTHING && rank <= above) {
+        String highest = ranked.get(above);
+        throw new IllegalArgumentException(
+            "task '"
+                + task
+                + "' needs '"
+                + name
+                + "' while one that waits for it holds '"
+                + highest
+                + "': two such tasks could wait for each other for ever; "
+                + (rank == above
+                    ? "let the one that waits take all of it, or none"
+                    : "name '" + name + "' after '" + highest + "' in EngineConfig"));
+      }
+      if (need.getValue() > there) {
         throw new IllegalArgumentException(
             "task '"
                 + task
@@ -57,23 +97,12 @@ final class Stock {
                 + name
                 + "', of which the engine has "
                 + there
-                + (gone > 0 ? ", and what waits for it holds " + gone : "")
                 + ": say more with EngineConfig."
                 + (name.equals(Terms.CORES)
                     ? "workers"
                     : name.equals(Attempt.BLOCKING) ? "blocking" : "resource"));
       }
     }
-  }
-
-  /// Two amounts together.
-  static Map<String, Long> sum(Map<String, Long> one, Map<String, Long> other) {
-    if (one.isEmpty() || other.isEmpty()) {
-      return one.isEmpty() ? other : one;
-    }
-    Map<String, Long> both = new HashMap<>(one);
-    other.forEach((name, amount) -> both.merge(name, amount, Long::sum));
-    return both;
   }
 
   /// Takes what an attempt needs, or lets it wait.
@@ -103,6 +132,19 @@ final class Stock {
     change(attempt, 1);
     attempt.held = false;
     return admit();
+  }
+
+  /// A task on a virtual thread waits for what it started: others may have its place meanwhile.
+  /// Returns who may start now.
+  synchronized List<Attempt> lendPlace() {
+    free.merge(Attempt.BLOCKING, 1L, Long::sum);
+    return admit();
+  }
+
+  /// It goes on, at once, also if there is no place left: else it might wait for those who wait for
+  /// it.
+  synchronized void takePlaceBack() {
+    free.merge(Attempt.BLOCKING, -1L, Long::sum);
   }
 
   /// Takes out those who are to end without running; returns them, and who may start now.

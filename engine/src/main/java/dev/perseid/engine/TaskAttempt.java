@@ -7,10 +7,10 @@ final class TaskAttempt extends Attempt {
   private final int task;
   private final Object body;
 
-  TaskAttempt(Run run, int task, Code.Special special, long readyNs) {
-    super(run, task, special.terms, readyNs);
+  TaskAttempt(Run run, int task, Object body, Terms terms, long readyNs) {
+    super(run, task, terms, run.above, body instanceof Code.Flowing, readyNs);
     this.task = task;
-    this.body = special.body;
+    this.body = body;
   }
 
   @Override
@@ -44,11 +44,6 @@ final class TaskAttempt extends Attempt {
   }
 
   @Override
-  boolean startsOthers() {
-    return body instanceof Code.Flowing;
-  }
-
-  @Override
   @Nullable Context context() {
     return run.context;
   }
@@ -56,7 +51,7 @@ final class TaskAttempt extends Attempt {
   @Override
   @Nullable Object perform(@Nullable Worker worker, Scope within) throws Exception {
     return body instanceof Code.Flowing flowing
-        ? flowing.run(run, task, worker, within, run.held(needs))
+        ? flowing.run(run, task, worker, within, run.engine.stock.above(needs, above))
         : Code.perform(body, run, task, worker);
   }
 

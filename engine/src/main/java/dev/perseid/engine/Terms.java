@@ -94,7 +94,7 @@ public record Terms(
 
   /// Refuses what a task that may wait for others cannot have: a worker that waits runs others'
   /// tasks on top, and one of these might wait, for ever, for what this one holds; and cores that
-  /// it holds its forks would lack.
+  /// it holds its tasks would lack.
   void checkWaiting(String task) {
     if (needs.containsKey(CORES)) {
       throw new IllegalArgumentException(

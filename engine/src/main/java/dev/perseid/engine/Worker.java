@@ -222,7 +222,9 @@ final class Worker extends Thread {
       engine.searching.getAndIncrement();
       for (int round = 0; round < Limits.ROUNDS; round++) {
         if (awaited == null ? engine.ended : awaited.isDone()) {
-          engine.searching.getAndDecrement();
+          if (engine.searching.decrementAndGet() == 0 && engine.seemsFull()) {
+            engine.wakeOne(); // it may have been woken for that, and goes away
+          }
           return false;
         }
         if (find(into, true)) {
@@ -303,7 +305,7 @@ final class Worker extends Thread {
     int[] targets = graph.targets;
     int[] state = run.state;
     @Nullable Object[] values = run.values;
-    boolean unusual = graph.special || graph.choices || graph.any != null;
+    boolean unusual = run.unusual();
     boolean edges = offsets.length > 0;
     if (counted != run) {
       tellCount();

@@ -223,26 +223,26 @@ class CoresTest {
       waiting.flow("waiting", _ -> 1).with(t -> t.cores(2).onVirtualThread());
       assertThatThrownBy(() -> engine.start(waiting)).hasMessageContaining("holds cores while");
       Graph inner = new Graph("inner");
-      inner.action("greedy", () -> {}).with(t -> t.needs("gpu", 2));
+      inner.action("greedy", () -> {}).with(t -> t.needs("gpu", 4));
       Graph forks = new Graph("forks");
       forks
           .flow(
               "holder",
               flow -> {
-                refused(said, () -> flow.fork("fork", t -> t.needs("gpu", 2), () -> 1));
+                refused(said, () -> flow.fork("fork", t -> t.needs("gpu", 3), () -> 1));
                 refused(said, () -> flow.fork("fork", t -> t.needs("gpu", 1), f -> 1));
                 refused(said, () -> flow.fork("fork", t -> t.cores(2), f -> 1));
                 refused(said, () -> flow.run(inner));
                 return flow.fork("fork", t -> t.needs("gpu", 1), () -> 1).join();
               })
-          .with(t -> t.needs("gpu", 1).onVirtualThread());
+          .with(Terms::onVirtualThread);
       engine.run(forks);
     }
     assertThat(said).hasSize(4);
-    assertThat(said.get(0)).contains("what waits for it holds 1");
+    assertThat(said.get(0)).contains("'fork' needs 3 of 'gpu', of which the engine has 2");
     assertThat(said.get(1)).contains("add onVirtualThread");
     assertThat(said.get(2)).contains("holds cores");
-    assertThat(said.get(3)).contains("'greedy' needs 2").contains("what waits for it holds 1");
+    assertThat(said.get(3)).contains("'greedy' needs 4 of 'gpu'");
   }
 
   private interface Try {

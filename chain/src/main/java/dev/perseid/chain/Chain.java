@@ -572,16 +572,29 @@ public final class Chain implements AutoCloseable {
   /// @param from at most [Limits#LOG_BLOCKS] below `to`
   public List<Log> logs(Address contract, List<Hash> kinds, Hash second, long from, Head to)
       throws ChainException {
-    return logs(contract, kinds, Optional.of(second), from, to);
+    return logs(contract, kinds, Optional.of(second), Optional.empty(), from, to);
   }
 
   /// As the other, whatever the second topic is.
   List<Log> logs(Address contract, List<Hash> kinds, long from, Head to) throws ChainException {
-    return logs(contract, kinds, Optional.empty(), from, to);
+    return logs(contract, kinds, Optional.empty(), Optional.empty(), from, to);
+  }
+
+  /// As the other, whatever the second topic is.
+  ///
+  /// @param third what the third topic must be
+  List<Log> logsOfThird(Address contract, List<Hash> kinds, Hash third, long from, Head to)
+      throws ChainException {
+    return logs(contract, kinds, Optional.empty(), Optional.of(third), from, to);
   }
 
   private List<Log> logs(
-      Address contract, List<Hash> kinds, Optional<Hash> second, long from, Head to)
+      Address contract,
+      List<Hash> kinds,
+      Optional<Hash> second,
+      Optional<Hash> third,
+      long from,
+      Head to)
       throws ChainException {
     if (to.number() - from >= Limits.LOG_BLOCKS) {
       throw new IllegalArgumentException("asked for logs of too many blocks at once");
@@ -592,7 +605,12 @@ public final class Chain implements AutoCloseable {
     ArrayNode topics = filter.putArray("topics");
     ArrayNode first = topics.addArray();
     kinds.forEach(kind -> first.add(Hex.of(kind)));
-    second.ifPresent(topic -> topics.add(Hex.of(topic)));
+    if (third.isPresent()) {
+      second.ifPresentOrElse(topic -> topics.add(Hex.of(topic)), topics::addNull);
+      topics.add(Hex.of(third.get()));
+    } else {
+      second.ifPresent(topic -> topics.add(Hex.of(topic)));
+    }
     return agreed(
         "the logs of blocks " + from + " to " + to.number(),
         "eth_getLogs",
@@ -607,9 +625,10 @@ public final class Chain implements AutoCloseable {
             Log log = log(one);
             boolean asked =
                 log.contract().equals(contract)
-                    && log.topics().size() >= 2
+                    && log.topics().size() >= (third.isPresent() ? 3 : 2)
                     && kinds.contains(log.topics().get(0))
                     && second.map(log.topics().get(1)::equals).orElse(true)
+                    && (third.isEmpty() || third.get().equals(log.topics().get(2)))
                     && log.block() >= last
                     && log.block() <= to.number()
                     && (log.block() != to.number() || log.blockHash().equals(to.hash()))

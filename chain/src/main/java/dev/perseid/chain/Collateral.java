@@ -1,6 +1,7 @@
 package dev.perseid.chain;
 
 import dev.perseid.core.Address;
+import dev.perseid.core.Hash;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -27,6 +28,12 @@ public final class Collateral {
   /// @param leaving what was asked back, from `freeAtS` on (seconds since the epoch) free to go
   public record Bond(long active, long leaving, long freeAtS) {}
 
+  static final Hash BONDED = Abi.topic("Bonded(address,address,uint256,uint256)");
+  static final Hash LEAVING = Abi.topic("Leaving(address,address,uint256,uint256,uint64)");
+  static final Hash STAYED = Abi.topic("Stayed(address,address,uint256,uint256)");
+  static final Hash WITHDRAWN = Abi.topic("Withdrawn(address,address,uint256,address,uint256)");
+  static final Hash SLASHED = Abi.topic("Slashed(address,address,bytes32,uint256,uint256)");
+
   private final Chain chain;
   private final Address address;
 
@@ -39,6 +46,11 @@ public final class Collateral {
   /// Where it is.
   public Address address() {
     return address;
+  }
+
+  /// In what all is counted: a token.
+  public Address unit(At at) throws ChainException {
+    return chain.call(address, Abi.call("unit()"), at).address(0);
   }
 
   /// What can be bonded, in the order of their numbers.
@@ -79,6 +91,23 @@ public final class Collateral {
         .amount(0);
   }
 
+  /// The same of many.
+  List<Long> valuesOf(List<Address> identities, Address arbiter, At at) throws ChainException {
+    List<Call> calls = new ArrayList<>();
+    for (Address identity : identities) {
+      calls.add(
+          Call.to(
+              address,
+              "read",
+              Abi.call("valueOf(address,address)", Abi.address(identity), Abi.address(arbiter))));
+    }
+    List<Long> all = new ArrayList<>();
+    for (AbiReader r : chain.calls(calls, at)) {
+      all.add(r.amount(0));
+    }
+    return all;
+  }
+
   /// What slashing brought an account and was not collected, in the asset's own units.
   public long owedTo(int asset, Address account, At at) throws ChainException {
     return chain
@@ -98,6 +127,23 @@ public final class Collateral {
             Abi.address(arbiter),
             Abi.uint(asset),
             Abi.uint(amount)));
+  }
+
+  /// Takes a part of all that an identity has bonded under the caller, once for each evidence.
+  ///
+  /// @param permille 1 to 1000
+  /// @param evidence hash of what shows the guilt
+  /// @param reporter who told, if the caller is the court
+  public Call slash(Address identity, int permille, Hash evidence, Address reporter) {
+    return Call.to(
+        address,
+        "slash " + identity,
+        Abi.call(
+            "slash(address,uint256,bytes32,address)",
+            Abi.address(identity),
+            Abi.uint(permille),
+            Abi.word(evidence),
+            Abi.address(reporter)));
   }
 
   /// Asks a part of a bond back.

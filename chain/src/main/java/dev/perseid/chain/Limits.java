@@ -29,6 +29,12 @@ public final class Limits {
   /// Blocks of which logs are asked at once.
   static final long LOG_BLOCKS = 2_000;
 
+  /// Identities with a bond that are followed, and accounts that are remembered to have paid for
+  /// one of them.
+  static final int BONDED = 100_000;
+
+  static final int PAYERS = 64;
+
   /// Logs that one answer may have.
   static final int LOGS = 100_000;
 

@@ -11,6 +11,8 @@ import java.util.Optional;
 /// A token: ERC-20 with EIP-3009 (payments by signature), as dollars on chains are. Amounts are the
 /// token's own units.
 public final class Token {
+  static final Hash TRANSFER = Abi.topic("Transfer(address,address,uint256)");
+
   /// What EIP-712 calls a token; it stands in x402's offers.
   ///
   /// @param domain its domain separator

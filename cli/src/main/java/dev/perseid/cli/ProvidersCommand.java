@@ -1,6 +1,7 @@
 package dev.perseid.cli;
 
 import com.fasterxml.jackson.core.JsonGenerator;
+import com.google.protobuf.ByteString;
 import dev.perseid.core.Gpus;
 import dev.perseid.core.Offer;
 import dev.perseid.node.PoolClient;
@@ -110,12 +111,14 @@ final class ProvidersCommand implements Callable<Integer> {
 
   /// Who signed that it is its own; empty if nobody did.
   private static String operator(Proto.ProviderView view) {
+    return address(view.getOperator(), "operator");
+  }
+
+  private static String address(ByteString bytes, String what) {
     try {
-      return view.getOperator().isEmpty()
-          ? ""
-          : Translation.address(view.getOperator(), "provider.operator").toString();
+      return bytes.isEmpty() ? "" : Translation.address(bytes, "provider." + what).toString();
     } catch (Malformed e) {
-      throw new IllegalStateException("the pool sent a bad operator: " + e.getMessage(), e);
+      throw new IllegalStateException("the pool sent a bad " + what + ": " + e.getMessage(), e);
     }
   }
 
@@ -129,7 +132,10 @@ final class ProvidersCommand implements Callable<Integer> {
     }
     return view.getConfirmed()
         + " confirmed"
-        + (view.getRefuted() == 0 ? "" : ", " + view.getRefuted() + " refuted");
+        + (view.getRefuted() == 0 ? "" : ", " + view.getRefuted() + " refuted")
+        + (view.getBond().getAmount() == 0
+            ? ""
+            : ", " + Amounts.credits(view.getBond().getAmount()) + " bonded");
   }
 
   static Offer offer(Proto.ProviderView view) {
@@ -173,6 +179,19 @@ final class ProvidersCommand implements Callable<Integer> {
     json.writeStringField("native_platform", view.getNativePlatform());
     json.writeStringField("operator", operator(view));
     json.writeNumberField("retained_microcredits", view.getRetained());
+    if (view.hasBond()) {
+      Proto.Bond bond = view.getBond();
+      json.writeObjectFieldStart("bond");
+      json.writeNumberField("microcredits", bond.getAmount());
+      json.writeStringField("funder", address(bond.getFunder(), "bond.funder"));
+      json.writeNumberField("since_us", bond.getSinceUs());
+      json.writeArrayFieldStart("owes_for_records");
+      for (long entry : bond.getOwesList()) {
+        json.writeNumber(entry);
+      }
+      json.writeEndArray();
+      json.writeEndObject();
+    }
     json.writeBooleanField("measuring", view.getMeasuring());
     if (view.hasCapacity()) {
       Proto.Capacity c = view.getCapacity();

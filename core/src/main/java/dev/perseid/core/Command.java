@@ -256,6 +256,18 @@ public sealed interface Command {
   /// What a payee ever got from this pool was read on the chain, in a block that counts.
   record SeePaid(Address payee, long total, long block) implements Command {}
 
+  /// What a provider has at stake was read on the chain, in a block that counts.
+  ///
+  /// @param amount in the token of the pool's escrow
+  /// @param funder who paid most of it
+  record SeeBond(Address provider, long amount, Optional<Address> funder) implements Command {}
+
+  /// A part of a provider's bond was taken for a refuted result, in a block that counts; or there
+  /// is nothing left that could be taken.
+  ///
+  /// @param entry index of the result's record
+  record SeePenalty(Address provider, long entry) implements Command {}
+
   /// All that the chain says up to this block has been told.
   ///
   /// @param blockUs when it was made, by the chain's clock

@@ -74,6 +74,8 @@ final class Decision {
       case Command.TakeVoucher c -> money.take(c);
       case Command.SeePurse c -> money.see(c);
       case Command.SeePaid c -> money.seePaid(c);
+      case Command.SeeBond c -> seeBond(c);
+      case Command.SeePenalty c -> seePenalty(c);
       case Command.SeeBlock c -> money.seeBlock(c);
       case Command.TakePayment c -> money.takePayment(c);
       case Command.ReturnPayment c -> money.returnPayment(c);
@@ -612,10 +614,47 @@ final class Decision {
     };
   }
 
+  /// Of one that is not known any more nothing is kept.
+  private void seeBond(Command.SeeBond c) {
+    String what = "SeeBond";
+    Provider provider = state.providersByAddress.get(c.provider());
+    if (provider == null) {
+      return;
+    }
+    if (!(state.treasury.money instanceof Money.Escrow)) {
+      refuse(
+          what,
+          c.provider(),
+          Rejection.Code.INVALID,
+          "this pool's money is on no chain, so that nothing there can be at stake");
+      return;
+    }
+    if (c.amount() < 0) {
+      refuse(what, c.provider(), Rejection.Code.INVALID, "a bond is not below zero");
+      return;
+    }
+    Bond before = provider.bond;
+    boolean first = before.sinceUs() == 0;
+    Bond bond = new Bond(c.amount(), c.funder(), first ? nowUs : before.sinceUs());
+    if (first ? c.amount() > 0 : !bond.equals(before)) {
+      emit(new Event.BondSeen(c.provider(), bond, nowUs));
+    }
+  }
+
+  private void seePenalty(Command.SeePenalty c) {
+    Provider provider = state.providersByAddress.get(c.provider());
+    if (provider != null && provider.owes.contains(c.entry())) {
+      emit(new Event.PenaltySeen(c.provider(), c.entry(), nowUs));
+    }
+  }
+
   private Event.CheckDrawn draw(
       OpenLease open, Lease lease, ExecutionRecord record, Graph graph, long luck) {
     Provider provider = open.provider;
-    Belief belief = provider.belief.aged(state.trust, nowUs);
+    int harm = graph.spec.verification() instanceof Verification.Adaptive a ? a.harm() : 0;
+    Belief belief =
+        state.trust.backed(
+            provider.belief.aged(state.trust, nowUs), provider.bond, record.charge(), harm);
     int doubtPpm = state.trust.doubtPpm(belief);
     boolean failed = record.outcome() == Outcome.TASK_FAILED;
     boolean isNew = state.trust.isNew(belief, state.newcomers);
@@ -625,10 +664,10 @@ final class Decision {
           case Verification.None _ -> 0;
           case Verification.SpotCheck s -> failed ? CERTAIN_PPM : s.ppm();
           case Verification.Replicate _ -> CERTAIN_PPM;
-          case Verification.Adaptive a ->
+          case Verification.Adaptive _ ->
               failed || isNative
                   ? CERTAIN_PPM
-                  : state.trust.checkPpm(belief, state.newcomers, a.harm());
+                  : state.trust.checkPpm(belief, state.newcomers, harm);
         };
     // Whoever was found out while it ran is not believed because it was not stopped.
     ppm = provider.distrusted && ppm > 0 ? CERTAIN_PPM : ppm;

@@ -91,6 +91,14 @@ public sealed interface Event {
   /// @param operator empty if nobody's
   record OperatorSeen(Address provider, Optional<Address> operator, long atUs) implements Event {}
 
+  /// A provider has something else at stake than before.
+  record BondSeen(Address provider, Bond bond, long atUs) implements Event {}
+
+  /// A provider owes nothing any more for a refuted result.
+  ///
+  /// @param entry index of its record
+  record PenaltySeen(Address provider, long entry, long atUs) implements Event {}
+
   /// The result of a native task was compared with what others got.
   ///
   /// @param entry index of its record

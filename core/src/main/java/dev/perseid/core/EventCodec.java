@@ -65,6 +65,9 @@ public final class EventCodec {
   private static final int CAPACITY_MEASURED_GPUS = 57;
   private static final int ATTEMPT_ENDED_GPUS = 58;
 
+  private static final int BOND_SEEN = 59;
+  private static final int PENALTY_SEEN = 60;
+
   private static final int CREDITS = 0;
   private static final int VOUCHED_CREDITS = 1;
   private static final int ESCROW = 2;
@@ -226,6 +229,18 @@ public final class EventCodec {
         out.octet(OPERATOR_SEEN);
         out.sharedAddress(e.provider());
         writeOperator(out, e.operator());
+        out.number(e.atUs());
+      }
+      case Event.BondSeen e -> {
+        out.octet(BOND_SEEN);
+        out.sharedAddress(e.provider());
+        writeBond(out, e.bond());
+        out.number(e.atUs());
+      }
+      case Event.PenaltySeen e -> {
+        out.octet(PENALTY_SEEN);
+        out.sharedAddress(e.provider());
+        out.number(e.entry());
         out.number(e.atUs());
       }
       case Event.ResultsCompared e -> {
@@ -520,6 +535,8 @@ public final class EventCodec {
           new Event.PlatformSeen(in.sharedAddress(), readPlatform(in), in.number());
       case OPERATOR_SEEN ->
           new Event.OperatorSeen(in.sharedAddress(), readOperator(in), in.number());
+      case BOND_SEEN -> new Event.BondSeen(in.sharedAddress(), readBond(in), in.number());
+      case PENALTY_SEEN -> new Event.PenaltySeen(in.sharedAddress(), in.number(), in.number());
       case RESULTS_COMPARED ->
           new Event.ResultsCompared(
               in.integer(), in.integer(), in.number(), in.number(), in.text(), in.number());
@@ -627,6 +644,16 @@ public final class EventCodec {
     operator.ifPresent(out::address);
   }
 
+  static void writeBond(Out out, Bond bond) {
+    out.number(bond.amount());
+    writeOperator(out, bond.funder());
+    out.number(bond.sinceUs());
+  }
+
+  static Bond readBond(In in) {
+    return new Bond(in.number(), readOperator(in), in.number());
+  }
+
   static Optional<Address> readOperator(In in) {
     return in.flag() ? Optional.of(in.address()) : Optional.empty();
   }
@@ -640,12 +667,12 @@ public final class EventCodec {
     return in.flag() ? Optional.of(in.choice(PLATFORMS)) : Optional.empty();
   }
 
-  private static void writeNumbers(Out out, List<Long> numbers) {
+  static void writeNumbers(Out out, List<Long> numbers) {
     out.number(numbers.size());
     numbers.forEach(out::number);
   }
 
-  private static List<Long> readNumbers(In in) {
+  static List<Long> readNumbers(In in) {
     int count = in.count();
     List<Long> numbers = in.list(count);
     for (int i = 0; i < count; i++) {

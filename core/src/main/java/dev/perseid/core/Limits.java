@@ -158,6 +158,9 @@ public final class Limits {
   /// network: nobody who has many keys keeps others from being measured by being slow with all.
   public static final int MEASURED_OF_NETWORK = 16;
 
+  /// Refuted results for which a provider's bond is yet to pay; beyond them little is left of it.
+  public static final int PENALTIES = 64;
+
   /// Providers that are looked at for whether they can be measured now.
   public static final int MEASURED_LOOKED_AT = 256;
 

@@ -1,5 +1,7 @@
 package dev.perseid.core;
 
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /// What the pool knows of one provider.
@@ -73,6 +75,12 @@ final class Provider {
 
   /// Who signed that it is its own; null if nobody did.
   @Nullable Address operator;
+
+  /// What it has at stake on a chain.
+  Bond bond = Bond.NONE;
+
+  /// Indices of the records of refuted results for which nothing of its bond was taken yet.
+  final List<Long> owes = new ArrayList<>();
 
   /// For which platform it runs native tasks; null if it runs none.
   @Nullable Platform platform;

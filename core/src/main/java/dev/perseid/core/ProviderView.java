@@ -1,5 +1,6 @@
 package dev.perseid.core;
 
+import java.util.List;
 import java.util.Optional;
 
 /// What can be seen of a provider.
@@ -22,6 +23,8 @@ import java.util.Optional;
 ///   no new lease until then
 /// @param nativeOn for which platform it runs native tasks; empty if it runs none
 /// @param operator who signed that it is its own; empty if nobody did
+/// @param bond what it has at stake on a chain
+/// @param owes indices of the records of refuted results for which nothing of it was taken yet
 public record ProviderView(
     Offer offer,
     Hash offerHash,
@@ -39,7 +42,9 @@ public record ProviderView(
     Capacity capacity,
     boolean measuring,
     Optional<Platform> nativeOn,
-    Optional<Address> operator) {
+    Optional<Address> operator,
+    Bond bond,
+    List<Long> owes) {
   /// What is believed of a provider's results, from records that others confirmed or refuted.
   ///
   /// @param confirmed how many were confirmed, ever

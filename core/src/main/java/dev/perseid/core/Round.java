@@ -389,8 +389,8 @@ final class Round {
 
   /// Another provider for a task whose result is checked: drawn at random, so that nobody can
   /// arrange to check itself; of the few from there on the first that is of another operator than
-  /// all that have run it, in another network, and in another region; or, if there is none such,
-  /// the one that lacks least of that, in this order. Null if none is free.
+  /// all that have run it, of another funder, in another network, and in another region; or, if
+  /// there is none such, the one that lacks least of that, in this order. Null if none is free.
   ///
   /// @param busy who must not be chosen besides
   private static @Nullable Provider checker(
@@ -428,14 +428,17 @@ final class Round {
   /// Who declares a region can declare any; where it comes from is seen.
   private static final int OTHER_NETWORK = 2;
 
-  /// Who signs for a provider answers for it; who does not want to be known does not sign.
-  private static final int OTHER_OPERATOR = 4;
+  /// Who wants to hide whose money it is can have it come by another way.
+  private static final int OTHER_FUNDER = 4;
 
-  private static final int FAR = OTHER_REGION + OTHER_NETWORK + OTHER_OPERATOR;
+  /// Who signs for a provider answers for it; who does not want to be known does not sign.
+  private static final int OTHER_OPERATOR = 8;
+
+  private static final int FAR = OTHER_REGION + OTHER_NETWORK + OTHER_FUNDER + OTHER_OPERATOR;
 
   /// How far a provider is from all others of some.
   ///
-  /// @param minds whether it matters whose it is
+  /// @param minds whether it matters whose it is, and who paid its bond
   private static int distance(State state, Provider provider, int[] others, boolean minds) {
     int distance = FAR;
     String region = provider.offer.offer.region();
@@ -452,6 +455,9 @@ final class Round {
       }
       if (minds && provider.operator != null && provider.operator.equals(other.operator)) {
         distance &= ~OTHER_OPERATOR;
+      }
+      if (minds && provider.bond.isFundedLike(other.bond)) {
+        distance &= ~OTHER_FUNDER;
       }
     }
     return distance;

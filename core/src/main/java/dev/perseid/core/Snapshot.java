@@ -14,10 +14,12 @@ import java.util.Optional;
 /// lines of ready tasks, order of providers) is not written but made again. docs/formats.md has the
 /// layout.
 final class Snapshot {
-  private static final int VERSION = 12;
+  private static final int VERSION = 13;
 
   /// Had nothing about GPUs, nor about who has which blobs.
   private static final int WITHOUT_GPUS = 11;
+
+  private static final int WITHOUT_BONDS = 12;
 
   /// Had nothing about second attempts.
   private static final int WITHOUT_COPIES = 10;
@@ -202,6 +204,8 @@ final class Snapshot {
     out.number(p.gpuSpeed.usuallyNs);
     out.number(p.movedBytes);
     out.number(p.movedNs);
+    EventCodec.writeBond(out, p.bond);
+    EventCodec.writeNumbers(out, p.owes);
   }
 
   /// What is written of every job, with a graph or without.
@@ -362,7 +366,7 @@ final class Snapshot {
     int version = in.octet();
     if (version < WITHOUT_MODELS || version > VERSION) {
       throw in.malformed(
-          "a snapshot of version " + version + " is not known here (these are versions 1 to 12)");
+          "a snapshot of version " + version + " is not known here (these are versions 1 to 13)");
     }
     State state = new State(in.address());
     state.lastUs = in.number();
@@ -508,6 +512,10 @@ final class Snapshot {
       p.gpuSpeed.usuallyNs = in.number();
       p.movedBytes = in.number();
       p.movedNs = in.number();
+    }
+    if (version > WITHOUT_BONDS) {
+      p.bond = EventCodec.readBond(in);
+      p.owes.addAll(EventCodec.readNumbers(in));
     }
     return longestWallMs;
   }

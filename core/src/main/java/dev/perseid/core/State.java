@@ -194,6 +194,16 @@ final class State {
         provider(e.provider()).operator = e.operator().orElse(null);
         seen(e.atUs());
       }
+      case Event.BondSeen e -> {
+        provider(e.provider()).bond = e.bond();
+        seen(e.atUs());
+      }
+      case Event.PenaltySeen e -> {
+        if (!provider(e.provider()).owes.remove((Long) e.entry())) {
+          throw new IllegalStateException(e.provider() + " owes nothing for " + e.entry());
+        }
+        seen(e.atUs());
+      }
       case Event.ResultsCompared e -> resultsCompared(e, effects);
       case Event.CapacityAsked e -> {
         Provider provider = provider(e.provider());
@@ -897,7 +907,7 @@ final class State {
       } else if (e.wrong().contains(vote.entry())) {
         job.refuted++;
         if (telling) {
-          refuted(vote.provider(), e.atUs());
+          refuted(vote.provider(), vote.entry(), e.atUs());
         }
       }
     }
@@ -1093,13 +1103,16 @@ final class State {
     refresh(provider);
   }
 
-  private void refuted(Address address, long atUs) {
+  private void refuted(Address address, long entry, long atUs) {
     Provider provider = providersByAddress.get(address);
     if (provider == null) {
       return;
     }
     provider.belief = provider.belief.wrong(trust, atUs);
     provider.refuted++;
+    if (provider.bond.sinceUs() > 0 && provider.owes.size() < Limits.PENALTIES) {
+      provider.owes.add(entry);
+    }
     if (!provider.distrusted && trust.excludes(provider.belief)) {
       provider.distrusted = true;
       if (!provider.hasPassed) {
@@ -1542,13 +1555,20 @@ final class State {
             p.confirmed,
             p.refuted,
             trust.doubtPpm(p.belief),
-            trust.checkPpm(p.belief, newcomers, 0),
-            trust.isNew(p.belief, newcomers),
+            trust.checkPpm(backed(p), newcomers, 0),
+            trust.isNew(backed(p), newcomers),
             p.distrusted,
             p.retained(lastUs)),
         p.shown,
         p.askedId != 0,
         Optional.ofNullable(p.platform),
-        Optional.ofNullable(p.operator));
+        Optional.ofNullable(p.operator),
+        p.bond,
+        List.copyOf(p.owes));
+  }
+
+  /// What is believed of a provider's usual results, with what it has at stake.
+  Belief backed(Provider p) {
+    return trust.backed(p.belief, p.bond, p.usualCharge, 0);
   }
 }

@@ -34,6 +34,9 @@ public record TrustRule(
 
   private static final int CERTAIN_PPM = 1_000_000;
 
+  /// More than a billion credits count as that.
+  private static final long MOST_BOND = 1_000_000_000_000_000L;
+
   /// Hosts that are taken to have passed before anybody came.
   private static final long PRIOR_HOSTS = 2;
 
@@ -50,6 +53,23 @@ public record TrustRule(
   public record Newcomers(int passed, int caught) {
     /// Nobody came yet.
     public static final Newcomers NONE = new Newcomers(0, 0);
+  }
+
+  /// What is believed of a host with a bond: each time that this covers what a wrong result costs
+  /// counts as one confirmed result, up to half of [#probation], as long as nothing speaks against
+  /// the host. So a bond never stands in for all evidence: it deters who would lie, not who errs.
+  ///
+  /// @param charge what the execution costs, microcredits; 0: it is not known, and nothing covers
+  ///   it
+  /// @param harm see [#checkPpm]
+  public Belief backed(Belief b, Bond bond, long charge, int harm) {
+    if (charge <= 0 || bond.telling() == 0 || b.wrongMilli() >= 500) {
+      return b;
+    }
+    int prices = harm > 0 ? harm : exposure;
+    long wrong = charge > Long.MAX_VALUE / prices ? Long.MAX_VALUE : charge * prices;
+    long milli = Math.min(Math.min(bond.telling(), MOST_BOND) * 1_000 / wrong, probation * 500L);
+    return new Belief(b.rightMilli() + milli, b.wrongMilli(), b.asOfUs());
   }
 
   /// The probability that the host's next result is wrong, millionths.

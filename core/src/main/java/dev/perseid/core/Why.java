@@ -85,7 +85,8 @@ final class Why {
               + ".",
           List.of("connect again: a provider that comes with a new offer is measured at once"));
     }
-    if (rule.isNew(belief, state.newcomers)) {
+    Belief backed = rule.backed(belief, p.bond, p.usualCharge, 0);
+    if (rule.isNew(backed, state.newcomers)) {
       return new Answer(
           name
               + " is new: "
@@ -96,6 +97,7 @@ final class Why {
               + "; "
               + doubt
               + retained(p)
+              + bonded(p)
               + hardware(p)
               + ".",
           List.of(
@@ -116,9 +118,10 @@ final class Why {
             + "; "
             + doubt
             + ", and "
-            + percent(rule.checkPpm(belief, state.newcomers, 0))
+            + percent(rule.checkPpm(backed, state.newcomers, 0))
             + " of its results are checked where a job leaves that to the pool"
             + retained(p)
+            + bonded(p)
             + hardware(p)
             + ".",
         List.of("a job that asks for more (verification: replicate or spot_check)"));
@@ -131,6 +134,20 @@ final class Why {
         : "; "
             + Text.credits(retained)
             + " of its earnings are withheld, which it loses if it is found out";
+  }
+
+  private String bonded(Provider p) {
+    if (p.bond.amount() == 0) {
+      return "";
+    }
+    String much = "; " + Text.credits(p.bond.amount()) + " are bonded for it on the chain";
+    return p.bond.telling() == 0
+        ? much + ", too little to say anything (at least " + Text.credits(Bond.LEAST) + ")"
+        : much
+            + p.bond.funder().map(who -> ", most of it paid by " + who).orElse("")
+            + ", of which it loses a tenth for each result that is refuted; as often as it covers"
+            + " what a wrong result costs, so many more count as confirmed, up to "
+            + state.trust.probation() / 2;
   }
 
   /// What it showed of its hardware.

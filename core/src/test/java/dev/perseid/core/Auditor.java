@@ -79,6 +79,12 @@ final class Auditor {
       case Event.NetworkSeen e -> assertThat(pool.provider(e.provider())).isPresent();
       case Event.OperatorSeen e ->
           assertThat(pool.provider(e.provider()).orElseThrow().operator()).isEqualTo(e.operator());
+      case Event.BondSeen e -> {
+        ProviderView p = pool.provider(e.provider()).orElseThrow();
+        assertThat(p.bond()).isEqualTo(e.bond());
+      }
+      case Event.PenaltySeen e ->
+          assertThat(pool.provider(e.provider()).orElseThrow().owes()).doesNotContain(e.entry());
       case Event.PlatformSeen e ->
           assertThat(pool.provider(e.provider()).orElseThrow().nativeOn()).isEqualTo(e.platform());
       case Event.ResultsCompared e -> {

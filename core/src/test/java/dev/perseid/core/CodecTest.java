@@ -418,7 +418,7 @@ class CodecTest {
     ByteBuffer now = ByteBuffer.wrap(out.toByteArray());
     byte[] whole = new byte[now.getInt()];
     now.position(8).get(whole);
-    assertThat(whole[0]).isEqualTo((byte) 12);
+    assertThat(whole[0]).isEqualTo((byte) 13);
     // Money, movements (one grant), epoch, none closed, 7 sums, no payments, no rows.
     byte[] treasury = {0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
     int end = whole.length - AFTER_MONEY;
@@ -605,6 +605,19 @@ class CodecTest {
         .allMatch(p -> p.offer().gpus().equals(Gpus.NONE) && p.offer().price().perGpuSecond() == 0)
         .allMatch(p -> p.capacity().isShown() && p.capacity().gpus().equals(Gpus.NONE));
     assertThat(pool.provider(Sample.provider(1)).orElseThrow().operator()).hasValue(Sample.BOB);
+    assertThat(pool.job(JobId.of(Sample.ALICE, 1)).orElseThrow().leased()).isEqualTo(3);
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    pool.snapshot(new DataOutputStream(out));
+    assertThat(restored(out.toByteArray()).digest()).isEqualTo(pool.digest());
+  }
+
+  /// Bytes of the last release that knew of no bonds.
+  @Test
+  void aSnapshotWithoutBondsIsRead() throws IOException {
+    Pool pool = restored(golden("snapshot-v12.hex"));
+    assertThat(pool.providers())
+        .hasSize(2)
+        .allMatch(p -> p.bond().equals(Bond.NONE) && p.owes().isEmpty());
     assertThat(pool.job(JobId.of(Sample.ALICE, 1)).orElseThrow().leased()).isEqualTo(3);
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     pool.snapshot(new DataOutputStream(out));

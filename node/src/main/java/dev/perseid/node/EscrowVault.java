@@ -3,8 +3,11 @@ package dev.perseid.node;
 import dev.perseid.chain.Abi;
 import dev.perseid.chain.AbiReader;
 import dev.perseid.chain.At;
+import dev.perseid.chain.BondReader;
+import dev.perseid.chain.Call;
 import dev.perseid.chain.Chain;
 import dev.perseid.chain.ChainException;
+import dev.perseid.chain.Collateral;
 import dev.perseid.chain.Commitment;
 import dev.perseid.chain.Deployment;
 import dev.perseid.chain.Escrow;
@@ -20,11 +23,13 @@ import dev.perseid.chain.Settlement;
 import dev.perseid.chain.SignedVoucher;
 import dev.perseid.chain.Token;
 import dev.perseid.core.Address;
+import dev.perseid.core.Bond;
 import dev.perseid.core.ChainPurse;
 import dev.perseid.core.Command;
 import dev.perseid.core.Epoch;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Money;
+import dev.perseid.core.ProviderView;
 import dev.perseid.core.Voucher;
 import dev.perseid.settle.Key;
 import java.io.IOException;
@@ -42,6 +47,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.function.LongFunction;
 import org.jspecify.annotations.Nullable;
 
 /// The vault on a chain: purses, till and payouts of an `Escrow` contract (docs/contracts.md). Only
@@ -59,16 +65,21 @@ final class EscrowVault implements Vault {
 
   private static final long LOG_BLOCKS = 2_000;
 
+  /// The contract's word that an evidence was used.
+  private static final String TAKEN_BEFORE = "AlreadySlashed";
+
   /// What is known of the chain once it was asked.
   ///
   /// @param identity the pool's registered identity
+  /// @param bonds of those who trust this pool to take them; null where its key cannot
   record Opened(
       Chain chain,
       Deployment deployment,
       Escrow escrow,
       EscrowReader reader,
       Outbox outbox,
-      Address identity) {}
+      Address identity,
+      @Nullable BondReader bonds) {}
 
   private final MoneyTerms.ChainAt at;
   private final Deployment deployment;
@@ -162,7 +173,8 @@ final class EscrowVault implements Vault {
               new Escrow(chain, deployment.escrow()),
               reader(chain),
               outbox,
-              identity());
+              identity(),
+              bonds(chain));
       opened = now;
       done = true;
       return now;
@@ -182,6 +194,96 @@ final class EscrowVault implements Vault {
   private EscrowReader reader(Chain chain) {
     return new EscrowReader(
         chain, deployment.escrow(), identity(), deployment.fromBlock(), at.confirmations());
+  }
+
+  /// Only the arbiter itself can slash: a key that merely acts for it could not do what bonds are
+  /// there for. And what is in another unit than the pool's money cannot be compared with it.
+  private @Nullable BondReader bonds(Chain chain) throws ChainException {
+    boolean same =
+        new Collateral(chain, deployment.collateral()).unit(At.latest()).equals(deployment.token());
+    return same && seesBonds()
+        ? new BondReader(
+            chain, deployment.collateral(), identity(), deployment.fromBlock(), at.confirmations())
+        : null;
+  }
+
+  @Override
+  public boolean seesBonds() {
+    return payer().equals(identity());
+  }
+
+  @Override
+  public News bonds(List<ProviderView> known, LongFunction<Hash> leaf) throws Trouble {
+    Opened o = chain();
+    BondReader bonds = o.bonds();
+    if (bonds == null) {
+      return News.NONE;
+    }
+    try {
+      if (!bonds.read()) {
+        return new News(List.of(), true, () -> {});
+      }
+      List<Command> news = new ArrayList<>();
+      int taken = 0;
+      for (ProviderView p : known) {
+        Address provider = p.offer().provider();
+        BondReader.Stake stake = bonds.of(provider);
+        Bond bond = p.bond();
+        if (stake.value() != bond.amount()
+            || (stake.value() > 0 && !stake.funder().equals(bond.funder()))) {
+          news.add(new Command.SeeBond(provider, stake.value(), stake.funder()));
+        }
+        for (long entry : p.owes()) {
+          if (!stake.isReachable()) {
+            news.add(new Command.SeePenalty(provider, entry));
+          } else if (taken++ < MoneyLimits.PENALTIES) {
+            penalty(o, provider, entry, leaf.apply(entry)).ifPresent(news::add);
+          }
+        }
+      }
+      return new News(news, false, () -> {});
+    } catch (ChainException e) {
+      throw new Trouble(e.text());
+    }
+  }
+
+  /// Takes the part of a bond that one refuted result costs, once.
+  ///
+  /// @return what the core is told when that is sure
+  private Optional<Command> penalty(Opened o, Address provider, long entry, Hash evidence)
+      throws ChainException, Trouble {
+    Command told = new Command.SeePenalty(provider, entry);
+    String name = "slash-" + entry;
+    if (o.outbox().state(name).isEmpty()) {
+      Call slash =
+          new Collateral(o.chain(), deployment.collateral())
+              .slash(provider, Bond.TAKEN_PERMILLE, evidence, o.identity());
+      try {
+        o.outbox().submit(name, slash, Outbox.Again.HARMLESS);
+      } catch (ChainException e) {
+        if (e.revert().filter(why -> why.error().equals(TAKEN_BEFORE)).isPresent()) {
+          return Optional.of(told); // by this pool with another outbox
+        }
+        throw e;
+      }
+    }
+    o.outbox().tick();
+    Outbox.State state = o.outbox().state(name).orElseThrow();
+    return switch (state) {
+      case Outbox.State.Waiting _, Outbox.State.Included _ -> Optional.empty();
+      case Outbox.State.Done _ -> Optional.of(told);
+      case Outbox.State.Failed(Receipt _, Optional<Revert> why)
+          when why.filter(w -> w.error().equals(TAKEN_BEFORE)).isPresent() ->
+          Optional.of(told);
+      case Outbox.State.Failed _, Outbox.State.Displaced _ ->
+          throw new Trouble(
+              "what record "
+                  + entry
+                  + " costs provider "
+                  + provider
+                  + " could not be taken of its bond: "
+                  + Outbox.describe(state));
+    };
   }
 
   @Override

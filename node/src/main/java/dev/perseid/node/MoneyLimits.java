@@ -25,6 +25,9 @@ public final class MoneyLimits {
 
   static final long LONGEST_REOPENED_MS = 900_000;
 
+  /// Refuted results for which bonds pay in one look.
+  static final int PENALTIES = 16;
+
   /// Looks that fail one after another before who waits for a settlement is told.
   static final int FAILURES_TOLD = 3;
 

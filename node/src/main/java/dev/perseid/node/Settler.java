@@ -4,6 +4,8 @@ import dev.perseid.core.Command;
 import dev.perseid.core.Epoch;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Money;
+import dev.perseid.core.Pool;
+import dev.perseid.core.ProviderView;
 import dev.perseid.core.Rejection;
 import dev.perseid.journal.RecordStore;
 import java.io.Closeable;
@@ -65,6 +67,9 @@ final class Settler implements Closeable {
   private String reopened = "";
 
   private long reopenedMs = MoneyLimits.REOPENED_MS;
+
+  /// What is wrong with what providers have at stake; empty if nothing is.
+  private String unslashed = "";
 
   /// Until when nothing is closed, whoever asks.
   private long pausedUntilUs;
@@ -160,7 +165,7 @@ final class Settler implements Closeable {
       boolean again = false;
       try {
         again = turn();
-        trouble = reopened;
+        trouble = reopened.isEmpty() ? unslashed : reopened;
         failures = 0;
       } catch (Vault.Trouble e) {
         trouble = String.valueOf(e.getMessage());
@@ -212,11 +217,13 @@ final class Settler implements Closeable {
       execute(c);
     }
     news.told().run();
+    boolean moreBonds = vault.seesBonds() && bonds(vault);
+    boolean more = news.more() || moreBonds;
     if (unsettled.isPresent()) {
       throw unsettled.get();
     }
-    if (news.more() || view.closed().isPresent()) {
-      return news.more();
+    if (more || view.closed().isPresent()) {
+      return more;
     }
     boolean wanted;
     synchronized (asked) {
@@ -227,6 +234,23 @@ final class Settler implements Closeable {
     }
     nextCloseUs = nowUs() + terms.epochMs() * 1_000;
     return closeEpoch();
+  }
+
+  /// Sees to what providers have at stake. What is wrong with that is told, and keeps nobody from
+  /// being paid.
+  private boolean bonds(Vault vault) throws PoolMill.Unavailable {
+    try {
+      List<ProviderView> known = mill.ask(Pool::providers);
+      Vault.News news = vault.bonds(known, records.tree()::leaf);
+      for (Command c : news.commands()) {
+        execute(c);
+      }
+      unslashed = "";
+      return news.more();
+    } catch (Vault.Trouble e) {
+      unslashed = String.valueOf(e.getMessage());
+      return false;
+    }
   }
 
   private Vault vault(Money money) throws Vault.Trouble {

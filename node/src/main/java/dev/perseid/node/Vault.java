@@ -4,12 +4,15 @@ import dev.perseid.core.AccountView;
 import dev.perseid.core.Address;
 import dev.perseid.core.Command;
 import dev.perseid.core.Epoch;
+import dev.perseid.core.Hash;
 import dev.perseid.core.Money;
 import dev.perseid.core.Pool;
+import dev.perseid.core.ProviderView;
 import java.io.Closeable;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.LongFunction;
 
 /// Where a pool's money rests: in the pool's own log, or in an escrow on a chain. The pool's log is
 /// the book for both; a vault is where money comes in and goes out. One thread asks it, the
@@ -83,6 +86,19 @@ interface Vault extends Closeable {
       }
       return new Books(pool.block(), pool.epoch(), pool.purses(), payees);
     }
+  }
+
+  /// Whether providers can have something at stake there.
+  default boolean seesBonds() {
+    return false;
+  }
+
+  /// What providers have at stake, where this pool may take it; and takes it from those who owe.
+  ///
+  /// @param known providers, as the core knows them
+  /// @param leaf the hash of a record of the pool's log by its index: the evidence
+  default News bonds(List<ProviderView> known, LongFunction<Hash> leaf) throws Trouble {
+    return News.NONE;
   }
 
   @Override

@@ -2,6 +2,7 @@ package dev.perseid.sim;
 
 import dev.perseid.core.Address;
 import dev.perseid.core.Blob;
+import dev.perseid.core.Bond;
 import dev.perseid.core.Capacity;
 import dev.perseid.core.Entry;
 import dev.perseid.core.Event;
@@ -13,6 +14,7 @@ import dev.perseid.core.Input;
 import dev.perseid.core.JobId;
 import dev.perseid.core.JobSpec;
 import dev.perseid.core.JobView;
+import dev.perseid.core.Limits;
 import dev.perseid.core.Model;
 import dev.perseid.core.ModelOffer;
 import dev.perseid.core.Offer;
@@ -34,6 +36,7 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
 /// Reads the durable log as it grows and holds every event against the rules, with books of its
@@ -220,6 +223,11 @@ final class Auditor {
 
     /// For which platform it runs native tasks.
     Optional<Platform> platform = Optional.empty();
+
+    Bond bond = Bond.NONE;
+
+    /// Records of refuted results for which its bond has yet to pay.
+    final Set<Long> owes = new TreeSet<>();
 
     boolean fits(TaskKind kind) {
       boolean measured = shown.isShown();
@@ -424,6 +432,8 @@ final class Auditor {
         time(e.atUs());
         provider(e.provider());
       }
+      case Event.BondSeen e -> bondSeen(e);
+      case Event.PenaltySeen e -> penaltySeen(e);
       case Event.PlatformSeen e -> {
         time(e.atUs());
         provider(e.provider()).platform = e.platform();
@@ -910,6 +920,34 @@ final class Auditor {
     j.paid.put(task, paid);
   }
 
+  /// Who was refuted while it had a bond, or after, pays for each result once.
+  private void penaltySeen(Event.PenaltySeen e) {
+    time(e.atUs());
+    if (!provider(e.provider()).owes.remove(e.entry())) {
+      throw new Violation(
+          "provider "
+              + e.provider()
+              + " paid for record "
+              + e.entry()
+              + ", for which it owes nothing");
+    }
+  }
+
+  /// What a provider has at stake is news when it changes.
+  private void bondSeen(Event.BondSeen e) {
+    time(e.atUs());
+    ProviderFile p = provider(e.provider());
+    Bond now = e.bond();
+    boolean first = p.bond.sinceUs() == 0;
+    if (now.equals(p.bond)
+        || now.amount() < 0
+        || now.sinceUs() != (first ? e.atUs() : p.bond.sinceUs())
+        || (first && now.amount() == 0)) {
+      throw new Violation("provider " + e.provider() + " has at stake what it cannot have: " + e);
+    }
+    p.bond = now;
+  }
+
   /// What counts was said by enough, whoever is honest was not held to be wrong, and only those are
   /// paid who said it.
   private void judged(Event.TaskJudged e) {
@@ -953,6 +991,13 @@ final class Auditor {
       }
       if (e.wrong().contains(row.getKey())) {
         refuted++;
+        ProviderFile p = providers.get(r.provider());
+        if (p != null
+            && p.bond.sinceUs() > 0
+            && p.owes.size() < Limits.PENALTIES
+            && r.isReplayable()) {
+          p.owes.add(row.getKey());
+        }
         if (!mayLie(r.provider())) {
           throw new Violation(task + ": what an honest provider said was held to be wrong");
         }
@@ -1397,6 +1442,15 @@ final class Auditor {
           pool.provider(who).orElseThrow(() -> new Violation("the pool forgot provider " + who));
       equal("leases of " + who, v.leases(), p.outstanding);
       equal("earned by " + who, v.earned(), p.earned);
+      if (!v.bond().equals(p.bond) || !Set.copyOf(v.owes()).equals(p.owes)) {
+        throw new Violation(
+            "the pool takes "
+                + who
+                + " to have at stake "
+                + v.bond()
+                + " and to owe for "
+                + v.owes());
+      }
       equal("session of " + who, v.session(), p.session);
     });
     for (int number : changed) {

@@ -2,12 +2,14 @@ package dev.perseid.sim;
 
 import dev.perseid.core.AccountView;
 import dev.perseid.core.Address;
+import dev.perseid.core.Bond;
 import dev.perseid.core.ChainPurse;
 import dev.perseid.core.Command;
 import dev.perseid.core.Epoch;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Money;
 import dev.perseid.core.Pool;
+import dev.perseid.core.ProviderView;
 import dev.perseid.core.PurseView;
 import dev.perseid.core.Rejection;
 import dev.perseid.core.Voucher;
@@ -58,6 +60,7 @@ final class Cashier {
   private final Map<Address, Habit> habits = new TreeMap<>();
   private final Set<Address> consumers = new TreeSet<>();
   private final boolean everMoves;
+  private final Map<Address, Bond> stakes = new TreeMap<>();
   private boolean calm;
   private boolean moving;
   private long names;
@@ -258,8 +261,34 @@ final class Cashier {
       b.paid.forEach((who, total) -> tell(new Command.SeePaid(who, total, b.number)));
       b.payments.forEach((name, p) -> tell(new Command.TakePayment(p.payer(), p.amount(), name)));
       tell(new Command.SeeBlock(b.number, b.madeUs));
+      stakes();
     }
     again("pool watches the chain", 3_000_000, this::watch);
+  }
+
+  /// What providers have at stake, as the chain would say: some bond, some take it back, a few pay
+  /// for others, and who is refuted pays.
+  private void stakes() {
+    Pool quiet = up();
+    if (quiet == null) {
+      return;
+    }
+    for (ProviderView p : quiet.providers()) {
+      Address who = p.offer().provider();
+      Bond now = stakes.getOrDefault(who, Bond.NONE);
+      if (dice.chance(500)) {
+        Address funder = dice.chance(5_000) ? who : self;
+        long amount = dice.chance(2_000) ? 0 : dice.skewed(1, 100 * Bond.LEAST);
+        now = new Bond(amount, Optional.of(funder), 1);
+      }
+      if (!p.owes().isEmpty() && dice.chance(5_000)) {
+        long left = now.amount() - now.amount() / 1_000 * Bond.TAKEN_PERMILLE;
+        now = new Bond(left, now.funder(), 1);
+        tell(new Command.SeePenalty(who, p.owes().getFirst()));
+      }
+      stakes.put(who, now);
+      tell(new Command.SeeBond(who, now.amount(), now.funder()));
+    }
   }
 
   /// What was told is told again the next time.

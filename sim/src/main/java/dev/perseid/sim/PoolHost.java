@@ -307,6 +307,8 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
             Event.NetworkSeen _,
             Event.PlatformSeen _,
             Event.OperatorSeen _,
+            Event.BondSeen _,
+            Event.PenaltySeen _,
             Event.ResultsCompared _,
             Event.CapacityAsked _,
             Event.CapacityMeasured _,
@@ -381,6 +383,8 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
           "ProviderJoined " + e.offer().provider() + " session " + e.session();
       case Event.CapacityAsked e -> "CapacityAsked " + e.id() + " of " + e.provider();
       case Event.CapacityMeasured e -> "CapacityMeasured " + e.id() + ": " + e.capacity();
+      case Event.BondSeen e -> "BondSeen " + e.bond() + " of " + e.provider();
+      case Event.PenaltySeen e -> "PenaltySeen " + e.entry() + " of " + e.provider();
       case Event.OperatorSeen e -> "OperatorSeen " + e.operator() + " of " + e.provider();
       case Event.PlatformSeen e -> "PlatformSeen " + e.platform() + " of " + e.provider();
       case Event.ResultsCompared e ->

@@ -799,6 +799,14 @@ public final class Translation {
       write(c.gpus()).ifPresent(capacity::setGpus);
       b.setCapacity(capacity);
     }
+    if (v.bond().sinceUs() > 0) {
+      b.setBond(
+          Proto.Bond.newBuilder()
+              .setAmount(v.bond().amount())
+              .setFunder(v.bond().funder().map(Translation::bytes).orElse(ByteString.EMPTY))
+              .setSinceUs(v.bond().sinceUs())
+              .addAllOwes(v.owes()));
+    }
     return b.setOffer(write(v.offer()))
         .setState(
             switch (v.state()) {

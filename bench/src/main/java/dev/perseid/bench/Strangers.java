@@ -1,10 +1,12 @@
 package dev.perseid.bench;
 
 import dev.perseid.core.Belief;
+import dev.perseid.core.Bond;
 import dev.perseid.core.TrustRule;
 import dev.perseid.core.TrustRule.Newcomers;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import org.jspecify.annotations.Nullable;
 
@@ -60,6 +62,7 @@ final class Strangers {
   /// @param catches how often a bad host was caught
   /// @param cheatsCaught share of the bad hosts that were caught at least once
   /// @param honestCaught how many honest hosts were caught
+  /// @param taken of the bonds of bad hosts, in prices
   record Tally(
       double executions,
       double wrongBefore,
@@ -68,15 +71,22 @@ final class Strangers {
       long paidLies,
       long catches,
       double cheatsCaught,
-      int honestCaught) {
+      int honestCaught,
+      double taken) {
     /// What a wrong result brings on average, in prices, where each was computed for nothing.
     ///
     /// @param stake what is lost each time that a host is caught
     double profit(int stake) {
       return (double) (paidLies - stake * catches) / lies;
     }
+
+    /// The same with bonds, of which a part is taken for each result that is found wrong.
+    double profit() {
+      return (paidLies - taken) / lies;
+    }
   }
 
+  private static final long CREDIT = 1_000_000;
   private static final int SLEEPS = 30;
   private static final int BOINC_VALID = 10;
   private static final int QUORUM = 2;
@@ -92,6 +102,11 @@ final class Strangers {
   private final SplittableRandom dice;
   private final long plot;
   private final List<Host> hosts = new ArrayList<>();
+
+  /// What each host bonds when it joins, in prices.
+  private final int bonded;
+
+  private double taken;
   private long executions;
   private long ownLie = AGREED_LIE;
 
@@ -107,6 +122,7 @@ final class Strangers {
 
   private static final class Host {
     final boolean bad;
+    double bond;
     long done;
     int valid;
     Belief belief = Belief.NONE;
@@ -119,8 +135,9 @@ final class Strangers {
     /// Accepted results that rest on its word and others'.
     List<Accepted> vouched = new ArrayList<>();
 
-    Host(boolean bad) {
+    Host(boolean bad, int bonded) {
       this.bad = bad;
+      this.bond = bonded;
     }
   }
 
@@ -143,12 +160,18 @@ final class Strangers {
   private record Vote(Host host, long value) {}
 
   Strangers(Kind kind, int count, int seed) {
+    this(kind, count, seed, 0);
+  }
+
+  /// @param bonded what each host has at stake when it joins, in prices
+  Strangers(Kind kind, int count, int seed, int bonded) {
     this.kind = kind;
+    this.bonded = bonded;
     this.dice = new SplittableRandom(seed * 31L + kind.title.hashCode());
     this.plot = dice.nextLong();
     int bad = (int) Math.round(count * kind.share);
     for (int h = 0; h < count; h++) {
-      hosts.add(new Host(h < bad));
+      hosts.add(new Host(h < bad, bonded));
     }
   }
 
@@ -199,7 +222,7 @@ final class Strangers {
       }
     }
     double share = (double) wrong / jobs;
-    return new Tally((double) executions / jobs, share, share, 0, 0, 0, 0, 0);
+    return new Tally((double) executions / jobs, share, share, 0, 0, 0, 0, 0, 0);
   }
 
   private static long leading(List<Vote> votes) {
@@ -233,10 +256,10 @@ final class Strangers {
       lies += lie ? 1 : 0;
       Accepted accepted = new Accepted(job, first, lie, value, List.of(first));
       all.add(accepted);
-      if (dice.nextInt(1_000_000) >= rule.checkPpm(first.belief, newcomers, 0)) {
+      if (dice.nextInt(1_000_000) >= rule.checkPpm(backed(rule, first), newcomers, 0)) {
         first.alone.add(accepted);
       } else if (canaryPpm > 0
-          && !rule.isNew(first.belief, newcomers)
+          && !rule.isNew(backed(rule, first), newcomers)
           && dice.nextInt(1_000_000) < canaryPpm) {
         first.alone.add(accepted);
         canary(rule, first, jobs + job);
@@ -261,7 +284,20 @@ final class Strangers {
         paidLies,
         catches,
         badOnes.isEmpty() ? 0 : (double) caught / badOnes.size(),
-        innocent);
+        innocent,
+        taken);
+  }
+
+  /// What is believed of a host with what it has at stake; an execution costs a credit.
+  private static Belief backed(TrustRule rule, Host host) {
+    long credits = (long) (host.bond * CREDIT);
+    return rule.backed(host.belief, new Bond(credits, Optional.empty(), 1), CREDIT, 0);
+  }
+
+  private void takeFrom(Host host) {
+    double part = host.bond * Bond.TAKEN_PERMILLE / 1_000;
+    host.bond -= part;
+    taken += host.bad ? part : 0;
   }
 
   /// Has a host run what looks like any other job and whose result is known.
@@ -280,7 +316,7 @@ final class Strangers {
   private Host someone(TrustRule rule) {
     while (true) {
       Host h = any();
-      if (!rule.isNew(h.belief, newcomers)
+      if (!rule.isNew(backed(rule, h), newcomers)
           || dice.nextInt(1_000_000) < rule.admittedPpm(newcomers)) {
         return h;
       }
@@ -353,6 +389,7 @@ final class Strangers {
       (vouchers.size() == 1 ? h.alone : h.vouched).add(accepted);
     }
     for (Host h : wrong) {
+      takeFrom(h);
       if (!h.excluded) {
         boolean wasNew = rule.isNew(h.belief, newcomers);
         h.belief = h.belief.wrong(rule, 1);
@@ -374,7 +411,7 @@ final class Strangers {
     hosts.remove(host);
     toAudit.add(host);
     if (host.bad && kind.rejoins) {
-      hosts.add(new Host(true));
+      hosts.add(new Host(true, bonded));
     }
   }
 
@@ -384,7 +421,11 @@ final class Strangers {
       if (a.vouchers.size() == 1 && a.vouchers.getFirst() == caught) {
         List<Vote> votes = new ArrayList<>();
         votes.add(new Vote(caught, a.value));
+        long before = a.value;
         settle(rule, a, votes, true);
+        if (a.value != before) {
+          takeFrom(caught);
+        }
       }
     }
     caught.alone = new ArrayList<>();

@@ -17,6 +17,9 @@ final class Trusting {
 
   private static final int[] STAKES = {0, 10, 100};
 
+  /// Covers what a wrong result costs five times and more, in prices.
+  private static final int BOND = 100;
+
   private final Printout report;
   private final Setting setting;
 
@@ -48,6 +51,15 @@ final class Trusting {
             ">10 prices",
             ">100 prices",
             ">cheats caught");
+    Table bonds =
+        new Table(
+            "all with a bond of " + BOND + " prices",
+            ">jobs a host",
+            ">executions",
+            ">without",
+            ">wrong after re-audit, ppm",
+            ">without",
+            ">profit of a wrong result");
     int cells = 0;
     int reached = 0;
     for (Strangers.Kind kind : Strangers.Kind.values()) {
@@ -59,12 +71,23 @@ final class Trusting {
         Sample theirWrong = new Sample();
         Sample innocent = new Sample();
         Sample caught = new Sample();
+        Sample bonded = new Sample();
+        Sample bondedWrong = new Sample();
+        Sample bondedGain = new Sample();
         Sample[] gains = {new Sample(), new Sample(), new Sample()};
         for (int seed = 1; seed <= setting.seeds(); seed++) {
           Strangers.Tally t =
               new Strangers(kind, setting.hosts(), seed)
                   .underRule(TrustRule.USUAL, jobs, setting.canaryPpm());
           Strangers.Tally b = new Strangers(kind, setting.hosts(), seed).underBoinc(jobs);
+          Strangers.Tally bond =
+              new Strangers(kind, setting.hosts(), seed, BOND)
+                  .underRule(TrustRule.USUAL, jobs, setting.canaryPpm());
+          bonded.add(bond.executions());
+          bondedWrong.add(1e6 * bond.wrongAfter());
+          if (bond.lies() > 0) {
+            bondedGain.add(bond.profit());
+          }
           ours.add(t.executions());
           before.add(1e6 * t.wrongBefore());
           after.add(1e6 * t.wrongAfter());
@@ -96,6 +119,14 @@ final class Trusting {
             lies ? floor(kind, jobs, theirs.mean(), theirWrong.mean()) : "-",
             String.format(Locale.ROOT, "%.2f", innocent.mean()),
             cheap && right ? "reached" : cheap ? "wrong" : right ? "executions" : "both");
+        bonds.row(
+            kind.title,
+            jobs,
+            bonded.interval("%.3f"),
+            ours.interval("%.3f"),
+            bondedWrong.interval("%.1f"),
+            after.interval("%.1f"),
+            bondedGain.count() > 0 ? bondedGain.interval("%.3f") : "-");
         if (caught.count() > 0) {
           profit.row(
               kind.title,
@@ -119,6 +150,8 @@ final class Trusting {
             + " seeds.");
     report.say("");
     report.table(profit);
+    report.say("");
+    report.table(bonds);
     report.say(host.state(home));
   }
 

@@ -68,7 +68,7 @@ final class Why {
     String name = "Provider " + p.name();
     if (p.distrusted) {
       return new Answer(
-          name + " gets no work: " + grounds + ", so that " + doubt + ".",
+          name + " gets no work: " + grounds + ", so that " + doubt + bonded(p) + ".",
           List.of(
               "what speaks against it weighs half after "
                   + rule.halfLifeMs() / (24L * 3_600_000)

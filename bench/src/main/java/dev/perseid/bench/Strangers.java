@@ -2,6 +2,7 @@ package dev.perseid.bench;
 
 import dev.perseid.core.Belief;
 import dev.perseid.core.Bond;
+import dev.perseid.core.Evidence;
 import dev.perseid.core.TrustRule;
 import dev.perseid.core.TrustRule.Newcomers;
 import java.util.ArrayList;
@@ -23,7 +24,9 @@ final class Strangers {
     /// All give the same wrong result, and of the same jobs.
     SAME_JOBS,
     /// Right for thirty jobs, then all the same wrong result, always.
-    AFTER_THIRTY
+    AFTER_THIRTY,
+    /// Right where a job is small.
+    LARGE_JOBS
   }
 
   /// A population.
@@ -35,7 +38,8 @@ final class Strangers {
     PLOTTING("20 % err 30 %, of the same jobs", 0.2, 0.3, Habit.SAME_JOBS, false),
     SLEEPING("5 % turn after 30 jobs", 0.05, 1, Habit.AFTER_THIRTY, false),
     REJOINING("20 % err 30 %, join anew when caught", 0.2, 0.3, Habit.BY_CHANCE, true),
-    RETURNING("20 % together, join anew when caught", 0.2, 0.3, Habit.TOGETHER, true);
+    RETURNING("20 % together, join anew when caught", 0.2, 0.3, Habit.TOGETHER, true),
+    CHOOSING("20 % err 30 %, of large jobs only", 0.2, 0.3, Habit.LARGE_JOBS, false);
 
     final String title;
     final double share;
@@ -87,6 +91,8 @@ final class Strangers {
   }
 
   private static final long CREDIT = 1_000_000;
+  private static final long SMALL = 1_000_000;
+  private static final long LARGE = 1_000 * SMALL;
   private static final int SLEEPS = 30;
   private static final int BOINC_VALID = 10;
   private static final int QUORUM = 2;
@@ -105,6 +111,8 @@ final class Strangers {
 
   /// What each host bonds when it joins, in prices.
   private final int bonded;
+
+  private boolean blind;
 
   private double taken;
   private long executions;
@@ -125,7 +133,7 @@ final class Strangers {
     double bond;
     long done;
     int valid;
-    Belief belief = Belief.NONE;
+    Evidence evidence = Evidence.NONE;
     boolean excluded;
     boolean everCaught;
 
@@ -187,7 +195,24 @@ final class Strangers {
       case SAME_JOBS ->
           new SplittableRandom(plot ^ job).nextDouble() < kind.error ? AGREED_LIE : RIGHT;
       case AFTER_THIRTY -> host.done > SLEEPS ? AGREED_LIE : RIGHT;
+      case LARGE_JOBS -> isLarge(job) && dice.nextDouble() < kind.error ? ++ownLie : RIGHT;
     };
+  }
+
+  /// One in ten, where that matters.
+  private boolean isLarge(int job) {
+    return kind.habit == Habit.LARGE_JOBS && job % 10 == 0;
+  }
+
+  /// How much work a job is, as the rule sees it.
+  private long gas(int job) {
+    return isLarge(job) && !blind ? LARGE : SMALL;
+  }
+
+  /// Has the rule take all jobs for equally large.
+  Strangers blind() {
+    blind = true;
+    return this;
   }
 
   private Host any() {
@@ -250,16 +275,16 @@ final class Strangers {
     List<Host> badOnes = hosts.stream().filter(h -> h.bad).toList();
     long wrongBefore = 0;
     for (int job = 0; job < jobs; job++) {
-      Host first = someone(rule);
+      Host first = someone(rule, job);
       long value = result(first, job);
       boolean lie = value != RIGHT;
       lies += lie ? 1 : 0;
       Accepted accepted = new Accepted(job, first, lie, value, List.of(first));
       all.add(accepted);
-      if (dice.nextInt(1_000_000) >= rule.checkPpm(backed(rule, first), newcomers, 0)) {
+      if (dice.nextInt(1_000_000) >= rule.checkPpm(backed(rule, first, job), newcomers, 0)) {
         first.alone.add(accepted);
       } else if (canaryPpm > 0
-          && !rule.isNew(backed(rule, first), newcomers)
+          && !rule.isNew(backed(rule, first, job), newcomers)
           && dice.nextInt(1_000_000) < canaryPpm) {
         first.alone.add(accepted);
         canary(rule, first, jobs + job);
@@ -289,9 +314,10 @@ final class Strangers {
   }
 
   /// What is believed of a host with what it has at stake; an execution costs a credit.
-  private static Belief backed(TrustRule rule, Host host) {
+  private Belief backed(TrustRule rule, Host host, int job) {
     long credits = (long) (host.bond * CREDIT);
-    return rule.backed(host.belief, new Bond(credits, Optional.empty(), 1), CREDIT, 0);
+    return rule.backed(
+        host.evidence.about(gas(job)), new Bond(credits, Optional.empty(), 1), CREDIT, 0);
   }
 
   private void takeFrom(Host host) {
@@ -303,20 +329,20 @@ final class Strangers {
   /// Has a host run what looks like any other job and whose result is known.
   private void canary(TrustRule rule, Host host, int job) {
     if (result(host, job) == RIGHT) {
-      host.belief = host.belief.right(rule, 1);
+      host.evidence = host.evidence.right(rule, 1, 1);
       return;
     }
-    host.belief = host.belief.wrong(rule, 1);
-    if (rule.excludes(host.belief)) {
+    host.evidence = host.evidence.wrong(rule, 1);
+    if (rule.excludes(host.evidence.whole())) {
       exclude(host);
     }
   }
 
   /// Whoever gets the next job: new hosts as often as those before them turned out well.
-  private Host someone(TrustRule rule) {
+  private Host someone(TrustRule rule, int job) {
     while (true) {
       Host h = any();
-      if (!rule.isNew(backed(rule, h), newcomers)
+      if (!rule.isNew(backed(rule, h, job), newcomers)
           || dice.nextInt(1_000_000) < rule.admittedPpm(newcomers)) {
         return h;
       }
@@ -360,7 +386,8 @@ final class Strangers {
       Host h = any();
       if (votes.stream().noneMatch(v -> v.host == h)) {
         looks--;
-        if (found == null || rule.doubtPpm(h.belief) < rule.doubtPpm(found.belief)) {
+        if (found == null
+            || rule.doubtPpm(h.evidence.whole()) < rule.doubtPpm(found.evidence.whole())) {
           found = h;
         }
       }
@@ -375,9 +402,9 @@ final class Strangers {
     for (Vote vote : votes) {
       if (vote.value == value) {
         vouchers.add(vote.host);
-        boolean wasNew = rule.isNew(vote.host.belief, newcomers);
-        vote.host.belief = vote.host.belief.right(rule, 1);
-        if (wasNew && !rule.isNew(vote.host.belief, newcomers)) {
+        boolean wasNew = rule.isNew(vote.host.evidence.whole(), newcomers);
+        vote.host.evidence = vote.host.evidence.right(rule, gas(accepted.job), 1);
+        if (wasNew && !rule.isNew(vote.host.evidence.whole(), newcomers)) {
           newcomers = new Newcomers(newcomers.passed() + 1, newcomers.caught());
         }
       } else {
@@ -391,12 +418,12 @@ final class Strangers {
     for (Host h : wrong) {
       takeFrom(h);
       if (!h.excluded) {
-        boolean wasNew = rule.isNew(h.belief, newcomers);
-        h.belief = h.belief.wrong(rule, 1);
+        boolean wasNew = rule.isNew(h.evidence.whole(), newcomers);
+        h.evidence = h.evidence.wrong(rule, 1);
         if (wasNew) {
           newcomers = new Newcomers(newcomers.passed(), newcomers.caught() + 1);
         }
-        if (rule.excludes(h.belief)) {
+        if (rule.excludes(h.evidence.whole())) {
           exclude(h);
         }
       }

@@ -3,6 +3,7 @@ package dev.perseid.bench;
 import dev.perseid.core.TrustRule;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 
@@ -152,7 +153,48 @@ final class Trusting {
     report.table(profit);
     report.say("");
     report.table(bonds);
+    report.say("");
+    report.table(sizes());
     report.say(host.state(home));
+  }
+
+  /// What it brings that a right result of a small job says little about large ones.
+  private Table sizes() {
+    Table table =
+        new Table(
+            Strangers.Kind.CHOOSING.title,
+            ">jobs a host",
+            ">executions",
+            ">if blind to size",
+            ">wrong before, ppm",
+            ">if blind",
+            ">wrong after re-audit, ppm",
+            ">if blind");
+    for (int jobs : setting.jobs()) {
+      Sample[] of = new Sample[6];
+      Arrays.setAll(of, i -> new Sample());
+      for (int seed = 1; seed <= setting.seeds(); seed++) {
+        for (int blind = 0; blind < 2; blind++) {
+          Strangers world = new Strangers(Strangers.Kind.CHOOSING, setting.hosts(), seed);
+          Strangers.Tally t =
+              (blind == 0 ? world : world.blind())
+                  .underRule(TrustRule.USUAL, jobs, setting.canaryPpm());
+          of[blind].add(t.executions());
+          of[2 + blind].add(1e6 * t.wrongBefore());
+          of[4 + blind].add(1e6 * t.wrongAfter());
+        }
+      }
+      table.row(
+          "",
+          jobs,
+          of[0].interval("%.3f"),
+          of[1].interval("%.3f"),
+          of[2].interval("%.0f"),
+          of[3].interval("%.0f"),
+          of[4].interval("%.1f"),
+          of[5].interval("%.1f"));
+    }
+    return table;
   }
 
   /// What no rule can go below with BOINC's executions against hosts that err by chance, as a ratio

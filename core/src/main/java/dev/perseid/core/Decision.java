@@ -654,7 +654,10 @@ final class Decision {
     int harm = graph.spec.verification() instanceof Verification.Adaptive a ? a.harm() : 0;
     Belief belief =
         state.trust.backed(
-            provider.belief.aged(state.trust, nowUs), provider.bond, record.charge(), harm);
+            provider.evidence.aged(state.trust, nowUs).about(record.usage().gas().orElse(0)),
+            provider.bond,
+            record.charge(),
+            harm);
     int doubtPpm = state.trust.doubtPpm(belief);
     boolean failed = record.outcome() == Outcome.TASK_FAILED;
     boolean isNew = state.trust.isNew(belief, state.newcomers);

@@ -53,8 +53,8 @@ final class Provider {
   long earned;
   long busyNs;
 
-  /// What is believed of its results.
-  Belief belief = Belief.NONE;
+  /// What others found of its results.
+  Evidence evidence = Evidence.NONE;
 
   /// Results that others confirmed and refuted, ever.
   long confirmed;

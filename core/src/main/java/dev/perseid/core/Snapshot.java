@@ -181,9 +181,9 @@ final class Snapshot {
     out.number(p.busyNs);
     out.number(p.speed.value);
     out.number(p.longestWallMs);
-    out.number(p.belief.rightMilli());
-    out.number(p.belief.wrongMilli());
-    out.number(p.belief.asOfUs());
+    p.evidence.rightMilli().forEach(out::number);
+    out.number(p.evidence.wrongMilli());
+    out.number(p.evidence.asOfUs());
     out.number(p.confirmed);
     out.number(p.refuted);
     out.octet(p.distrusted ? 1 : 0);
@@ -334,6 +334,17 @@ final class Snapshot {
     return List.copyOf(blobs);
   }
 
+  private static Evidence readEvidence(In in, int version) {
+    if (version <= WITHOUT_BONDS) {
+      return Evidence.ofAllSizes(in.number(), in.number(), in.number());
+    }
+    List<Long> right = new ArrayList<>();
+    for (int i = 0; i < Evidence.SIZES; i++) {
+      right.add(in.number());
+    }
+    return new Evidence(right, in.number(), in.number());
+  }
+
   private static Check.Vote readVote(In in, int version) {
     long entry = in.number();
     Address provider = in.address();
@@ -479,7 +490,7 @@ final class Snapshot {
     state.list(p);
     long longestWallMs = in.number();
     if (version > WITHOUT_CHECKS) {
-      p.belief = new Belief(in.number(), in.number(), in.number());
+      p.evidence = readEvidence(in, version);
       p.confirmed = in.number();
       p.refuted = in.number();
       p.distrusted = in.flag();
@@ -497,7 +508,7 @@ final class Snapshot {
       p.network = in.text();
       p.hasPassed = in.flag();
     } else {
-      p.hasPassed = !state.trust.isNew(p.belief, TrustRule.Newcomers.NONE);
+      p.hasPassed = !state.trust.isNew(p.evidence.whole(), TrustRule.Newcomers.NONE);
     }
     if (version > WITHOUT_NATIVES) {
       p.platform = EventCodec.readPlatform(in).orElse(null);

@@ -639,7 +639,7 @@ final class State {
   /// Puts a provider where it belongs after something about it changed.
   void refresh(Provider provider) {
     provider.admittedPpm =
-        provider.hasPassed || !trust.isNew(provider.belief, newcomers)
+        provider.hasPassed || !trust.isNew(provider.evidence.whole(), newcomers)
             ? Provider.ALL_PPM
             : trust.admittedPpm(newcomers);
     open.refresh(provider);
@@ -902,7 +902,7 @@ final class State {
         counts = counts == null || telling ? vote : counts;
         pay(job, graph, e.task(), vote, e.atUs(), effects);
         if (e.agreed() && telling) {
-          confirmed(vote.provider(), e.atUs());
+          confirmed(vote.provider(), vote.gas(), e.atUs());
         }
       } else if (e.wrong().contains(vote.entry())) {
         job.refuted++;
@@ -1089,14 +1089,14 @@ final class State {
     lines.count(job, sign, nextLease - 1);
   }
 
-  private void confirmed(Address address, long atUs) {
+  private void confirmed(Address address, long gas, long atUs) {
     Provider provider = providersByAddress.get(address);
     if (provider == null) {
       return;
     }
-    provider.belief = provider.belief.right(trust, atUs);
+    provider.evidence = provider.evidence.right(trust, gas, atUs);
     provider.confirmed++;
-    if (!provider.hasPassed && !trust.isNew(provider.belief, newcomers)) {
+    if (!provider.hasPassed && !trust.isNew(provider.evidence.whole(), newcomers)) {
       provider.hasPassed = true;
       turnedOut(new TrustRule.Newcomers(newcomers.passed() + 1, newcomers.caught()));
     }
@@ -1108,12 +1108,12 @@ final class State {
     if (provider == null) {
       return;
     }
-    provider.belief = provider.belief.wrong(trust, atUs);
+    provider.evidence = provider.evidence.wrong(trust, atUs);
     provider.refuted++;
     if (provider.bond.sinceUs() > 0 && provider.owes.size() < Limits.PENALTIES) {
       provider.owes.add(entry);
     }
-    if (!provider.distrusted && trust.excludes(provider.belief)) {
+    if (!provider.distrusted && trust.excludes(provider.evidence.whole())) {
       provider.distrusted = true;
       if (!provider.hasPassed) {
         turnedOut(new TrustRule.Newcomers(newcomers.passed(), newcomers.caught() + 1));
@@ -1394,8 +1394,8 @@ final class State {
     provider.session = e.session();
     provider.joinedUs = e.atUs();
     provider.state = ProviderView.State.SERVING;
-    provider.belief = provider.belief.aged(trust, e.atUs());
-    provider.distrusted = provider.distrusted && trust.excludes(provider.belief);
+    provider.evidence = provider.evidence.aged(trust, e.atUs());
+    provider.distrusted = provider.distrusted && trust.excludes(provider.evidence.whole());
     refresh(provider);
     seen(e.atUs());
   }
@@ -1554,7 +1554,7 @@ final class State {
         new ProviderView.Trust(
             p.confirmed,
             p.refuted,
-            trust.doubtPpm(p.belief),
+            trust.doubtPpm(p.evidence.whole()),
             trust.checkPpm(backed(p), newcomers, 0),
             trust.isNew(backed(p), newcomers),
             p.distrusted,
@@ -1569,6 +1569,6 @@ final class State {
 
   /// What is believed of a provider's usual results, with what it has at stake.
   Belief backed(Provider p) {
-    return trust.backed(p.belief, p.bond, p.usualCharge, 0);
+    return trust.backed(p.evidence.whole(), p.bond, p.usualCharge, 0);
   }
 }

@@ -69,7 +69,7 @@ public record TrustRule(
     int prices = harm > 0 ? harm : exposure;
     long wrong = charge > Long.MAX_VALUE / prices ? Long.MAX_VALUE : charge * prices;
     long milli = Math.min(Math.min(bond.telling(), MOST_BOND) * 1_000 / wrong, probation * 500L);
-    return new Belief(b.rightMilli() + milli, b.wrongMilli(), b.asOfUs());
+    return new Belief(b.rightMilli() + milli, b.wrongMilli());
   }
 
   /// The probability that the host's next result is wrong, millionths.

@@ -54,7 +54,7 @@ final class Why {
           List.of("look at the list of providers"));
     }
     TrustRule rule = state.trust;
-    Belief belief = p.belief.aged(rule, nowUs);
+    Belief belief = p.evidence.aged(rule, nowUs).whole();
     String grounds =
         p.confirmed + p.refuted == 0
             ? "nobody has run again what it ran"
@@ -119,7 +119,8 @@ final class Why {
             + doubt
             + ", and "
             + percent(rule.checkPpm(backed, state.newcomers, 0))
-            + " of its results are checked where a job leaves that to the pool"
+            + " of its results are checked where a job leaves that to the pool, more of tasks that"
+            + " are larger than what was confirmed"
             + retained(p)
             + bonded(p)
             + hardware(p)

@@ -60,7 +60,7 @@ class BondTest {
   @Test
   void halfOfAProbationCanBeCoveredAndNoMore() {
     TrustRule rule = TrustRule.USUAL;
-    Belief none = Belief.NONE;
+    Belief none = Evidence.NONE.whole();
     Bond hundred = new Bond(100 * DOLLARS, Optional.empty(), 0);
     // A wrong result costs 18 prices, here 18 dollars: covered five times and more.
     assertThat(rule.backed(none, hundred, DOLLARS, 0).rightMilli()).isEqualTo(5_000);
@@ -72,7 +72,7 @@ class BondTest {
     assertThat(rule.backed(none, most, 1, 0).rightMilli()).isEqualTo(5_000);
     Bond little = new Bond(Bond.LEAST - 1, Optional.empty(), 1);
     assertThat(rule.backed(none, little, 1, 0)).isEqualTo(none);
-    Belief caught = none.wrong(rule, 1);
+    Belief caught = Evidence.NONE.wrong(rule, 1).whole();
     assertThat(rule.backed(caught, most, 1, 0)).as("found wrong once").isEqualTo(caught);
     assertThat(rule.isNew(rule.backed(none, most, 1, 0), TrustRule.Newcomers.NONE)).isTrue();
   }

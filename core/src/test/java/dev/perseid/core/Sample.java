@@ -189,13 +189,22 @@ final class Sample {
 
   /// @param what which outputs
   static Report done(Lease lease, long wallNs, long what) {
+    return done(lease, wallNs, what, 500_000);
+  }
+
+  /// Rightly done with so much gas.
+  static Report ofGas(Lease lease, long gas) {
+    return done(lease, 1_000_000, 1_000_000 + lease.task(), gas);
+  }
+
+  private static Report done(Lease lease, long wallNs, long what, long gas) {
     List<Blob> outputs = new ArrayList<>();
     for (int i = 0; i < lease.outputs(); i++) {
       outputs.add(blob(what * 10 + i));
     }
     Usage usage =
         new Usage(
-            lease.kind().isNative() ? OptionalLong.empty() : OptionalLong.of(500_000),
+            lease.kind().isNative() ? OptionalLong.empty() : OptionalLong.of(gas),
             OptionalLong.empty(),
             OptionalLong.of(wallNs),
             OptionalLong.of(65_536),

@@ -466,20 +466,61 @@ class VerificationTest {
   }
 
   @Test
+  void aRightResultSpeaksForItsSizeAndInProportionForLargerOnes() {
+    TrustRule rule = TrustRule.USUAL;
+    Evidence e = Evidence.NONE;
+    for (int i = 0; i < 16; i++) {
+      e = e.right(rule, 1_000_000, 1_000);
+    }
+    assertThat(e.about(1).rightMilli()).isEqualTo(16_000);
+    assertThat(e.about(1_000_000)).isEqualTo(e.whole());
+    assertThat(e.about(8_000_000).rightMilli()).isEqualTo(2_000);
+    assertThat(e.about(1_000_000_000).rightMilli()).isLessThan(50);
+    assertThat(e.about(Long.MAX_VALUE).rightMilli()).isZero();
+    assertThat(e.right(rule, Long.MAX_VALUE, 1_000).about(Long.MAX_VALUE).rightMilli())
+        .isEqualTo(1_000);
+    assertThat(e.right(rule, -1, 1_000).about(8).rightMilli()).isEqualTo(16_125);
+    assertThat(e.wrong(rule, 1_000).about(8_000_000))
+        .as("what is wrong speaks for all")
+        .isEqualTo(new Belief(2_000, 1_000));
+    assertThat(Evidence.ofAllSizes(5_000, 0, 1).about(Long.MAX_VALUE).rightMilli())
+        .isEqualTo(5_000);
+  }
+
+  @Test
+  void whoWasConfirmedOnSmallTasksIsNewToLargeOnes() {
+    f.join(1, 4);
+    f.join(2, 4);
+    for (int n = 0; n < 40; n++) {
+      f.submit(job(n, 1, Verification.usual()));
+      f.report(Sample.ofGas(next(), 500));
+      List<Lease> check = f.schedule(1);
+      if (!check.isEmpty()) {
+        f.report(Sample.ofGas(check.getFirst(), 500));
+      }
+    }
+    assertThat(trust(1).isNew() || trust(2).isNew()).isFalse();
+    f.submit(job(100, 1, Verification.usual()));
+    List<Event> events = f.report(Sample.ofGas(next(), 500_000));
+    assertThat(only(events, Event.CheckDrawn.class).why()).isEqualTo(Event.CheckReason.NEWCOMER);
+    assertThat(only(events, Event.CheckDrawn.class).ppm()).isEqualTo(1_000_000);
+  }
+
+  @Test
   void evidenceAges() {
     TrustRule rule = TrustRule.USUAL;
-    Belief b = Belief.NONE;
+    Evidence b = Evidence.NONE;
     for (int i = 0; i < 40; i++) {
-      b = b.right(rule, 1_000);
+      b = b.right(rule, 5, 1_000);
     }
     long halfLifeUs = rule.halfLifeMs() * 1_000;
-    assertThat(b.aged(rule, 1_000 + halfLifeUs).rightMilli()).isBetween(19_800L, 20_200L);
-    assertThat(b.aged(rule, 1_000 + 40 * halfLifeUs).rightMilli()).isZero();
+    assertThat(b.aged(rule, 1_000 + halfLifeUs).whole().rightMilli()).isBetween(19_800L, 20_200L);
+    assertThat(b.aged(rule, 1_000 + 40 * halfLifeUs).whole().rightMilli()).isZero();
     assertThat(b.aged(rule, 500)).as("a clock that went back").isEqualTo(b);
-    Belief fallen = b.wrong(rule, 2_000);
-    assertThat(fallen.rightMilli()).isEqualTo(rule.keptRight() * 1_000L);
-    assertThat(rule.excludes(fallen)).isTrue();
-    assertThat(rule.excludes(fallen.aged(rule, 2_000 + 5 * halfLifeUs)))
+    Evidence fallen = b.wrong(rule, 2_000);
+    assertThat(fallen.whole().rightMilli()).isEqualTo(rule.keptRight() * 1_000L);
+    assertThat(rule.excludes(fallen.whole())).isTrue();
+    assertThat(rule.excludes(fallen.aged(rule, 2_000 + 5 * halfLifeUs).whole()))
         .as("it may try again")
         .isFalse();
   }

@@ -389,7 +389,7 @@ final class Round {
 
   /// Another provider for a task whose result is checked: drawn at random, so that nobody can
   /// arrange to check itself; of the few from there on the first that is of another operator than
-  /// all that have run it, of another funder, in another network, and in another region; or, if
+  /// all that have run it, in another network, in another region, and of another funder; or, if
   /// there is none such, the one that lacks least of that, in this order. Null if none is free.
   ///
   /// @param busy who must not be chosen besides
@@ -423,13 +423,14 @@ final class Round {
     return best != null ? best : state.open.best(group.shape, both(busy, excluded));
   }
 
-  private static final int OTHER_REGION = 1;
+  private static final int OTHER_REGION = 2;
 
   /// Who declares a region can declare any; where it comes from is seen.
-  private static final int OTHER_NETWORK = 2;
+  private static final int OTHER_NETWORK = 4;
 
-  /// Who wants to hide whose money it is can have it come by another way.
-  private static final int OTHER_FUNDER = 4;
+  /// The least: who wants to hide whose money it is can have it come by another way, and anybody
+  /// can pay for anybody.
+  private static final int OTHER_FUNDER = 1;
 
   /// Who signs for a provider answers for it; who does not want to be known does not sign.
   private static final int OTHER_OPERATOR = 8;

@@ -176,7 +176,7 @@ class BondTest {
       BondTest t = new BondTest();
       t.move();
       for (int p = 1; p <= 6; p++) {
-        t.f.run(Sample.joinFrom("net" + (p == 6 ? 1 : p), Optional.empty(), p, 4));
+        t.f.run(Sample.joinFrom("net" + p, Optional.empty(), p, 4));
         t.see(p, 10 * DOLLARS, p == 6 ? Sample.BOB : Sample.ALICE);
       }
       t.submit(1);

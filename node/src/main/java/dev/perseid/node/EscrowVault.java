@@ -159,6 +159,7 @@ final class EscrowVault implements Vault {
                 + identity()
                 + ": its controller must add it at the registry");
       }
+      BondReader bonds = bonds(chain);
       Outbox outbox =
           Outbox.open(
               dir.resolve("outbox"),
@@ -174,7 +175,7 @@ final class EscrowVault implements Vault {
               reader(chain),
               outbox,
               identity(),
-              bonds(chain));
+              bonds);
       opened = now;
       done = true;
       return now;
@@ -199,9 +200,22 @@ final class EscrowVault implements Vault {
   /// Only the arbiter itself can slash: a key that merely acts for it could not do what bonds are
   /// there for. And what is in another unit than the pool's money cannot be compared with it.
   private @Nullable BondReader bonds(Chain chain) throws ChainException {
-    boolean same =
-        new Collateral(chain, deployment.collateral()).unit(At.latest()).equals(deployment.token());
-    return same && seesBonds()
+    if (!seesBonds()) {
+      return null;
+    }
+    boolean same;
+    try {
+      same =
+          new Collateral(chain, deployment.collateral())
+              .unit(At.latest())
+              .equals(deployment.token());
+    } catch (ChainException e) {
+      if (e.revert().isEmpty()) {
+        throw e;
+      }
+      same = false; // something else lies there
+    }
+    return same
         ? new BondReader(
             chain, deployment.collateral(), identity(), deployment.fromBlock(), at.confirmations())
         : null;
@@ -221,10 +235,11 @@ final class EscrowVault implements Vault {
     }
     try {
       if (!bonds.read()) {
-        return new News(List.of(), true, () -> {});
+        return News.NONE;
       }
       List<Command> news = new ArrayList<>();
       int taken = 0;
+      Trouble problem = null;
       for (ProviderView p : known) {
         Address provider = p.offer().provider();
         BondReader.Stake stake = bonds.of(provider);
@@ -237,9 +252,19 @@ final class EscrowVault implements Vault {
           if (!stake.isReachable()) {
             news.add(new Command.SeePenalty(provider, entry));
           } else if (taken++ < MoneyLimits.PENALTIES) {
-            penalty(o, provider, entry, leaf.apply(entry)).ifPresent(news::add);
+            // What goes wrong with one is told, and keeps no other from being seen to.
+            try {
+              penalty(o, provider, entry, leaf.apply(entry)).ifPresent(news::add);
+            } catch (ChainException e) {
+              problem = new Trouble(e.text());
+            } catch (Trouble e) {
+              problem = e;
+            }
           }
         }
+      }
+      if (problem != null && news.isEmpty()) {
+        throw problem;
       }
       return new News(news, false, () -> {});
     } catch (ChainException e) {
@@ -253,13 +278,21 @@ final class EscrowVault implements Vault {
   private Optional<Command> penalty(Opened o, Address provider, long entry, Hash evidence)
       throws ChainException, Trouble {
     Command told = new Command.SeePenalty(provider, entry);
-    String name = "slash-" + entry;
+    // One that failed, e.g. because somebody made it dearer meanwhile, is sent anew.
+    String name = "";
+    for (int attempt = 1; attempt <= MoneyLimits.SLASH_TRIES; attempt++) {
+      name = "slash-" + provider + "-" + entry + "-" + attempt;
+      Outbox.State before = o.outbox().state(name).orElse(null);
+      if (!(before instanceof Outbox.State.Failed || before instanceof Outbox.State.Displaced)) {
+        break;
+      }
+    }
     if (o.outbox().state(name).isEmpty()) {
       Call slash =
           new Collateral(o.chain(), deployment.collateral())
               .slash(provider, Bond.TAKEN_PERMILLE, evidence, o.identity());
       try {
-        o.outbox().submit(name, slash, Outbox.Again.HARMLESS);
+        o.outbox().submit(name, slash, Outbox.Again.HARMLESS, MoneyLimits.SLASH_ROOM_GAS);
       } catch (ChainException e) {
         if (e.revert().filter(why -> why.error().equals(TAKEN_BEFORE)).isPresent()) {
           return Optional.of(told); // by this pool with another outbox

@@ -28,6 +28,12 @@ public final class MoneyLimits {
   /// Refuted results for which bonds pay in one look.
   static final int PENALTIES = 16;
 
+  /// How often one slashing is sent if it fails, and gas beyond what it seems to need: the
+  /// collateral's accounts may have become empty meanwhile.
+  static final int SLASH_TRIES = 100;
+
+  static final long SLASH_ROOM_GAS = 200_000;
+
   /// Looks that fail one after another before who waits for a settlement is told.
   static final int FAILURES_TOLD = 3;
 

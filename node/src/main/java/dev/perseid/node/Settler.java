@@ -217,13 +217,14 @@ final class Settler implements Closeable {
       execute(c);
     }
     news.told().run();
-    boolean moreBonds = vault.seesBonds() && bonds(vault);
-    boolean more = news.more() || moreBonds;
+    if (vault.seesBonds()) {
+      bonds(vault); // the rest at the next look: nobody waits for that to be paid
+    }
     if (unsettled.isPresent()) {
       throw unsettled.get();
     }
-    if (more || view.closed().isPresent()) {
-      return more;
+    if (news.more() || view.closed().isPresent()) {
+      return news.more();
     }
     boolean wanted;
     synchronized (asked) {
@@ -238,7 +239,7 @@ final class Settler implements Closeable {
 
   /// Sees to what providers have at stake. What is wrong with that is told, and keeps nobody from
   /// being paid.
-  private boolean bonds(Vault vault) throws PoolMill.Unavailable {
+  private void bonds(Vault vault) throws PoolMill.Unavailable {
     try {
       List<ProviderView> known = mill.ask(Pool::providers);
       Vault.News news = vault.bonds(known, records.tree()::leaf);
@@ -246,10 +247,8 @@ final class Settler implements Closeable {
         execute(c);
       }
       unslashed = "";
-      return news.more();
     } catch (Vault.Trouble e) {
       unslashed = String.valueOf(e.getMessage());
-      return false;
     }
   }
 

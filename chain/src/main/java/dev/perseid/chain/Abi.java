@@ -48,9 +48,7 @@ public sealed interface Abi {
 
   /// `address`.
   static Abi address(Address value) {
-    byte[] word = new byte[32];
-    System.arraycopy(value.bytes(), 0, word, 12, 20);
-    return new Word(Hash.of(word));
+    return new Word(topic(value));
   }
 
   /// `bytes32`.
@@ -106,6 +104,13 @@ public sealed interface Abi {
   /// The hash of an event's signature: the first topic of its logs.
   static Hash topic(String signature) {
     return Keccak.hash(signature.getBytes(UTF_8));
+  }
+
+  /// An indexed argument that is an address, as it stands among a log's topics.
+  static Hash topic(Address value) {
+    byte[] word = new byte[32];
+    System.arraycopy(value.bytes(), 0, word, 12, 20);
+    return Hash.of(word);
   }
 
   /// The values one after the other, those of unknown length at the end.

@@ -140,11 +140,11 @@ public final class BondReader {
   }
 
   private void take(long from, Head end) throws ChainException {
-    Hash topic = new AbiReader(Abi.encode(List.of(Abi.address(arbiter)))).word(0);
+    Hash topic = Abi.topic(arbiter);
     List<Log> logs = chain.logsOfThird(collateral.address(), KINDS, topic, from, end);
     List<Log> transfers = new ArrayList<>();
     if (logs.stream().anyMatch(log -> log.topics().get(0).equals(Collateral.BONDED))) {
-      Hash here = new AbiReader(Abi.encode(List.of(Abi.address(collateral.address())))).word(0);
+      Hash here = Abi.topic(collateral.address());
       for (Collateral.Asset asset : assets) {
         transfers.addAll(chain.logsOfThird(asset.token(), TRANSFER, here, from, end));
       }

@@ -83,12 +83,7 @@ public final class Collateral {
 
   /// What an identity has at stake under an arbiter, in the unit.
   public long valueOf(Address identity, Address arbiter, At at) throws ChainException {
-    return chain
-        .call(
-            address,
-            Abi.call("valueOf(address,address)", Abi.address(identity), Abi.address(arbiter)),
-            at)
-        .amount(0);
+    return valuesOf(List.of(identity), arbiter, at).getFirst();
   }
 
   /// The same of many.

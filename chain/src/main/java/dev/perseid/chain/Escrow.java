@@ -163,7 +163,7 @@ public final class Escrow {
         end -= Limits.LOG_BLOCKS) {
       Head to = end == head.number() ? head : chain.block(end);
       long start = Math.max(from, end - Limits.LOG_BLOCKS + 1);
-      Hash second = new AbiReader(Abi.encode(List.of(Abi.address(pool)))).word(0);
+      Hash second = Abi.topic(pool);
       for (Log log : chain.logs(address, List.of(SETTLED), second, start, to).reversed()) {
         if (log.topics().size() != 3) {
           throw ChainException.untrusted("the node sent a log without its arguments");

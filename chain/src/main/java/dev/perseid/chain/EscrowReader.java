@@ -134,7 +134,7 @@ public final class EscrowReader {
     long until = Math.min(to.number(), last + logBlocks);
     Head end = until == to.number() ? to : chain.block(until);
     if (until > last) {
-      Hash second = new AbiReader(Abi.encode(List.of(Abi.address(pool)))).word(0);
+      Hash second = Abi.topic(pool);
       for (Log log : chain.logs(escrow.address(), KINDS, second, Math.max(0, last + 1), end)) {
         Hash kind = log.topics().get(0);
         if (kind.equals(Escrow.REDEEMED) || kind.equals(Escrow.SETTLED)) {
@@ -211,7 +211,7 @@ public final class EscrowReader {
   /// Tells of each purse what of it was brought by one payer, up to a block that was read.
   public Map<Address, Put> puts(Address payer, Head until) throws ChainException {
     Map<Address, Put> puts = new LinkedHashMap<>();
-    Hash second = new AbiReader(Abi.encode(List.of(Abi.address(pool)))).word(0);
+    Hash second = Abi.topic(pool);
     for (long from = fromBlock; from <= until.number(); from += logBlocks) {
       long last = from + logBlocks - 1;
       Head end = last >= until.number() ? until : chain.block(last);

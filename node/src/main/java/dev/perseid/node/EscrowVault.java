@@ -227,16 +227,17 @@ final class EscrowVault implements Vault {
   }
 
   @Override
-  public News bonds(List<ProviderView> known, LongFunction<Hash> leaf) throws Trouble {
+  public List<Command> bonds(List<ProviderView> known, LongFunction<Hash> leaf) throws Trouble {
     Opened o = chain();
     BondReader bonds = o.bonds();
     if (bonds == null) {
-      return News.NONE;
+      return List.of();
     }
     try {
       if (!bonds.read()) {
-        return News.NONE;
+        return List.of();
       }
+      o.outbox().tick();
       List<Command> news = new ArrayList<>();
       int taken = 0;
       Trouble problem = null;
@@ -266,7 +267,7 @@ final class EscrowVault implements Vault {
       if (problem != null && news.isEmpty()) {
         throw problem;
       }
-      return new News(news, false, () -> {});
+      return news;
     } catch (ChainException e) {
       throw new Trouble(e.text());
     }
@@ -300,7 +301,6 @@ final class EscrowVault implements Vault {
         throw e;
       }
     }
-    o.outbox().tick();
     Outbox.State state = o.outbox().state(name).orElseThrow();
     return switch (state) {
       case Outbox.State.Waiting _, Outbox.State.Included _ -> Optional.empty();
@@ -373,12 +373,6 @@ final class EscrowVault implements Vault {
   /// What goes over to the core: all from that block on is news.
   void tellFrom(EscrowReader.Seen seen) {
     cursor = seen.cursor();
-  }
-
-  private static Hash topic(Address address) {
-    byte[] word = new byte[32];
-    System.arraycopy(address.bytes(), 0, word, 12, 20);
-    return Hash.of(word);
   }
 
   // ---- settling ---------------------------------------------------------------------------------
@@ -527,7 +521,7 @@ final class EscrowVault implements Vault {
       Head to = last == head.number() ? head : o.chain().block(last);
       long from = Math.max(deployment.fromBlock(), last - LOG_BLOCKS + 1);
       List<Log> logs =
-          o.chain().logs(o.escrow().address(), OUTCOMES, topic(o.identity()), from, to);
+          o.chain().logs(o.escrow().address(), OUTCOMES, Abi.topic(o.identity()), from, to);
       for (Log log : logs) {
         if (log.topics().getFirst().equals(OUTCOMES.getFirst())
             && new AbiReader(log.topics().get(2).bytes()).small(0) == epoch.number()) {

@@ -242,8 +242,7 @@ final class Settler implements Closeable {
   private void bonds(Vault vault) throws PoolMill.Unavailable {
     try {
       List<ProviderView> known = mill.ask(Pool::providers);
-      Vault.News news = vault.bonds(known, records.tree()::leaf);
-      for (Command c : news.commands()) {
+      for (Command c : vault.bonds(known, records.tree()::leaf)) {
         execute(c);
       }
       unslashed = "";

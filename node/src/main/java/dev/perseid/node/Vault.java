@@ -97,8 +97,9 @@ interface Vault extends Closeable {
   ///
   /// @param known providers, as the core knows them
   /// @param leaf the hash of a record of the pool's log by its index: the evidence
-  default News bonds(List<ProviderView> known, LongFunction<Hash> leaf) throws Trouble {
-    return News.NONE;
+  /// @return for the core, in order
+  default List<Command> bonds(List<ProviderView> known, LongFunction<Hash> leaf) throws Trouble {
+    return List.of();
   }
 
   @Override

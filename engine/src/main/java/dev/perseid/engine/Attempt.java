@@ -12,6 +12,18 @@ import org.jspecify.annotations.Nullable;
 abstract sealed class Attempt implements Work permits TaskAttempt, ForkAttempt {
   static final String BLOCKING = "blocking tasks";
 
+  /// As many as workers: what computes below one that holds something, and would run on a worker
+  /// elsewhere.
+  static final String APART = "tasks below holders";
+
+  /// A virtual thread that runs tasks.
+  ///
+  /// @param kind what it has of the stock for being there, [#BLOCKING] or [#APART]
+  record Place(Engine engine, String kind) {}
+
+  static final ScopedValue<Place> PLACE = ScopedValue.newInstance();
+  private static final Map<String, Long> ONE_APART = Map.of(APART, 1L);
+
   final Run run;
   final long id;
   final Terms terms;
@@ -26,6 +38,10 @@ abstract sealed class Attempt implements Work permits TaskAttempt, ForkAttempt {
   final int seats;
 
   private final boolean startsOthers;
+
+  /// Whether it is on a virtual thread only because of those that wait for it.
+  final boolean apart;
+
   final long sequence;
   long passedBefore; // guarded by the stock
   boolean held; // whether it has its needs; belongs to the stock, or to whoever runs it
@@ -43,12 +59,13 @@ abstract sealed class Attempt implements Work permits TaskAttempt, ForkAttempt {
   Attempt(Run run, long id, Terms terms, int above, boolean startsOthers, long readyNs) {
     this.run = run;
     this.id = id;
-    this.terms = startsOthers && above != Stock.NOTHING ? terms.onVirtualThread() : terms;
+    this.apart = startsOthers && above != Stock.NOTHING && !terms.blocking();
+    this.terms = apart ? terms.onVirtualThread() : terms;
     this.above = above;
     this.startsOthers = startsOthers;
     this.readyNs = readyNs;
     this.sequence = run.engine.sequence.getAndIncrement();
-    this.needs = needs(this.terms);
+    this.needs = apart ? ONE_APART : needs(terms); // nothing else, or it was refused
     this.seats = needs.getOrDefault(Terms.CORES, 0L).intValue();
   }
 
@@ -125,7 +142,7 @@ abstract sealed class Attempt implements Work permits TaskAttempt, ForkAttempt {
   /// Starts it as soon as there is a worker, before all others: it has what it needs, and holds it.
   void granted() {
     if (terms.blocking() && seats == 0 && held) {
-      startVirtual(() -> execute(null, null));
+      startVirtual(this::executeHere);
     } else {
       run.engine.granted.add(this);
       run.engine.wakeAfterFence();
@@ -133,8 +150,12 @@ abstract sealed class Attempt implements Work permits TaskAttempt, ForkAttempt {
   }
 
   private void startVirtual(Runnable code) {
+    Place place = new Place(run.engine, apart ? APART : BLOCKING);
     Thread started =
-        Thread.ofVirtual().name(name()).inheritInheritableThreadLocals(false).start(code);
+        Thread.ofVirtual()
+            .name(name())
+            .inheritInheritableThreadLocals(false)
+            .start(() -> ScopedValue.where(PLACE, place).run(code));
     assert started.isVirtual();
   }
 
@@ -164,7 +185,7 @@ abstract sealed class Attempt implements Work permits TaskAttempt, ForkAttempt {
     if (terms.blocking()) {
       startVirtual(() -> {
         try {
-          execute(null, null);
+          executeHere();
         } finally {
           gang.end();
         }
@@ -176,6 +197,11 @@ abstract sealed class Attempt implements Work permits TaskAttempt, ForkAttempt {
         gang.end();
       }
     }
+  }
+
+  /// Runs it on this thread, which is virtual.
+  void executeHere() {
+    execute(null, null);
   }
 
   private void execute(@Nullable Worker worker, @Nullable Worker recorder) {

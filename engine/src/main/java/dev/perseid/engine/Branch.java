@@ -30,6 +30,10 @@ final class Branch<T extends @Nullable Object> implements Flow, Fork<T>, Work, A
   private @Nullable Branch<?> earlier;
   private boolean joined;
 
+  // What waits for its place, if it runs apart; how many such lie below it on its thread's stack.
+  private @Nullable Attempt waiting;
+  private int depth;
+
   private @Nullable Object value;
   private @Nullable RunFailure failure;
   private volatile boolean done;
@@ -250,7 +254,10 @@ final class Branch<T extends @Nullable Object> implements Flow, Fork<T>, Work, A
     int within = run.engine.stock.above(needs, above);
     Branch<U> fork = new Branch<>(this, forkName, code, within, here());
     add(fork);
-    new ForkAttempt(run, fork, Objects.requireNonNull(scope), above, terms, waits).admit(worker);
+    ForkAttempt attempt =
+        new ForkAttempt(run, fork, Objects.requireNonNull(scope), above, terms, waits);
+    fork.waiting = attempt.apart ? attempt : null;
+    attempt.admit(worker);
     return fork;
   }
 
@@ -269,6 +276,7 @@ final class Branch<T extends @Nullable Object> implements Flow, Fork<T>, Work, A
   public <U extends @Nullable Object> U call(String callName, FlowBody<U> code) throws RunFailure {
     checkThread("call");
     Branch<U> one = new Branch<>(this, callName, code, above, context);
+    one.depth = depth;
     one.execute(worker, worker);
     return (U) one.value;
   }
@@ -282,16 +290,18 @@ final class Branch<T extends @Nullable Object> implements Flow, Fork<T>, Work, A
       worker.help(nested);
       return nested.join();
     }
-    lendPlace();
+    String lent = lendPlace();
     try {
-      return nested.join();
+      return nested.await();
     } finally {
-      run.engine.stock.takePlaceBack();
+      run.engine.stock.takePlaceBack(lent);
     }
   }
 
-  private void lendPlace() {
-    run.engine.stock.lendPlace().forEach(Attempt::granted);
+  private String lendPlace() {
+    String kind = Attempt.PLACE.get().kind();
+    run.engine.stock.lendPlace(kind).forEach(Attempt::granted);
+    return kind;
   }
 
   @Override
@@ -338,13 +348,24 @@ final class Branch<T extends @Nullable Object> implements Flow, Fork<T>, Work, A
       helper.help(this);
       return;
     }
-    lendPlace();
-    boolean interrupted = false;
-    while (!done) {
-      LockSupport.park(this);
-      interrupted |= Thread.interrupted();
+    boolean interrupted = Thread.interrupted();
+    Attempt mine = waiting;
+    if (mine != null
+        && forker != null
+        && forker.depth < Limits.NESTED
+        && run.engine.stock.withdraw(mine)) {
+      depth = forker.depth + 1;
+      mine.executeHere();
+      interrupted |= forker.cancelled(); // what came meanwhile was not for it
     }
-    run.engine.stock.takePlaceBack();
+    if (!done) {
+      String lent = lendPlace();
+      while (!done) {
+        LockSupport.park(this);
+        interrupted |= Thread.interrupted();
+      }
+      run.engine.stock.takePlaceBack(lent);
+    }
     if (interrupted) {
       Thread.currentThread().interrupt();
     }

@@ -77,6 +77,7 @@ public final class Engine implements AutoCloseable {
     this.guestRing = recorder == null ? null : recorder.ring(0, "virtual threads");
     Map<String, Long> all = new HashMap<>(config.resources());
     all.put(Attempt.BLOCKING, (long) config.blocking());
+    all.put(Attempt.APART, (long) config.workers());
     all.put(Terms.CORES, (long) config.workers());
     List<String> ranked = new ArrayList<>(config.resources().keySet());
     ranked.add(Terms.CORES);
@@ -149,11 +150,21 @@ public final class Engine implements AutoCloseable {
   /// Runs a graph and waits until it has ended.
   ///
   /// @throws RunFailure if a task failed or it was cancelled
+  /// @throws IllegalStateException if one of its tasks asks: they use [Flow#run]
   public Run run(Graph graph) throws RunFailure {
-    if (Thread.currentThread() instanceof Worker w && w.engine == this) {
+    checkOutside();
+    return start(graph).await();
+  }
+
+  /// Refuses to let one of its tasks wait for a run that may need the task's thread or place.
+  void checkOutside() {
+    boolean inside =
+        Thread.currentThread() instanceof Worker w
+            ? w.engine == this
+            : Attempt.PLACE.isBound() && Attempt.PLACE.get().engine() == this;
+    if (inside) {
       throw new IllegalStateException("inside of a task, use flow.run: it helps while it waits");
     }
-    return start(graph).join();
   }
 
   Run start(Graph graph, String trace, @Nullable Origin by) {
@@ -200,11 +211,13 @@ public final class Engine implements AutoCloseable {
       run.complete();
       return run;
     }
-    if (run.apart) {
-      startApart(run);
-      return run;
-    }
     int plain = graph.allRoots ? graph.size() : graph.roots.length;
+    if (run.apart) {
+      plain -= graph.flowRoots;
+      for (int i = plain; i < graph.roots.length; i++) {
+        run.admit(graph.roots[i], run.startedNs, worker);
+      }
+    }
     if (plain > 0) {
       submit(new Range(run, 0, plain, run.startedNs), worker);
     }
@@ -212,14 +225,6 @@ public final class Engine implements AutoCloseable {
       run.admit(id, run.startedNs, worker);
     }
     return run;
-  }
-
-  private void startApart(Run run) {
-    for (int id = 0; id < run.graph.size(); id++) {
-      if (run.graph.needed[id] == 0 && !run.admit(id, run.startedNs, null)) {
-        submit(new Step(run, id, run.startedNs), null);
-      }
-    }
   }
 
   /// Makes sure that the records of all tasks that have ended are in the file and survive a loss of

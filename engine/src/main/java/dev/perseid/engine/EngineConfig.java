@@ -5,8 +5,8 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
+import java.util.SequencedMap;
 
 /// How an engine is set up. Unchangeable; each method returns a configuration with one thing
 /// changed.
@@ -22,11 +22,12 @@ import java.util.Optional;
 /// @param measured whether CPU time and allocated bytes are measured of tasks that follow one of at
 ///   least 20 microseconds on their thread
 /// @param keepGoing whether a run goes on when a task fails, without what depends on it
-/// @param blocking tasks on virtual threads at the same time
+/// @param blocking tasks that asked for a virtual thread and run at the same time; those that wait
+///   for what they started do not count, and all go on at once when that has ended
 /// @param carried scoped values that travel to tasks
 public record EngineConfig(
     int workers,
-    Map<String, Long> resources,
+    SequencedMap<String, Long> resources,
     Optional<Path> records,
     long memoryBytes,
     boolean lossless,
@@ -56,7 +57,7 @@ public record EngineConfig(
     if (carried.size() > Limits.CARRIED) {
       throw new IllegalArgumentException("at most " + Limits.CARRIED + " scoped values travel");
     }
-    resources = Collections.unmodifiableMap(new LinkedHashMap<>(resources));
+    resources = Collections.unmodifiableSequencedMap(new LinkedHashMap<>(resources));
     carried = List.copyOf(carried);
   }
 
@@ -65,7 +66,7 @@ public record EngineConfig(
   public static EngineConfig usual() {
     return new EngineConfig(
         Math.min(Limits.WORKERS, Runtime.getRuntime().availableProcessors()),
-        Map.of(),
+        new LinkedHashMap<>(),
         Optional.empty(),
         0,
         true,
@@ -93,7 +94,7 @@ public record EngineConfig(
 
   /// With a named resource, after those that were named before ([#resources]).
   public EngineConfig resource(String name, long amount) {
-    Map<String, Long> more = new LinkedHashMap<>(resources);
+    SequencedMap<String, Long> more = new LinkedHashMap<>(resources);
     more.put(name, amount);
     return new EngineConfig(
         workers,

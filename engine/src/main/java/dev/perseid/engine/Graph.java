@@ -37,7 +37,8 @@ public final class Graph {
   // Made when it first runs.
   int[] offsets = new int[0];
   int[] targets = new int[0];
-  int[] roots = new int[0];
+  int[] roots = new int[0]; // the plain ones, then the flows; not made where all are plain
+  int flowRoots;
   int[] specialRoots = new int[0];
   boolean allRoots;
   private @Nullable Object writtenTo;
@@ -289,28 +290,31 @@ public final class Graph {
       }
     }
     int plain = 0;
+    int flowing = 0;
     int asking = 0;
     for (int i = 0; i < size; i++) {
       if (needed[i] == 0) {
-        if (bodies[i] instanceof Code.Special) {
-          asking++;
-        } else {
-          plain++;
+        switch (bodies[i]) {
+          case Code.Special _ -> asking++;
+          case Code.Flowing _ -> flowing++;
+          default -> plain++;
         }
       }
     }
+    flowRoots = flowing;
     allRoots = plain == size;
     if (!allRoots) {
-      roots = new int[plain];
+      roots = new int[plain + flowing];
       specialRoots = new int[asking];
+      flowing = plain;
       plain = 0;
       asking = 0;
       for (int i = 0; i < size; i++) {
         if (needed[i] == 0) {
-          if (bodies[i] instanceof Code.Special) {
-            specialRoots[asking++] = i;
-          } else {
-            roots[plain++] = i;
+          switch (bodies[i]) {
+            case Code.Special _ -> specialRoots[asking++] = i;
+            case Code.Flowing _ -> roots[flowing++] = i;
+            default -> roots[plain++] = i;
           }
         }
       }

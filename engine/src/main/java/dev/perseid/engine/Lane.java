@@ -8,10 +8,10 @@ import java.util.concurrent.locks.ReentrantLock;
 /// Tasks that wait in an order: highest priority first, then the earliest deadline, then who came
 /// first.
 final class Lane {
-  static final Comparator<Attempt> ORDER =
+  static final Comparator<Attempt> URGENCY =
       Comparator.comparingInt((Attempt a) -> -a.terms.priority())
-          .thenComparingLong(Attempt::deadlineAtNs)
-          .thenComparingLong(a -> a.sequence);
+          .thenComparingLong(Attempt::deadlineAtNs);
+  private static final Comparator<Attempt> ORDER = URGENCY.thenComparingLong(a -> a.sequence);
 
   private final ReentrantLock lock = new ReentrantLock();
   private final PriorityQueue<Attempt> waiting = new PriorityQueue<>(ORDER);

@@ -94,7 +94,17 @@ public final class Run implements Awaited, Mortal {
   ///
   /// @return itself
   /// @throws RunFailure if a task failed or it was cancelled
+  /// @throws IllegalStateException if it has not ended and a task of its engine asks, whose thread
+  ///   the run may need: [Flow#run] helps while it waits
   public Run join() throws RunFailure {
+    if (!done) {
+      engine.checkOutside();
+    }
+    return await();
+  }
+
+  /// The same, on a thread that the run does not need.
+  Run await() throws RunFailure {
     boolean interrupted = false;
     while (!done) {
       try {

@@ -24,8 +24,12 @@ final class Stock {
   /// The rank of what is held where nothing is.
   static final int NOTHING = -1;
 
+  /// What runs apart is taken newest first, as a worker takes its own: a tree of forks is then gone
+  /// through depth first, and little of it waits at a time.
   private static final Comparator<Attempt> ORDER =
-      Comparator.comparingInt((Attempt a) -> -a.above).thenComparing(Lane.ORDER);
+      Comparator.comparingInt((Attempt a) -> -a.above)
+          .thenComparing(Lane.URGENCY)
+          .thenComparingLong(a -> a.apart ? -a.sequence : a.sequence);
 
   /// Those who wait for the same, in their order; the first of them stands for all.
   private static final class Queue {
@@ -134,17 +138,29 @@ final class Stock {
     return admit();
   }
 
+  /// Takes out one that waits, for the one that waits for it to run it; whether it waited.
+  synchronized boolean withdraw(Attempt attempt) {
+    Queue queue = queues.get(attempt.needs);
+    if (queue == null || !queue.waiting.contains(attempt)) {
+      return false;
+    }
+    heads.remove(queue);
+    queue.waiting.remove(attempt);
+    keep(queue);
+    return true;
+  }
+
   /// A task on a virtual thread waits for what it started: others may have its place meanwhile.
   /// Returns who may start now.
-  synchronized List<Attempt> lendPlace() {
-    free.merge(Attempt.BLOCKING, 1L, Long::sum);
+  synchronized List<Attempt> lendPlace(String kind) {
+    free.merge(kind, 1L, Long::sum);
     return admit();
   }
 
   /// It goes on, at once, also if there is no place left: else it might wait for those who wait for
   /// it.
-  synchronized void takePlaceBack() {
-    free.merge(Attempt.BLOCKING, -1L, Long::sum);
+  synchronized void takePlaceBack(String kind) {
+    free.merge(kind, -1L, Long::sum);
   }
 
   /// Takes out those who are to end without running; returns them, and who may start now.

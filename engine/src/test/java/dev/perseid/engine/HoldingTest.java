@@ -188,6 +188,124 @@ class HoldingTest {
     assertThat(config.resources().keySet()).containsExactlyElementsOf(NAMES);
   }
 
+  /// Counts the tasks of a tree, in which every one forks two and waits for them.
+  private static int tree(Flow flow, int depth, AtomicInteger begun, AtomicInteger most)
+      throws RunFailure {
+    most.accumulateAndGet(begun.incrementAndGet(), Math::max);
+    int count = 1;
+    if (depth > 0) {
+      Fork<Integer> left = flow.fork("left", f -> tree(f, depth - 1, begun, most));
+      Fork<Integer> right = flow.fork("right", f -> tree(f, depth - 1, begun, most));
+      count += left.join() + right.join();
+    }
+    begun.decrementAndGet();
+    return count;
+  }
+
+  @Test
+  void aTreeBelowAHolderIsGoneThroughDepthFirst() throws Exception {
+    int depth = 13;
+    AtomicInteger begun = new AtomicInteger();
+    AtomicInteger most = new AtomicInteger();
+    Graph graph = new Graph("tree");
+    Task<Integer> root =
+        graph
+            .<Integer>flow("holder", flow -> tree(flow, depth, begun, most))
+            .with(t -> t.needs("gpu", 1).onVirtualThread());
+    try (Engine engine = Engine.open(EngineConfig.usual().workers(2).resource("gpu", 1))) {
+      assertThat(engine.run(graph).value(root)).isEqualTo((2 << depth) - 1);
+    }
+    // Breadth first it would be thousands.
+    assertThat(most.get()).isLessThan(20 * depth);
+  }
+
+  @Test
+  void aLongChainBelowAHolderDoesNotLieOnOneStack() throws Exception {
+    int length = 20 * Limits.NESTED;
+    Graph graph = new Graph("chain");
+    Task<Integer> root =
+        graph
+            .<Integer>flow("holder", flow -> chain(flow, length))
+            .with(t -> t.needs("gpu", 1).onVirtualThread());
+    try (Engine engine = Engine.open(EngineConfig.usual().workers(1).resource("gpu", 1))) {
+      assertThat(engine.run(graph).value(root)).isEqualTo(length);
+    }
+  }
+
+  private static int chain(Flow flow, int length) throws RunFailure {
+    return length == 0 ? 0 : 1 + flow.fork("next", f -> chain(f, length - 1)).join();
+  }
+
+  @Test
+  void whatRunsOnItsForkersThreadIsCancelledWithIt() throws Exception {
+    CountDownLatch begun = new CountDownLatch(2);
+    AtomicInteger told = new AtomicInteger();
+    FlowBody<Integer> part =
+        f -> {
+          begun.countDown();
+          try {
+            new CountDownLatch(1).await();
+          } catch (InterruptedException e) {
+            told.incrementAndGet();
+            throw e;
+          }
+          return 1;
+        };
+    Graph graph = new Graph("cancelled");
+    Task<Integer> root =
+        graph
+            .<Integer>flow(
+                "holder",
+                flow -> {
+                  flow.fork("has the only place", part);
+                  try {
+                    return flow.fork("on the forker's thread", part).join();
+                  } catch (RunFailure e) {
+                    assertThat(Thread.currentThread().isInterrupted()).isTrue();
+                    throw e;
+                  }
+                })
+            .with(t -> t.needs("gpu", 1).onVirtualThread());
+    try (Engine engine = Engine.open(EngineConfig.usual().workers(1).resource("gpu", 1))) {
+      Run run = engine.start(graph);
+      begun.await();
+      run.cancel(root);
+      run.join();
+    }
+    assertThat(told).hasValue(2);
+  }
+
+  @Test
+  void aTaskMayNotWaitForARunButThroughItsFlow() throws Exception {
+    Graph inner = new Graph("inner");
+    Task<Integer> one = inner.task("one", () -> 1);
+    AtomicInteger asked = new AtomicInteger();
+    Graph graph = new Graph("outer");
+    try (Engine engine = Engine.open(EngineConfig.usual().workers(1));
+        Engine other = Engine.open(EngineConfig.usual().workers(1))) {
+      CountDownLatch open = new CountDownLatch(1);
+      Graph slow = new Graph("slow");
+      slow.action("waits", open::await).with(Terms::onVirtualThread);
+      FlowBody<Integer> asks =
+          flow -> {
+            assertThatThrownBy(() -> engine.run(inner))
+                .isInstanceOf(IllegalStateException.class)
+                .hasMessageContaining("use flow.run");
+            Run begun = engine.start(slow);
+            assertThatThrownBy(begun::join)
+                .isInstanceOf(IllegalStateException.class)
+                .hasMessageContaining("use flow.run");
+            return asked.addAndGet(other.run(inner).value(one) + flow.run(inner).value(one));
+          };
+      graph.flow("on a worker", asks);
+      graph.flow("on a virtual thread", asks).with(Terms::onVirtualThread);
+      Run run = engine.start(graph);
+      run.join();
+      open.countDown();
+    }
+    assertThat(asked).hasValue(4);
+  }
+
   // ---- random programs
 
   /// What a random task starts: forks, some of which start more themselves, graphs, calls; and what

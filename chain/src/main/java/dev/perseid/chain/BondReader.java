@@ -2,27 +2,28 @@ package dev.perseid.chain;
 
 import dev.perseid.core.Address;
 import dev.perseid.core.Hash;
+import java.math.BigInteger;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collection;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 
-/// Follows what identities have at stake under one arbiter, in blocks that are deep enough, and who
-/// paid it. Logs say what may have changed; what it is worth now is read from the state. Keeps what
-/// it read in memory: a new one reads all again. Used by one thread.
+/// What identities have at stake under one arbiter, in blocks that are deep enough. How much it is
+/// is read from the state, of whomever one asks for. Who paid it only logs say: those are followed
+/// from the beginning, and kept in memory, so that a new reader reads all again. Used by one
+/// thread.
 public final class BondReader {
-  /// What is at stake for an identity.
+  /// What is at stake for an identity, in the collateral's unit, after haircuts.
   ///
-  /// @param value in the collateral's unit, after haircuts, without what is leaving
-  /// @param funder who paid more than half of all that was ever bonded for it; empty if nobody did
-  /// @param isReachable whether there is anything to slash, also of what is leaving
-  public record Stake(long value, Optional<Address> funder, boolean isReachable) {
-    /// Nothing.
-    public static final Stake NONE = new Stake(0, Optional.empty(), false);
-  }
+  /// @param value without what is leaving
+  /// @param reachable with what is leaving: of all this a slashing takes its part
+  public record Stake(long value, long reachable) {}
 
   private static final List<Hash> KINDS =
       List.of(
@@ -34,39 +35,49 @@ public final class BondReader {
 
   private static final List<Hash> TRANSFER = List.of(Token.TRANSFER);
 
-  /// What the logs say of one identity.
+  private static final BigInteger PERMILLE = BigInteger.valueOf(1_000);
+
+  /// Of so many shares a vault is asked what they are worth: many, because some vaults round.
+  private static final BigInteger SHARES = BigInteger.TEN.pow(30);
+
+  /// What the logs say of one identity since it had nothing here last. All by the assets' numbers,
+  /// in their own units.
   private static final class Row {
-    /// Of all assets, each in its own units: bonded, less what was withdrawn and slashed.
-    long there;
+    final BigInteger[] there;
+    final BigInteger[] paid;
+    final Map<Address, BigInteger[]> payers = new HashMap<>();
 
-    long paid;
-    final Map<Address, Long> payers = new HashMap<>();
-
-    Optional<Address> funder() {
-      return payers.entrySet().stream()
-          .filter(p -> p.getValue() > paid / 2)
-          .map(Map.Entry::getKey)
-          .findFirst();
+    Row(int assets) {
+      this.there = zeros(assets);
+      this.paid = zeros(assets);
     }
+  }
+
+  private static BigInteger[] zeros(int count) {
+    BigInteger[] zeros = new BigInteger[count];
+    Arrays.fill(zeros, BigInteger.ZERO);
+    return zeros;
   }
 
   /// What one log says.
   ///
-  /// @param payer who paid it; empty if it went away, or only changed its state
-  private record Step(Address identity, Optional<Address> payer, long amount) {}
+  /// @param amount what came of an asset; below zero what went
+  /// @param payer who paid it; empty if it went, or only changed its state
+  private record Step(
+      long block, Address identity, int asset, BigInteger amount, Optional<Address> payer) {}
 
   private final Chain chain;
   private final Collateral collateral;
   private final Address arbiter;
-  private final long fromBlock;
   private final int confirmations;
-  private final long logBlocks;
+  private final LogReader logs;
   private final Map<Address, Row> rows = new HashMap<>();
-  private final Map<Address, Stake> stakes = new HashMap<>();
   private final Set<Address> changed = new LinkedHashSet<>();
+  private Cursor cursor;
   private List<Collateral.Asset> assets = List.of();
-  private long last;
-  private Hash lastHash = Hash.ZERO;
+
+  /// What [#SHARES] units of each asset are worth in the collateral's unit, after haircuts.
+  private List<BigInteger> worth = List.of();
 
   /// @param arbiter who could slash it
   /// @param fromBlock the collateral did nothing before
@@ -87,103 +98,222 @@ public final class BondReader {
     this.chain = chain;
     this.collateral = new Collateral(chain, collateral);
     this.arbiter = arbiter;
-    this.fromBlock = fromBlock;
     this.confirmations = confirmations;
-    this.logBlocks = logBlocks;
-    this.last = fromBlock - 1;
+    this.logs = new LogReader(chain, fromBlock, confirmations, logBlocks);
+    this.cursor = logs.start();
   }
 
-  /// What is at stake for an identity, as it was read last.
-  public Stake of(Address identity) {
-    return stakes.getOrDefault(identity, Stake.NONE);
+  // ---- how much ---------------------------------------------------------------------------------
+
+  /// The newest block that is deep enough.
+  public Head head() throws ChainException {
+    chain.checkId();
+    return chain.confirmed(confirmations);
   }
 
-  /// Reads on, at most [Limits#LOG_BLOCKS] blocks.
+  /// What is at stake for each of these, as the state of a block says.
+  public Map<Address, Stake> stakes(Collection<Address> identities, Head at) throws ChainException {
+    List<Address> who = List.copyOf(identities);
+    Map<Address, Stake> stakes = new LinkedHashMap<>();
+    if (who.isEmpty()) {
+      return stakes;
+    }
+    List<Collateral.Asset> all = assets();
+    List<BigInteger> rates = new ArrayList<>();
+    for (Collateral.Asset asset : all) {
+      rates.add(worth(asset, at));
+    }
+    List<List<Collateral.Held>> held = collateral.held(who, arbiter, all.size(), At.block(at));
+    worth = List.copyOf(rates);
+    for (int i = 0; i < who.size(); i++) {
+      BigInteger[] active = new BigInteger[all.size()];
+      BigInteger[] reachable = new BigInteger[all.size()];
+      for (int asset = 0; asset < all.size(); asset++) {
+        Collateral.Held of = held.get(i).get(asset);
+        active[asset] = of.active();
+        reachable[asset] = of.active().add(of.leaving());
+      }
+      stakes.put(who.get(i), new Stake(small(valued(active)), small(valued(reachable))));
+    }
+    return stakes;
+  }
+
+  private List<Collateral.Asset> assets() throws ChainException {
+    if (assets.isEmpty()) {
+      assets = collateral.assets(At.latest()); // those of its constructor
+      worth = assets.stream().map(a -> afterHaircut(a, SHARES)).toList();
+    }
+    return assets;
+  }
+
+  /// A vault that cannot say what it is worth counts nothing, as in the contract.
+  private BigInteger worth(Collateral.Asset asset, Head at) throws ChainException {
+    if (!asset.vault()) {
+      return afterHaircut(asset, SHARES);
+    }
+    byte[] ask = Abi.call("convertToAssets(uint256)", Abi.uint(SHARES));
+    byte[] said =
+        chain.tryCall(asset.token(), ask, Limits.WORTH_GAS, At.block(at)).orElse(new byte[0]);
+    return said.length < 32 ? BigInteger.ZERO : afterHaircut(asset, new AbiReader(said).uint(0));
+  }
+
+  private static BigInteger afterHaircut(Collateral.Asset asset, BigInteger amount) {
+    return amount.multiply(BigInteger.valueOf(1_000 - asset.haircutPermille())).divide(PERMILLE);
+  }
+
+  private BigInteger valued(BigInteger[] amounts) {
+    BigInteger sum = BigInteger.ZERO;
+    for (int asset = 0; asset < amounts.length; asset++) {
+      sum = sum.add(amounts[asset].multiply(worth.get(asset)).divide(SHARES));
+    }
+    return sum;
+  }
+
+  private static long small(BigInteger value) {
+    return value.bitLength() > 63 ? Long.MAX_VALUE : value.longValueExact();
+  }
+
+  // ---- who paid ---------------------------------------------------------------------------------
+
+  /// Reads on who paid what, at most [Limits#BOND_PARTS] times [Limits#LOG_BLOCKS] blocks.
   ///
-  /// @return whether all is read; before that [#of] does not say what is
+  /// @return whether all is read; before that [#funder] does not say who it is
   /// @throws ChainException if the chain cannot be asked or is not to be believed; nothing is
   ///   forgotten
-  public boolean read() throws ChainException {
-    chain.checkId();
-    Head to = chain.confirmed(confirmations);
-    if (to.number() < last) {
-      return false; // the node is behind, or was changed for one that is
-    }
-    if (!lastHash.equals(Hash.ZERO) && !chain.block(last).hash().equals(lastHash)) {
-      rows.clear();
-      stakes.clear();
-      changed.clear();
-      last = fromBlock - 1;
-      lastHash = Hash.ZERO;
-    }
-    if (to.number() > last) {
-      if (assets.isEmpty()) {
-        assets = collateral.assets(At.latest());
+  public boolean follow() throws ChainException {
+    Hash topic = Abi.topic(arbiter);
+    int most = Limits.BOND_BLOCKS;
+    for (int i = 0; i < Limits.BOND_PARTS && most > 0; i++) {
+      Optional<LogReader.Part> read =
+          logs.after(
+              cursor,
+              (from, end) -> chain.logsOfThird(collateral.address(), KINDS, topic, from, end));
+      if (read.isEmpty()) {
+        return false;
       }
-      long until = Math.min(to.number(), last + logBlocks);
-      Head end = until == to.number() ? to : chain.block(until);
-      take(Math.max(0, last + 1), end);
-      last = end.number();
-      lastHash = end.hash();
+      LogReader.Part part = read.get();
+      if (part.isRewound()) {
+        changed.addAll(rows.keySet());
+        rows.clear();
+        cursor = logs.start();
+      }
+      most -= take(part, most);
+      if (cursor.block() == part.to().number()) {
+        return true;
+      }
     }
-    if (last < to.number()) {
-      return false;
-    }
-    List<Address> who = List.copyOf(changed);
-    List<Long> values = collateral.valuesOf(who, arbiter, At.block(to));
-    for (int i = 0; i < who.size(); i++) {
-      Row row = rows.getOrDefault(who.get(i), new Row());
-      stakes.put(who.get(i), new Stake(values.get(i), row.funder(), row.there > 0));
-    }
-    changed.clear();
-    return true;
+    return false;
   }
 
-  private void take(long from, Head end) throws ChainException {
-    Hash topic = Abi.topic(arbiter);
-    List<Log> logs = chain.logsOfThird(collateral.address(), KINDS, topic, from, end);
-    List<Log> transfers = new ArrayList<>();
-    if (logs.stream().anyMatch(log -> log.topics().get(0).equals(Collateral.BONDED))) {
-      Hash here = Abi.topic(collateral.address());
-      for (Collateral.Asset asset : assets) {
-        transfers.addAll(chain.logsOfThird(asset.token(), TRANSFER, here, from, end));
-      }
+  /// Whose bonds may have changed, by what was read since this was asked last.
+  public Set<Address> takeChanged() {
+    Set<Address> taken = new LinkedHashSet<>(changed);
+    changed.clear();
+    return taken;
+  }
+
+  /// Who paid more than half of all that was bonded for an identity since it had nothing here last,
+  /// by what the assets are worth now; empty if nobody did, or nothing is bonded for it.
+  public Optional<Address> funder(Address identity) {
+    Row row = rows.get(identity);
+    if (row == null) {
+      return Optional.empty();
     }
+    BigInteger all = valued(row.paid);
+    return row.payers.entrySet().stream()
+        .filter(p -> valued(p.getValue()).shiftLeft(1).compareTo(all) > 0)
+        .map(Map.Entry::getKey)
+        .findFirst();
+  }
+
+  /// Takes what was read, up to the last block whose bonds may still be asked about.
+  ///
+  /// @param most blocks of which it may be asked who paid
+  /// @return of how many it was
+  private int take(LogReader.Part part, int most) throws ChainException {
+    int count = assets().size();
+    Head end = part.end();
+    Map<String, List<Log>> transfers = new HashMap<>();
+    Set<Long> blocks = new LinkedHashSet<>();
     // All is understood before anything is kept: what cannot be understood is asked again.
     List<Step> steps = new ArrayList<>();
-    for (Log log : logs) {
+    for (Log log : part.logs()) {
       Hash kind = log.topics().get(0);
       AbiReader data = new AbiReader(log.data());
-      boolean bonds = kind.equals(Collateral.BONDED);
-      boolean goes = kind.equals(Collateral.WITHDRAWN) || kind.equals(Collateral.SLASHED);
-      steps.add(
-          new Step(
-              log.address(1),
-              bonds ? Optional.of(payer(log, transfers)) : Optional.empty(),
-              bonds ? data.amount(0) : goes ? data.amount(1) : 0));
+      Address identity = log.address(1);
+      if (kind.equals(Collateral.BONDED)) {
+        if (!blocks.contains(log.block()) && blocks.size() >= most) {
+          end = chain.block(log.block() - 1);
+          break;
+        }
+        blocks.add(log.block());
+        int asset = asset(number(log, 3), count);
+        String place = log.block() + "/" + asset;
+        List<Log> there = transfers.get(place);
+        if (there == null) {
+          Hash here = Abi.topic(collateral.address());
+          there = chain.logsBeside(log, assets.get(asset).token(), TRANSFER, here);
+          transfers.put(place, there);
+        }
+        steps.add(
+            new Step(log.block(), identity, asset, data.uint(0), Optional.of(payer(log, there))));
+      } else if (kind.equals(Collateral.WITHDRAWN)) {
+        int asset = asset(number(log, 3), count);
+        steps.add(new Step(log.block(), identity, asset, data.uint(1).negate(), Optional.empty()));
+      } else if (kind.equals(Collateral.SLASHED)) {
+        int asset = asset(data.small(0), count);
+        steps.add(new Step(log.block(), identity, asset, data.uint(1).negate(), Optional.empty()));
+      } else {
+        steps.add(new Step(log.block(), identity, 0, BigInteger.ZERO, Optional.empty()));
+      }
     }
     for (Step step : steps) {
-      Address identity = step.identity();
-      Row row = rows.get(identity);
-      if (row == null) {
-        if (rows.size() >= Limits.BONDED) {
-          continue; // of those that came first enough is known
-        }
-        row = new Row();
-        rows.put(identity, row);
-      }
-      changed.add(identity);
-      if (step.payer().isEmpty()) {
-        row.there = Math.max(0, row.there - step.amount());
-      } else {
-        Address payer = step.payer().get();
-        row.there = sum(row.there, step.amount());
-        row.paid = sum(row.paid, step.amount());
-        if (row.payers.size() < Limits.PAYERS || row.payers.containsKey(payer)) {
-          row.payers.merge(payer, step.amount(), BondReader::sum);
-        }
+      if (step.block() <= end.number()) {
+        take(step, count);
       }
     }
+    cursor = new Cursor(end.number(), end.hash());
+    return blocks.size();
+  }
+
+  private void take(Step step, int count) {
+    Address identity = step.identity();
+    changed.add(identity);
+    Row row = rows.get(identity);
+    if (row == null) {
+      if (rows.size() >= Limits.BONDED || step.payer().isEmpty()) {
+        return; // of those that came first enough is known
+      }
+      row = new Row(count);
+      rows.put(identity, row);
+    }
+    int asset = step.asset();
+    row.there[asset] = row.there[asset].add(step.amount()).max(BigInteger.ZERO);
+    if (step.payer().isPresent()) {
+      Address payer = step.payer().get();
+      row.paid[asset] = row.paid[asset].add(step.amount());
+      if (row.payers.size() < Limits.PAYERS || row.payers.containsKey(payer)) {
+        BigInteger[] paid = row.payers.computeIfAbsent(payer, _ -> zeros(count));
+        paid[asset] = paid[asset].add(step.amount());
+      }
+    } else if (Arrays.stream(row.there).allMatch(there -> there.signum() == 0)) {
+      rows.remove(identity);
+    }
+  }
+
+  private static long number(Log log, int topic) throws ChainException {
+    if (log.topics().size() <= topic) {
+      throw ChainException.untrusted("the node sent a log without its arguments");
+    }
+    return new AbiReader(log.topics().get(topic).bytes()).small(0);
+  }
+
+  private static int asset(long number, int count) throws ChainException {
+    if (number >= count) {
+      throw ChainException.untrusted(
+          "the node sent a log of asset " + number + " of " + count + ", which cannot be");
+    }
+    return (int) number;
   }
 
   /// Whose tokens the contract took just before it said that they are bonded.
@@ -200,9 +330,5 @@ public final class BondReader {
       throw ChainException.untrusted("the node sent a bond without the transfer that paid it");
     }
     return of.address(1);
-  }
-
-  private static long sum(long a, long b) {
-    return a > Long.MAX_VALUE - b ? Long.MAX_VALUE : a + b;
   }
 }

@@ -588,6 +588,18 @@ public final class Chain implements AutoCloseable {
     return logs(contract, kinds, Optional.empty(), Optional.of(third), from, to);
   }
 
+  /// As the other, of the block that another log is of.
+  List<Log> logsBeside(Log log, Address contract, List<Hash> kinds, Hash third)
+      throws ChainException {
+    Head block = block(log.block());
+    if (!block.hash().equals(log.blockHash())) {
+      throw new ChainException(
+          ChainException.Kind.UNREACHABLE,
+          "block " + log.block() + " was changed for another meanwhile: ask again later");
+    }
+    return logsOfThird(contract, kinds, third, log.block(), block);
+  }
+
   private List<Log> logs(
       Address contract,
       List<Hash> kinds,
@@ -615,8 +627,20 @@ public final class Chain implements AutoCloseable {
         "the logs of blocks " + from + " to " + to.number(),
         "eth_getLogs",
         r -> {
-          if (!r.isArray() || r.size() > Limits.LOGS) {
-            throw ChainException.untrusted("the node sent no list of logs, or one too long");
+          if (!r.isArray()) {
+            throw ChainException.untrusted("the node sent no list of logs");
+          }
+          if (r.size() > Limits.LOGS) {
+            throw new ChainException(
+                ChainException.Kind.REFUSED,
+                "the node sent "
+                    + r.size()
+                    + " logs of blocks "
+                    + from
+                    + " to "
+                    + to.number()
+                    + ", more than "
+                    + Limits.LOGS);
           }
           List<Log> logs = new ArrayList<>();
           Set<String> places = new HashSet<>();

@@ -2,7 +2,9 @@ package dev.perseid.chain;
 
 import dev.perseid.core.Address;
 import dev.perseid.core.Hash;
+import java.math.BigInteger;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 
 /// The contract `Collateral`: what pools and providers stand to lose (`docs/contracts.md`).
@@ -69,38 +71,54 @@ public final class Collateral {
 
   /// A bond.
   public Bond bond(Address identity, Address arbiter, int asset, At at) throws ChainException {
-    AbiReader r =
-        chain.call(
-            address,
-            Abi.call(
-                "bondOf(address,address,uint256)",
-                Abi.address(identity),
-                Abi.address(arbiter),
-                Abi.uint(asset)),
-            at);
+    AbiReader r = chain.call(address, bondOf(identity, arbiter, asset), at);
     return new Bond(r.amount(0), r.amount(1), r.small(2));
+  }
+
+  /// What of one asset is bonded, in its own units.
+  record Held(BigInteger active, BigInteger leaving) {}
+
+  /// The bonds of many in all assets.
+  ///
+  /// @param assets how many there are
+  /// @return of each identity, in their order, its bonds in the order of the assets' numbers
+  List<List<Held>> held(List<Address> identities, Address arbiter, int assets, At at)
+      throws ChainException {
+    List<Call> calls = new ArrayList<>();
+    for (Address identity : identities) {
+      for (int asset = 0; asset < assets; asset++) {
+        calls.add(Call.to(address, "read", bondOf(identity, arbiter, asset)));
+      }
+    }
+    Iterator<AbiReader> answers = chain.calls(calls, at).iterator();
+    List<List<Held>> all = new ArrayList<>();
+    for (int i = 0; i < identities.size(); i++) {
+      List<Held> one = new ArrayList<>();
+      for (int asset = 0; asset < assets; asset++) {
+        AbiReader r = answers.next();
+        one.add(new Held(r.uint(0), r.uint(1)));
+      }
+      all.add(one);
+    }
+    return all;
+  }
+
+  private static byte[] bondOf(Address identity, Address arbiter, int asset) {
+    return Abi.call(
+        "bondOf(address,address,uint256)",
+        Abi.address(identity),
+        Abi.address(arbiter),
+        Abi.uint(asset));
   }
 
   /// What an identity has at stake under an arbiter, in the unit.
   public long valueOf(Address identity, Address arbiter, At at) throws ChainException {
-    return valuesOf(List.of(identity), arbiter, at).getFirst();
-  }
-
-  /// The same of many.
-  List<Long> valuesOf(List<Address> identities, Address arbiter, At at) throws ChainException {
-    List<Call> calls = new ArrayList<>();
-    for (Address identity : identities) {
-      calls.add(
-          Call.to(
-              address,
-              "read",
-              Abi.call("valueOf(address,address)", Abi.address(identity), Abi.address(arbiter))));
-    }
-    List<Long> all = new ArrayList<>();
-    for (AbiReader r : chain.calls(calls, at)) {
-      all.add(r.amount(0));
-    }
-    return all;
+    return chain
+        .call(
+            address,
+            Abi.call("valueOf(address,address)", Abi.address(identity), Abi.address(arbiter)),
+            at)
+        .amount(0);
   }
 
   /// What slashing brought an account and was not collected, in the asset's own units.

@@ -17,11 +17,6 @@ import java.util.Set;
 /// that comes twice nor one that is missing can make a book wrong for long. The caller keeps the
 /// cursor, and what it knows. Used by one thread.
 public final class EscrowReader {
-  /// Up to where was read.
-  ///
-  /// @param hash of that block; zero at the very beginning
-  public record Cursor(long block, Hash hash) {}
-
   /// What was read.
   ///
   /// @param at the block whose state this is; never below one that was read before, unless the
@@ -64,8 +59,8 @@ public final class EscrowReader {
   private final Escrow escrow;
   private final Address pool;
   private final long fromBlock;
-  private final int confirmations;
   private final long logBlocks;
+  private final LogReader logs;
   private Optional<Escrow.Till> lastTill = Optional.empty();
 
   /// Where who reads was told to go on. Who asks from elsewhere did not take in what was read last,
@@ -95,13 +90,13 @@ public final class EscrowReader {
     this.escrow = new Escrow(chain, escrow);
     this.pool = pool;
     this.fromBlock = fromBlock;
-    this.confirmations = confirmations;
     this.logBlocks = logBlocks;
+    this.logs = new LogReader(chain, fromBlock, confirmations, logBlocks);
   }
 
   /// Where to begin.
   public Cursor start() {
-    return new Cursor(fromBlock - 1, Hash.ZERO);
+    return logs.start();
   }
 
   /// Reads on.
@@ -113,37 +108,30 @@ public final class EscrowReader {
   ///   the same cursor later
   public Optional<Seen> read(Cursor from, Collection<Address> consumers, Collection<Address> payees)
       throws ChainException {
-    chain.checkId();
-    Head to = chain.confirmed(confirmations);
-    boolean rewound = false;
-    long last = from.block();
-    if (to.number() < last) {
-      return Optional.empty(); // the node is behind, or was changed for one that is
-    }
-    if (!from.hash().equals(Hash.ZERO) && !chain.block(last).hash().equals(from.hash())) {
-      rewound = true;
-      last = fromBlock - 1;
-    }
-    boolean anew = lastTill.isEmpty() || !Optional.of(from).equals(lastCursor);
-    if (to.number() <= last && !anew) {
+    Hash second = Abi.topic(pool);
+    Optional<LogReader.Part> read =
+        logs.after(from, (first, end) -> chain.logs(escrow.address(), KINDS, second, first, end));
+    if (read.isEmpty()) {
       return Optional.empty();
     }
+    LogReader.Part part = read.get();
+    boolean anew = lastTill.isEmpty() || !Optional.of(from).equals(lastCursor);
+    if (part.isEmpty() && !anew) {
+      return Optional.empty();
+    }
+    Head to = part.to();
+    Head end = part.end();
     Set<Address> purses = new LinkedHashSet<>();
     Set<Address> paid = new LinkedHashSet<>();
-    boolean all = rewound || anew;
-    long until = Math.min(to.number(), last + logBlocks);
-    Head end = until == to.number() ? to : chain.block(until);
-    if (until > last) {
-      Hash second = Abi.topic(pool);
-      for (Log log : chain.logs(escrow.address(), KINDS, second, Math.max(0, last + 1), end)) {
-        Hash kind = log.topics().get(0);
-        if (kind.equals(Escrow.REDEEMED) || kind.equals(Escrow.SETTLED)) {
-          all = true;
-        } else if (kind.equals(Escrow.CLAIMED) || kind.equals(Escrow.PAYOUT_FAILED)) {
-          paid.add(topic(log, 2));
-        } else {
-          purses.add(topic(log, 2));
-        }
+    boolean all = part.isRewound() || anew;
+    for (Log log : part.logs()) {
+      Hash kind = log.topics().get(0);
+      if (kind.equals(Escrow.REDEEMED) || kind.equals(Escrow.SETTLED)) {
+        all = true;
+      } else if (kind.equals(Escrow.CLAIMED) || kind.equals(Escrow.PAYOUT_FAILED)) {
+        paid.add(topic(log, 2));
+      } else {
+        purses.add(topic(log, 2));
       }
     }
     Escrow.Till till = escrow.till(pool, At.block(to));
@@ -167,7 +155,7 @@ public final class EscrowReader {
     lastTill = Optional.of(till);
     Cursor cursor = new Cursor(end.number(), end.hash());
     lastCursor = Optional.of(cursor);
-    return Optional.of(new Seen(to, cursor, told, got, till, end.number() == to.number(), rewound));
+    return Optional.of(new Seen(to, cursor, told, got, till, part.isCaughtUp(), part.isRewound()));
   }
 
   /// Reads all from the beginning, as for a pool that moves to the escrow.

@@ -29,6 +29,18 @@ public final class Limits {
   /// Blocks of which logs are asked at once.
   static final long LOG_BLOCKS = 2_000;
 
+  /// Answers in a row after which logs of twice as many blocks are asked for again, where fewer had
+  /// to be asked for.
+  static final int LOGS_WELL = 8;
+
+  /// How often logs are asked in one look at bonds, and of how many blocks who paid.
+  static final int BOND_PARTS = 20;
+
+  static final int BOND_BLOCKS = 64;
+
+  /// Gas that a vault may burn to say what its shares are worth.
+  static final long WORTH_GAS = 2_000_000;
+
   /// Identities with a bond that are followed, and accounts that are remembered to have paid for
   /// one of them.
   static final int BONDED = 100_000;

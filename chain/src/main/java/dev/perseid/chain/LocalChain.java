@@ -223,6 +223,16 @@ public final class LocalChain implements AutoCloseable {
         JsonNodeFactory.instance.arrayNode());
   }
 
+  /// Keeps what is there now, to be restored once.
+  public String keep() throws ChainException {
+    return chain.raw("evm_snapshot").asText();
+  }
+
+  /// Goes back to what was kept, as a node does that is behind.
+  public void restore(String kept) throws ChainException {
+    chain.raw("evm_revert", text(kept));
+  }
+
   /// Sets what a unit of gas costs at least in the next block.
   public void baseFee(BigInteger wei) throws ChainException {
     chain.raw("anvil_setNextBlockBaseFeePerGas", text(Hex.of(wei)));

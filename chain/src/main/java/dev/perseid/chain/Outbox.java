@@ -221,14 +221,21 @@ public final class Outbox implements AutoCloseable {
   ///   too dear (`DEAR`), no node answers (`UNREACHABLE`), or the journal cannot be written
   ///   (`REFUSED`)
   public State submit(String name, Call call, Again again) throws ChainException {
-    return submit(name, call, again, 0);
+    return submit(name, call, again, Room.NONE);
+  }
+
+  /// What a transaction needs beside itself.
+  ///
+  /// @param usedGas what it may use beyond an estimate and the usual margin, because of what others
+  ///   can change on the chain before it is in a block
+  /// @param leftGas what the account must be able to pay after it, for what matters more
+  public record Room(long usedGas, long leftGas) {
+    /// Nothing.
+    public static final Room NONE = new Room(0, 0);
   }
 
   /// As [#submit(String, Call, Again)].
-  ///
-  /// @param roomGas what it may use beyond an estimate and the usual margin, because of what others
-  ///   can change on the chain before it is in a block
-  public synchronized State submit(String name, Call call, Again again, long roomGas)
+  public synchronized State submit(String name, Call call, Again again, Room room)
       throws ChainException {
     Intent known = intents.get(name);
     if (known != null) {
@@ -251,9 +258,9 @@ public final class Outbox implements AutoCloseable {
     if (call.data().length > Limits.INPUT_BYTES) {
       throw ChainException.input("the transaction is too large: " + call.data().length + " bytes");
     }
-    long gas = gas(call, roomGas);
+    long gas = gas(call, room.usedGas());
     Transaction.Fee fee = fee();
-    afford(call, gas, fee, open);
+    afford(call, gas + room.leftGas(), fee, open);
     Intent intent = new Intent(name, call, again);
     sign(intent, nonce(), gas, fee);
     send(intent);

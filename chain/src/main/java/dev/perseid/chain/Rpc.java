@@ -268,7 +268,9 @@ final class Rpc implements AutoCloseable {
       Throwable cause = e.getCause() == null ? e : e.getCause();
       if (cause instanceof IOException io
           && String.valueOf(io.getMessage()).contains("exceeds capacity")) {
-        throw impossible("sent more than " + Limits.ANSWER_BYTES + " bytes");
+        throw new ChainException(
+            ChainException.Kind.REFUSED,
+            "the node at " + name() + " sent more than " + Limits.ANSWER_BYTES + " bytes");
       }
       throw down("cannot be reached: " + describe(cause));
     }

@@ -3,15 +3,17 @@ package dev.perseid.chain;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import dev.perseid.core.Address;
 import dev.perseid.core.Hash;
 import dev.perseid.settle.Key;
+import java.math.BigInteger;
 import java.nio.file.Path;
 import java.util.HashMap;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
@@ -45,10 +47,16 @@ class BondReaderTest {
   }
 
   private static void readAll(BondReader reader) throws ChainException {
-    for (int i = 0; !reader.read(); i++) {
+    for (int i = 0; !reader.follow(); i++) {
       assertThat(i).isLessThan(1_000);
     }
   }
+
+  private static BondReader.Stake of(BondReader reader, Address who) throws ChainException {
+    return reader.stakes(List.of(who), reader.head()).get(who);
+  }
+
+  private static final BondReader.Stake NONE = new BondReader.Stake(0, 0);
 
   @Test
   void whoPaidAndWhatIsLeftIsKnown() throws Exception {
@@ -61,36 +69,146 @@ class BondReaderTest {
       Collateral all = lab.collateral;
       BondReader reader = reader(lab, pool, 1, 1_000);
       readAll(reader);
-      assertThat(reader.of(who)).isEqualTo(BondReader.Stake.NONE);
+      assertThat(of(reader, who)).isEqualTo(NONE);
       money(lab, own);
       money(lab, lab.outbox);
       lab.done(all.bond(who, pool, 0, 300));
       lab.done(own, all.bond(who, pool, 0, 200));
       lab.done(own, all.bond(who, lab.deployment.court(), 0, 900)); // under another arbiter
       readAll(reader);
-      assertThat(reader.of(who)).isEqualTo(new BondReader.Stake(500, Optional.of(patron), true));
+      assertThat(reader.takeChanged()).containsExactly(who);
+      assertThat(reader.takeChanged()).isEmpty();
+      assertThat(of(reader, who)).isEqualTo(new BondReader.Stake(500, 500));
+      assertThat(reader.funder(who)).contains(patron);
       lab.done(own, all.bond(who, pool, 0, 100));
       readAll(reader);
-      assertThat(reader.of(who).funder()).as("half is not most").isEmpty();
+      assertThat(reader.funder(who)).as("half is not most").isEmpty();
       lab.done(own, all.bond(who, pool, 0, 1));
       lab.done(own, all.unbond(who, pool, 0, 101));
       readAll(reader);
-      assertThat(reader.of(who)).isEqualTo(new BondReader.Stake(500, Optional.of(who), true));
+      assertThat(of(reader, who)).isEqualTo(new BondReader.Stake(500, 601));
+      assertThat(reader.funder(who)).contains(who);
+      BondReader late = reader(lab, pool, 1, 3);
+      readAll(late);
+      assertThat(late.funder(who)).contains(who);
       Hash evidence = new Hash(1, 2, 3, 4);
       lab.done(all.slash(who, 1_000, evidence, pool)); // also what is leaving
       readAll(reader);
-      assertThat(reader.of(who)).isEqualTo(new BondReader.Stake(0, Optional.of(who), false));
-      assertThatThrownBy(() -> lab.outbox.submit("again", all.slash(who, 1, evidence, pool), NEVER))
+      assertThat(of(reader, who)).isEqualTo(NONE);
+      assertThat(reader.funder(who)).isEmpty();
+      assertThatThrownBy(() ->
+              lab.outbox.submit("again", all.slash(who, 1, evidence, pool), Outbox.Again.NEVER))
           .isInstanceOfSatisfying(
               ChainException.class,
               e -> assertThat(e.revert().orElseThrow().error()).isEqualTo("AlreadySlashed"));
-      BondReader late = reader(lab, pool, 1, 3);
-      readAll(late);
-      assertThat(late.of(who)).isEqualTo(reader.of(who));
+      lab.done(all.bond(who, pool, 0, 10));
+      readAll(reader);
+      assertThat(reader.funder(who)).as("what was paid before is gone").contains(patron);
+      BondReader later = reader(lab, pool, 1, 3);
+      readAll(later);
+      assertThat(later.funder(who)).contains(patron);
+      assertThat(of(later, who)).isEqualTo(new BondReader.Stake(10, 10));
     }
   }
 
-  private static final Outbox.Again NEVER = Outbox.Again.NEVER;
+  /// What gives back one number, whatever it is asked.
+  private static byte[] saying(BigInteger number) {
+    return HexFormat.of().parseHex("7f" + String.format("%064x", number) + "60005260206000f3");
+  }
+
+  @Test
+  void sharesOfAVaultCountByWhatTheyAreWorthNow() throws Exception {
+    Key key = Lab.key(230);
+    Address vault = Address.parse("0x00000000000000000000000000000000000a0175");
+    try (Lab lab = new Lab(folder);
+        Outbox own = provider(lab, key)) {
+      Address pool = lab.pool();
+      Address who = key.address();
+      // First it says what it is a vault of; then it is a token that says nothing of its worth.
+      lab.local.code(vault, saying(new BigInteger(1, lab.token.address().bytes())));
+      Collateral both = new Collateral(lab.chain, two(lab, vault));
+      Token shares = new Token(lab.chain, vault);
+      byte[] token = lab.chain.code(lab.token.address(), At.latest());
+      lab.local.code(vault, token);
+      money(lab, lab.outbox);
+      lab.done(lab.token.approve(both.address(), 1_000_000));
+      lab.done(shares.mint(who, 1_000));
+      lab.done(own, shares.approve(both.address(), 1_000));
+      lab.done(both.bond(who, pool, 0, 100));
+      lab.done(own, both.bond(who, pool, 1, 60));
+      BondReader reader =
+          new BondReader(lab.chain, both.address(), pool, lab.deployment.fromBlock(), 1);
+      readAll(reader);
+      assertThat(of(reader, who)).isEqualTo(new BondReader.Stake(100, 100));
+      assertThat(reader.funder(who)).contains(lab.operator.address());
+      // Two a share, of which a tenth does not count: 108.
+      lab.local.code(vault, saying(BigInteger.TWO.multiply(BigInteger.TEN.pow(30))));
+      assertThat(of(reader, who)).isEqualTo(new BondReader.Stake(208, 208));
+      assertThat(reader.funder(who)).contains(who);
+      // More than any number of ours.
+      lab.local.code(vault, saying(BigInteger.TWO.pow(200)));
+      assertThat(of(reader, who).value()).isEqualTo(Long.MAX_VALUE);
+      lab.local.code(vault, token);
+      lab.done(both.slash(who, 500, new Hash(1, 2, 3, 4), pool));
+      readAll(reader);
+      assertThat(of(reader, who)).isEqualTo(new BondReader.Stake(50, 50));
+    }
+  }
+
+  /// Collateral in the lab's token and in shares of a vault of it, a tenth of which do not count.
+  private static Address two(Lab lab, Address vault) throws Exception {
+    long cap = 1_000_000_000_000L;
+    Call creation =
+        Artifact.COLLATERAL.creation(
+            Abi.address(lab.token.address()),
+            Abi.address(lab.registry.address()),
+            Abi.address(lab.deployment.court()),
+            Abi.address(Deployer.Plan.NOBODY),
+            Abi.array(
+                List.of(
+                    new Collateral.Asset(lab.token.address(), false, 0, cap, 0).abi(),
+                    new Collateral.Asset(vault, true, 100, cap, 0).abi())));
+    return lab.done(creation).created().orElseThrow();
+  }
+
+  @Test
+  void aNodeThatGivesFewLogsAtOnceIsAskedForFewer() throws Exception {
+    Key key = Lab.key(240);
+    try (Lab lab = new Lab(folder);
+        Outbox own = provider(lab, key);
+        FaultyNode faulty = new FaultyNode(lab.local.rpc());
+        Chain chain =
+            Chain.connect(List.of(faulty.url()), OptionalLong.of(lab.chain.id()), 5_000)) {
+      Address pool = lab.pool();
+      money(lab, own);
+      lab.local.mine(200);
+      for (int i = 0; i < 70; i++) { // of more than one look is asked who paid
+        lab.done(own, lab.collateral.bond(key.address(), pool, 0, 1));
+      }
+      lab.local.mine(200);
+      faulty.lie =
+          (method, request, answer) -> {
+            if (method.equals("eth_getLogs")) {
+              JsonNode filter = request.path("params").get(0);
+              long from = Long.decode(filter.path("fromBlock").asText());
+              long to = Long.decode(filter.path("toBlock").asText());
+              if (to - from >= 100) {
+                answer.remove("result");
+                answer.putObject("error").put("code", -32005).put("message", "too many results");
+              }
+            }
+          };
+      BondReader reader =
+          new BondReader(chain, lab.deployment.collateral(), pool, lab.deployment.fromBlock(), 1);
+      readAll(reader);
+      assertThat(reader.funder(key.address())).contains(key.address());
+      assertThat(of(reader, key.address())).isEqualTo(new BondReader.Stake(70, 70));
+      // Also the money's own reader.
+      EscrowReader money =
+          new EscrowReader(chain, lab.deployment.escrow(), pool, lab.deployment.fromBlock(), 1);
+      assertThat(money.readAll(List.of()).isCaughtUp()).isTrue();
+    }
+  }
 
   @Test
   void whoReadsKnowsWhatTheChainSaysThroughReorganisations() throws Exception {
@@ -106,6 +224,7 @@ class BondReaderTest {
           outboxes.put(key.address(), provider(lab, key));
           money(lab, outboxes.get(key.address()));
         }
+        money(lab, lab.outbox);
         BondReader reader = reader(lab, pool, 1, 1_000);
         for (int round = 0; round < 16; round++) {
           Address who = keys.get(random.nextInt(2)).address();
@@ -117,9 +236,15 @@ class BondReaderTest {
                 case 1 -> bond.leaving() > 0 ? lab.collateral.stay(who, pool, 0) : null;
                 default -> null;
               };
-          lab.done(own, next != null ? next : lab.collateral.bond(who, pool, 0, 10 + round));
+          if (next == null && random.nextBoolean()) {
+            lab.done(lab.collateral.bond(who, pool, 0, 10 + round));
+          } else {
+            lab.done(own, next != null ? next : lab.collateral.bond(who, pool, 0, 10 + round));
+          }
           if (random.nextInt(3) == 0) {
-            lab.done(lab.collateral.slash(who, 100, new Hash(seed, 0, 0, round), pool));
+            lab.done(
+                lab.collateral.slash(
+                    who, random.nextBoolean() ? 100 : 1_000, new Hash(seed, 0, 0, round), pool));
           }
           readAll(reader);
           if (random.nextInt(3) == 0) {
@@ -127,10 +252,18 @@ class BondReaderTest {
             lab.local.mine(1);
             readAll(reader);
           }
+          BondReader anew = reader(lab, pool, 1, 1_000);
+          readAll(anew);
           for (Key key : keys) {
-            assertThat(reader.of(key.address()).value())
+            Address one = key.address();
+            Collateral.Bond bonded = lab.collateral.bond(one, pool, 0, At.latest());
+            assertThat(of(reader, one))
                 .as("round %d", round)
-                .isEqualTo(lab.collateral.valueOf(key.address(), pool, At.latest()));
+                .isEqualTo(
+                    new BondReader.Stake(
+                        lab.collateral.valueOf(one, pool, At.latest()),
+                        bonded.active() + bonded.leaving()));
+            assertThat(reader.funder(one)).as("round %d", round).isEqualTo(anew.funder(one));
           }
         }
       } finally {
@@ -161,12 +294,13 @@ class BondReaderTest {
               ((ArrayNode) answer.get("result")).removeAll();
             }
           };
-      assertThatThrownBy(reader::read).hasMessageContaining("without the transfer");
+      assertThatThrownBy(reader::follow).hasMessageContaining("without the transfer");
+      assertThat(of(reader, key.address()))
+          .as("what is there is known all the same")
+          .isEqualTo(new BondReader.Stake(300, 300));
       faulty.lie = (method, request, answer) -> {};
-      assertThat(reader.read()).isTrue();
-      assertThat(reader.of(key.address()))
-          .as("nothing was counted twice")
-          .isEqualTo(new BondReader.Stake(300, Optional.of(key.address()), true));
+      assertThat(reader.follow()).isTrue();
+      assertThat(reader.funder(key.address())).contains(key.address());
     }
   }
 }

@@ -30,7 +30,7 @@ class EscrowReaderTest {
     final Map<Address, ChainPurse> purses = new HashMap<>();
     final Map<Address, Long> paid = new HashMap<>();
     final Set<Address> payees = new HashSet<>();
-    EscrowReader.Cursor cursor;
+    Cursor cursor;
 
     Book(EscrowReader reader) {
       cursor = reader.start();
@@ -145,7 +145,7 @@ class EscrowReaderTest {
       assertThat(book.purses.get(consumer.address()).funded()).isEqualTo(1_000);
       lab.local.reorganise(1);
       // Who was started meanwhile knows how far its books go, and not by which block.
-      book.cursor = new EscrowReader.Cursor(book.cursor.block(), Hash.ZERO);
+      book.cursor = new Cursor(book.cursor.block(), Hash.ZERO);
       EscrowReader reader = reader(lab, pool);
       for (int attempt = 0; attempt < 3; attempt++) {
         EscrowReader.Seen seen =

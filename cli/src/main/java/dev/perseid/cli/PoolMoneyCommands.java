@@ -60,6 +60,7 @@ final class PoolMoneyCommands {
           json.writeNumberField("unsettled_microcredits", s.getUnsettled());
           json.writeNumberField("seen_block", s.getSeenBlock());
           json.writeNumberField("gas_used", s.getGasUsed());
+          json.writeNumberField("bond_gas_used", s.getBondGasUsed());
           json.writeStringField("trouble", s.getTrouble());
           json.writeStringField("last_tx", s.getLastTx());
           json.writeNumberField("settled_us", s.getSettledUs());
@@ -83,6 +84,9 @@ final class PoolMoneyCommands {
       if (s.getTerms().getChainId() != 0) {
         table.row("chain read up to block", s.getSeenBlock());
         table.row("gas used since the start", s.getGasUsed());
+        if (s.getBondGasUsed() != 0) {
+          table.row("gas used to slash bonds", s.getBondGasUsed());
+        }
         table.row("last transaction", s.getLastTx().isEmpty() ? "-" : s.getLastTx());
       }
       if (!s.getTrouble().isEmpty()) {

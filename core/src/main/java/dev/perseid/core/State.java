@@ -1419,16 +1419,21 @@ final class State {
     }
   }
 
-  /// The provider that has been gone for longest, or null if none is.
+  /// The provider that has been gone for longest, or null if none is. One whose bond is yet to pay
+  /// for what was refuted is only taken where all others that are gone are such too: of one that is
+  /// forgotten nothing is taken any more.
   @Nullable Provider longestGone() {
     Provider found = null;
     for (Provider p : providers.values()) {
-      boolean gone = p.state == ProviderView.State.GONE;
-      if (gone && (found == null || p.goneUs < found.goneUs)) {
+      if (p.state == ProviderView.State.GONE && (found == null || isRather(p, found))) {
         found = p;
       }
     }
     return found;
+  }
+
+  private static boolean isRather(Provider p, Provider found) {
+    return p.owes.isEmpty() == found.owes.isEmpty() ? p.goneUs < found.goneUs : p.owes.isEmpty();
   }
 
   private void forgetOneGone() {

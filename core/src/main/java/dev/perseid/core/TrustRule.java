@@ -63,13 +63,18 @@ public record TrustRule(
   ///   it
   /// @param harm see [#checkPpm]
   public Belief backed(Belief b, Bond bond, long charge, int harm) {
-    if (charge <= 0 || bond.telling() == 0 || b.wrongMilli() >= 500) {
+    if (charge <= 0 || bond.telling() == 0 || !isBackable(b)) {
       return b;
     }
     int prices = harm > 0 ? harm : exposure;
     long wrong = charge > Long.MAX_VALUE / prices ? Long.MAX_VALUE : charge * prices;
     long milli = Math.min(Math.min(bond.telling(), MOST_BOND) * 1_000 / wrong, probation * 500L);
     return new Belief(b.rightMilli() + milli, b.wrongMilli());
+  }
+
+  /// Whether a bond can speak for a host of which this is believed: nothing weighs against it.
+  static boolean isBackable(Belief b) {
+    return b.wrongMilli() < 500;
   }
 
   /// The probability that the host's next result is wrong, millionths.

@@ -142,13 +142,19 @@ final class Why {
       return "";
     }
     String much = "; " + Text.credits(p.bond.amount()) + " are bonded for it on the chain";
-    return p.bond.telling() == 0
-        ? much + ", too little to say anything (at least " + Text.credits(Bond.LEAST) + ")"
-        : much
+    if (p.bond.telling() == 0) {
+      return much + ", too little to say anything (at least " + Text.credits(Bond.LEAST) + ")";
+    }
+    String loses =
+        much
             + p.bond.funder().map(who -> ", most of it paid by " + who).orElse("")
-            + ", of which it loses a tenth for each result that is refuted; as often as it covers"
-            + " what a wrong result costs, so many more count as confirmed, up to "
-            + state.trust.probation() / 2;
+            + ", of which it loses a tenth for each result that is refuted";
+    return TrustRule.isBackable(p.evidence.aged(state.trust, nowUs).whole())
+        ? loses
+            + "; as often as it covers what a wrong result costs, so many more count as confirmed,"
+            + " up to "
+            + state.trust.probation() / 2
+        : loses + "; it speaks for nothing while what was refuted weighs so much";
   }
 
   /// What it showed of its hardware.

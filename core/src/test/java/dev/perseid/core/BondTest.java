@@ -141,6 +141,9 @@ class BondTest {
     submit(1);
     assertThat(refute()).isEqualTo(Sample.provider(1));
     assertThat(owes(1)).containsExactly(0L);
+    assertThat(f.pool.why(Sample.provider(1), f.nowUs).sentence())
+        .contains("it speaks for nothing while what was refuted weighs so much")
+        .doesNotContain("so many more count as confirmed");
     see(1, 0, Sample.ALICE);
     assertThat(owes(1)).as("also when it took its bond away").containsExactly(0L);
     submit(2);
@@ -152,6 +155,27 @@ class BondTest {
         .containsExactly(new Event.PenaltySeen(Sample.provider(1), 0, f.nowUs));
     assertThat(owes(1)).isEmpty();
     assertThat(f.run(new Command.SeePenalty(Sample.provider(1), 0))).as("once").isEmpty();
+  }
+
+  @Test
+  void whoOwesIsForgottenLast() {
+    move();
+    for (int p = 1; p <= 5; p++) {
+      f.join(p, 4);
+    }
+    see(1, 90 * DOLLARS, Sample.ALICE);
+    submit(1);
+    assertThat(refute()).isEqualTo(Sample.provider(1));
+    f.run(new Command.LoseProvider(Sample.provider(1), 1, "off"));
+    f.nowUs++;
+    f.run(new Command.LoseProvider(Sample.provider(2), 1, "off"));
+    for (int p = 6; p <= Limits.PROVIDERS + 1; p++) {
+      f.join(p, 1);
+    }
+    assertThat(f.pool.provider(Sample.provider(2))).as("owes nothing").isEmpty();
+    assertThat(owes(1)).containsExactly(0L);
+    f.join(Limits.PROVIDERS + 2, 1);
+    assertThat(f.pool.provider(Sample.provider(1))).as("nobody else is gone").isEmpty();
   }
 
   private List<Long> owes(int provider) {

@@ -4,11 +4,11 @@ import dev.perseid.chain.Abi;
 import dev.perseid.chain.AbiReader;
 import dev.perseid.chain.At;
 import dev.perseid.chain.BondReader;
-import dev.perseid.chain.Call;
 import dev.perseid.chain.Chain;
 import dev.perseid.chain.ChainException;
 import dev.perseid.chain.Collateral;
 import dev.perseid.chain.Commitment;
+import dev.perseid.chain.Cursor;
 import dev.perseid.chain.Deployment;
 import dev.perseid.chain.Escrow;
 import dev.perseid.chain.EscrowReader;
@@ -23,13 +23,11 @@ import dev.perseid.chain.Settlement;
 import dev.perseid.chain.SignedVoucher;
 import dev.perseid.chain.Token;
 import dev.perseid.core.Address;
-import dev.perseid.core.Bond;
 import dev.perseid.core.ChainPurse;
 import dev.perseid.core.Command;
 import dev.perseid.core.Epoch;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Money;
-import dev.perseid.core.ProviderView;
 import dev.perseid.core.Voucher;
 import dev.perseid.settle.Key;
 import java.io.IOException;
@@ -65,21 +63,16 @@ final class EscrowVault implements Vault {
 
   private static final long LOG_BLOCKS = 2_000;
 
-  /// The contract's word that an evidence was used.
-  private static final String TAKEN_BEFORE = "AlreadySlashed";
-
   /// What is known of the chain once it was asked.
   ///
   /// @param identity the pool's registered identity
-  /// @param bonds of those who trust this pool to take them; null where its key cannot
   record Opened(
       Chain chain,
       Deployment deployment,
       Escrow escrow,
       EscrowReader reader,
       Outbox outbox,
-      Address identity,
-      @Nullable BondReader bonds) {}
+      Address identity) {}
 
   private final MoneyTerms.ChainAt at;
   private final Deployment deployment;
@@ -88,8 +81,13 @@ final class EscrowVault implements Vault {
   private final InstantSource clock;
   private @Nullable Opened opened;
 
+  /// Only the settler's thread asks for bonds.
+  private @Nullable BondKeeper bonds;
+
+  private boolean hasOtherUnit;
+
   /// Up to where the core was told; null until something was.
-  private volatile EscrowReader.@Nullable Cursor cursor;
+  private volatile @Nullable Cursor cursor;
 
   private EscrowVault(
       MoneyTerms.ChainAt at, Deployment deployment, Key key, Path dir, InstantSource clock) {
@@ -159,7 +157,6 @@ final class EscrowVault implements Vault {
                 + identity()
                 + ": its controller must add it at the registry");
       }
-      BondReader bonds = bonds(chain);
       Outbox outbox =
           Outbox.open(
               dir.resolve("outbox"),
@@ -174,8 +171,7 @@ final class EscrowVault implements Vault {
               new Escrow(chain, deployment.escrow()),
               reader(chain),
               outbox,
-              identity(),
-              bonds);
+              identity());
       opened = now;
       done = true;
       return now;
@@ -198,134 +194,58 @@ final class EscrowVault implements Vault {
   }
 
   /// Only the arbiter itself can slash: a key that merely acts for it could not do what bonds are
-  /// there for. And what is in another unit than the pool's money cannot be compared with it.
-  private @Nullable BondReader bonds(Chain chain) throws ChainException {
-    if (!seesBonds()) {
-      return null;
+  /// there for.
+  @Override
+  public boolean seesBonds() {
+    return payer().equals(identity()) && !hasOtherUnit;
+  }
+
+  @Override
+  public Bonds bonds(List<Bonded> known, LongFunction<Hash> leaf) throws Trouble {
+    Opened o = chain();
+    BondKeeper keeper = bonds;
+    if (keeper == null) {
+      Collateral collateral = new Collateral(o.chain(), deployment.collateral());
+      try {
+        if (!isInOurUnit(collateral)) {
+          hasOtherUnit = true;
+          return Bonds.NONE;
+        }
+      } catch (ChainException e) {
+        throw new Trouble(e.text());
+      }
+      BondReader reader =
+          new BondReader(
+              o.chain(),
+              collateral.address(),
+              identity(),
+              deployment.fromBlock(),
+              at.confirmations());
+      keeper = new BondKeeper(reader, collateral, o.outbox(), identity());
+      bonds = keeper;
     }
-    boolean same;
+    return keeper.look(known, leaf);
+  }
+
+  /// What is in another unit than the pool's money cannot be compared with it.
+  private boolean isInOurUnit(Collateral collateral) throws ChainException {
     try {
-      same =
-          new Collateral(chain, deployment.collateral())
-              .unit(At.latest())
-              .equals(deployment.token());
+      return collateral.unit(At.latest()).equals(deployment.token());
     } catch (ChainException e) {
       if (e.revert().isEmpty()) {
         throw e;
       }
-      same = false; // something else lies there
+      return false; // something else lies there
     }
-    return same
-        ? new BondReader(
-            chain, deployment.collateral(), identity(), deployment.fromBlock(), at.confirmations())
-        : null;
-  }
-
-  @Override
-  public boolean seesBonds() {
-    return payer().equals(identity());
-  }
-
-  @Override
-  public List<Command> bonds(List<ProviderView> known, LongFunction<Hash> leaf) throws Trouble {
-    Opened o = chain();
-    BondReader bonds = o.bonds();
-    if (bonds == null) {
-      return List.of();
-    }
-    try {
-      if (!bonds.read()) {
-        return List.of();
-      }
-      o.outbox().tick();
-      List<Command> news = new ArrayList<>();
-      int taken = 0;
-      Trouble problem = null;
-      for (ProviderView p : known) {
-        Address provider = p.offer().provider();
-        BondReader.Stake stake = bonds.of(provider);
-        Bond bond = p.bond();
-        if (stake.value() != bond.amount()
-            || (stake.value() > 0 && !stake.funder().equals(bond.funder()))) {
-          news.add(new Command.SeeBond(provider, stake.value(), stake.funder()));
-        }
-        for (long entry : p.owes()) {
-          if (!stake.isReachable()) {
-            news.add(new Command.SeePenalty(provider, entry));
-          } else if (taken++ < MoneyLimits.PENALTIES) {
-            // What goes wrong with one is told, and keeps no other from being seen to.
-            try {
-              penalty(o, provider, entry, leaf.apply(entry)).ifPresent(news::add);
-            } catch (ChainException e) {
-              problem = new Trouble(e.text());
-            } catch (Trouble e) {
-              problem = e;
-            }
-          }
-        }
-      }
-      if (problem != null && news.isEmpty()) {
-        throw problem;
-      }
-      return news;
-    } catch (ChainException e) {
-      throw new Trouble(e.text());
-    }
-  }
-
-  /// Takes the part of a bond that one refuted result costs, once.
-  ///
-  /// @return what the core is told when that is sure
-  private Optional<Command> penalty(Opened o, Address provider, long entry, Hash evidence)
-      throws ChainException, Trouble {
-    Command told = new Command.SeePenalty(provider, entry);
-    // One that failed, e.g. because somebody made it dearer meanwhile, is sent anew.
-    String name = "";
-    for (int attempt = 1; attempt <= MoneyLimits.SLASH_TRIES; attempt++) {
-      name = "slash-" + provider + "-" + entry + "-" + attempt;
-      Outbox.State before = o.outbox().state(name).orElse(null);
-      if (!(before instanceof Outbox.State.Failed || before instanceof Outbox.State.Displaced)) {
-        break;
-      }
-    }
-    if (o.outbox().state(name).isEmpty()) {
-      Call slash =
-          new Collateral(o.chain(), deployment.collateral())
-              .slash(provider, Bond.TAKEN_PERMILLE, evidence, o.identity());
-      try {
-        o.outbox().submit(name, slash, Outbox.Again.HARMLESS, MoneyLimits.SLASH_ROOM_GAS);
-      } catch (ChainException e) {
-        if (e.revert().filter(why -> why.error().equals(TAKEN_BEFORE)).isPresent()) {
-          return Optional.of(told); // by this pool with another outbox
-        }
-        throw e;
-      }
-    }
-    Outbox.State state = o.outbox().state(name).orElseThrow();
-    return switch (state) {
-      case Outbox.State.Waiting _, Outbox.State.Included _ -> Optional.empty();
-      case Outbox.State.Done _ -> Optional.of(told);
-      case Outbox.State.Failed(Receipt _, Optional<Revert> why)
-          when why.filter(w -> w.error().equals(TAKEN_BEFORE)).isPresent() ->
-          Optional.of(told);
-      case Outbox.State.Failed _, Outbox.State.Displaced _ ->
-          throw new Trouble(
-              "what record "
-                  + entry
-                  + " costs provider "
-                  + provider
-                  + " could not be taken of its bond: "
-                  + Outbox.describe(state));
-    };
   }
 
   @Override
   public News news(Books books) throws Trouble {
     Opened o = chain();
-    EscrowReader.Cursor from = cursor;
+    Cursor from = cursor;
     if (from == null) {
       long block = Math.max(books.block(), deployment.fromBlock() - 1);
-      from = new EscrowReader.Cursor(block, Hash.ZERO);
+      from = new Cursor(block, Hash.ZERO);
     }
     try {
       Optional<EscrowReader.Seen> read = o.reader().read(from, books.purses(), books.payees());
@@ -444,7 +364,7 @@ final class EscrowVault implements Vault {
               name,
               o.escrow().settle(o.identity(), settlement),
               Outbox.Again.HARMLESS,
-              settlement.roomGas() * attempt);
+              new Outbox.Room(settlement.roomGas() * attempt, 0));
       return Optional.empty();
     } catch (ChainException e) {
       if (e.revert().isEmpty()) {

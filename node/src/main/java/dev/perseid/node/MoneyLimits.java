@@ -25,8 +25,17 @@ public final class MoneyLimits {
 
   static final long LONGEST_REOPENED_MS = 900_000;
 
-  /// Refuted results for which bonds pay in one look.
+  /// Refuted results for which bonds are being slashed at one time: what else is sent has room too.
   static final int PENALTIES = 16;
+
+  /// Gas that must be left to settle when a bond is slashed.
+  static final long SETTLE_GAS = 3_000_000;
+
+  /// Providers whose bonds are read in one look, and blocks after which one is read again though
+  /// nothing is known to have happened to it.
+  static final int STAKES = 200;
+
+  static final long STAKE_BLOCKS = 50;
 
   /// How often one slashing is sent if it fails, and gas beyond what it seems to need: the
   /// collateral's accounts may have become empty meanwhile.

@@ -345,6 +345,7 @@ final class PoolMoney extends MoneyGrpc.MoneyImplBase {
                   .setUnsettled(w.unsettled())
                   .setSeenBlock(w.block())
                   .setGasUsed(s.gasUsed())
+                  .setBondGasUsed(s.bondGas())
                   .setTrouble(s.trouble())
                   .setNextCloseUs(s.nextCloseUs())
                   .setLastTx(s.lastTx())

@@ -4,8 +4,6 @@ import dev.perseid.core.Command;
 import dev.perseid.core.Epoch;
 import dev.perseid.core.Hash;
 import dev.perseid.core.Money;
-import dev.perseid.core.Pool;
-import dev.perseid.core.ProviderView;
 import dev.perseid.core.Rejection;
 import dev.perseid.journal.RecordStore;
 import java.io.Closeable;
@@ -30,9 +28,16 @@ final class Settler implements Closeable {
   ///
   /// @param trouble what keeps it from going on; empty if nothing does
   /// @param gasUsed by the settlements since the pool was started
+  /// @param bondGas likewise by taking what results cost of bonds
   /// @param nextCloseUs when the next epoch is closed by itself
   /// @param settledUs when the last one was settled since the pool was started; 0 if none was
-  record Status(String trouble, long gasUsed, long nextCloseUs, String lastTx, long settledUs) {}
+  record Status(
+      String trouble,
+      long gasUsed,
+      long bondGas,
+      long nextCloseUs,
+      String lastTx,
+      long settledUs) {}
 
   /// What came of a settlement that the operator asked for.
   ///
@@ -59,6 +64,7 @@ final class Settler implements Closeable {
   private volatile boolean closing;
   private volatile String trouble = "";
   private final AtomicLong gasUsed = new AtomicLong();
+  private final AtomicLong bondGas = new AtomicLong();
   private volatile String lastTx = "";
   private volatile long settledUs;
   private volatile long nextCloseUs;
@@ -106,7 +112,7 @@ final class Settler implements Closeable {
   }
 
   Status status() {
-    return new Status(trouble, gasUsed.get(), nextCloseUs, lastTx, settledUs);
+    return new Status(trouble, gasUsed.get(), bondGas.get(), nextCloseUs, lastTx, settledUs);
   }
 
   /// Has it look now.
@@ -241,11 +247,13 @@ final class Settler implements Closeable {
   /// being paid.
   private void bonds(Vault vault) throws PoolMill.Unavailable {
     try {
-      List<ProviderView> known = mill.ask(Pool::providers);
-      for (Command c : vault.bonds(known, records.tree()::leaf)) {
+      List<Vault.Bonded> known = mill.ask(Vault.Bonded::of);
+      Vault.Bonds bonds = vault.bonds(known, records.tree()::leaf);
+      for (Command c : bonds.commands()) {
         execute(c);
       }
-      unslashed = "";
+      bondGas.addAndGet(bonds.gas());
+      unslashed = bonds.trouble();
     } catch (Vault.Trouble e) {
       unslashed = String.valueOf(e.getMessage());
     }

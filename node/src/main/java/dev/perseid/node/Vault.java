@@ -2,6 +2,7 @@ package dev.perseid.node;
 
 import dev.perseid.core.AccountView;
 import dev.perseid.core.Address;
+import dev.perseid.core.Bond;
 import dev.perseid.core.Command;
 import dev.perseid.core.Epoch;
 import dev.perseid.core.Hash;
@@ -93,13 +94,35 @@ interface Vault extends Closeable {
     return false;
   }
 
+  /// What the core knows of what a provider has at stake.
+  ///
+  /// @param owes indices of the records of refuted results for which nothing of it was taken yet
+  record Bonded(Address provider, Bond bond, List<Long> owes) {
+    static List<Bonded> of(Pool pool) {
+      List<Bonded> all = new ArrayList<>();
+      for (ProviderView p : pool.providers()) {
+        all.add(new Bonded(p.offer().provider(), p.bond(), p.owes()));
+      }
+      return all;
+    }
+  }
+
+  /// What came of a look at what providers have at stake.
+  ///
+  /// @param commands for the core, in order
+  /// @param gas what taking something used, of what went through since the last look
+  /// @param trouble what could not be done, which is tried again; empty if nothing
+  record Bonds(List<Command> commands, long gas, String trouble) {
+    /// Nothing.
+    static final Bonds NONE = new Bonds(List.of(), 0, "");
+  }
+
   /// What providers have at stake, where this pool may take it; and takes it from those who owe.
   ///
-  /// @param known providers, as the core knows them
+  /// @param known all providers that the core knows
   /// @param leaf the hash of a record of the pool's log by its index: the evidence
-  /// @return for the core, in order
-  default List<Command> bonds(List<ProviderView> known, LongFunction<Hash> leaf) throws Trouble {
-    return List.of();
+  default Bonds bonds(List<Bonded> known, LongFunction<Hash> leaf) throws Trouble {
+    return Bonds.NONE;
   }
 
   @Override

@@ -76,29 +76,6 @@ class BondedProvidersTest {
         });
   }
 
-  private static ProviderView owing(ProviderView p, long entry) {
-    return new ProviderView(
-        p.offer(),
-        p.offerHash(),
-        p.signature(),
-        p.state(),
-        p.session(),
-        p.leases(),
-        p.attemptsDone(),
-        p.attemptsFailed(),
-        p.earned(),
-        p.joinedUs(),
-        p.busyNs(),
-        p.speedPermille(),
-        p.trust(),
-        p.capacity(),
-        p.measuring(),
-        p.nativeOn(),
-        p.operator(),
-        p.bond(),
-        List.of(entry));
-  }
-
   /// The evidence of the last slashing.
   private Hash slashed(ChainLab lab) throws Exception {
     return lab.local
@@ -187,11 +164,11 @@ class BondedProvidersTest {
                 scene.poolKey,
                 folder.resolve("vault2"),
                 InstantSource.system())) {
-          ProviderView again = owing(seen, of);
+          Vault.Bonded again = new Vault.Bonded(liar.address(), seen.bond(), List.of(of));
           List<Command> told = new ArrayList<>();
           Until.holds(() -> {
             try {
-              told.addAll(forgetful.bonds(List.of(again), i -> evidence.get((int) i)));
+              told.addAll(forgetful.bonds(List.of(again), i -> evidence.get((int) i)).commands());
             } catch (Vault.Trouble e) {
               throw new AssertionError(e);
             }

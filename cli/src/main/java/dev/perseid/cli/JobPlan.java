@@ -44,4 +44,11 @@ record JobPlan(
     return new JobPlan(
         name, priority, microcredits, kinds, tasks, results, verification, urgency, uploads);
   }
+
+  /// The same with another deadline.
+  JobPlan withDeadline(long ms) {
+    Urgency other =
+        new Urgency(urgency.thriftMs(), ms, urgency.copiesPercent(), urgency.scheduling());
+    return new JobPlan(name, priority, budget, kinds, tasks, results, verification, other, uploads);
+  }
 }

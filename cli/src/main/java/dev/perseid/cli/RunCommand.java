@@ -4,6 +4,7 @@ import dev.perseid.core.Blob;
 import dev.perseid.core.Hash;
 import dev.perseid.core.JobId;
 import dev.perseid.core.JobSpec;
+import dev.perseid.core.Limits;
 import dev.perseid.node.Payer;
 import dev.perseid.node.PoolClient;
 import dev.perseid.node.PoolFailure;
@@ -68,6 +69,13 @@ final class RunCommand implements Callable<Integer> {
       paramLabel = "CREDITS",
       description = "The most the job may cost; default: what the file says, 100 for workflows.")
   private @Nullable String budget;
+
+  @Option(
+      names = "--deadline",
+      paramLabel = "SECONDS",
+      description =
+          "Within how long the job must be done, or it ends as failed; default: what the file says.")
+  private @Nullable BigDecimal deadlineS;
 
   @Option(
       names = "--scale",
@@ -149,6 +157,19 @@ final class RunCommand implements Callable<Integer> {
   }
 
   private JobPlan plan(Connection connection) throws BadInput {
+    JobPlan plan = read(connection);
+    if (deadlineS == null) {
+      return plan;
+    }
+    BigDecimal ms = deadlineS.movePointRight(3);
+    if (ms.compareTo(BigDecimal.ONE) < 0
+        || ms.compareTo(BigDecimal.valueOf(Limits.DEADLINE_MS)) > 0) {
+      throw new BadInput("--deadline: write 0.001 to " + Limits.DEADLINE_MS / 1_000 + " seconds");
+    }
+    return plan.withDeadline(ms.longValue());
+  }
+
+  private JobPlan read(Connection connection) throws BadInput {
     String text = JobReader.text(file);
     if (WfFormat.recognises(text)) {
       if (scale.signum() <= 0 || dataScale.signum() < 0) {

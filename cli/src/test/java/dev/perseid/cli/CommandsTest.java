@@ -297,6 +297,22 @@ class CommandsTest {
     assertThat(perseid("cancel", id).exit()).isEqualTo(Exit.REFUSED);
   }
 
+  @Test
+  void aDeadlineIsGivenWithTheCommand() throws Exception {
+    Path slow =
+        job(
+            "  - {name: slow, module: burn.wasm, args: \"900000000000 1\", gas_limit: 100000000000000}\n",
+            "");
+    Ran late = perseid("run", slow.toString(), "--budget", "500", "--deadline", "0.05");
+    assertThat(late.exit()).isEqualTo(Exit.FAILED);
+    assertThat(late.out()).contains("it was not done within the 0.05 s that it asked for");
+    for (String wrong : List.of("0", "-1", "31536001")) {
+      Ran refused = perseid("run", slow.toString(), "--check", "--deadline", wrong);
+      assertThat(refused.exit()).isEqualTo(Exit.USAGE);
+      assertThat(refused.err()).contains("--deadline: write 0.001 to 31536000 seconds");
+    }
+  }
+
   /// Of a job that cannot end by itself, so that all is told while it runs: also what ended so soon
   /// after other tasks that it was not looked at with them, before a task that takes for ever.
   @Test

@@ -331,8 +331,9 @@ public sealed interface Command {
 
   /// Make at most `max` assignments, expire what is overdue.
   ///
-  /// @param expire whether leases may expire. A host that was down says no until its providers have
-  ///   had the time to come back: they may have the results
+  /// @param expire whether leases may expire, and jobs of which something runs may end because
+  ///   their time is over. A host that was down says no until its providers have had the time to
+  ///   come back: they may have the results
   /// @param luck drawn at random and known to nobody: it decides who checks whom
   /// @param measure whether providers are to be measured whose turn it is: they get no new lease
   ///   until that is done

@@ -962,9 +962,7 @@ final class Decision {
     if (c.expire()) {
       expire();
     }
-    if (!endOverdue()) {
-      return; // Nothing goes to a job that is overdue: the rest of them ends in the next turn.
-    }
+    endOverdue(c.expire());
     if (c.measure()) {
       measure();
     }
@@ -1093,26 +1091,32 @@ final class Decision {
     return usualMs / 2 + Math.floorMod(luck, usualMs);
   }
 
-  /// Ends jobs that were not done in time: nobody wants their results any more. Says whether none
-  /// is left.
-  private boolean endOverdue() {
-    for (int i = 0; i < Limits.EXPIRED_AT_ONCE && !state.timed.isEmpty(); i++) {
-      Job first = state.timed.first();
-      if (first.dueUs > nowUs) {
-        return true;
+  /// Ends jobs that were not done in time: nobody wants their results any more. Nothing goes to
+  /// those that are left ([Round]).
+  ///
+  /// @param all also those of which something runs: who runs it may have the result
+  private void endOverdue(boolean all) {
+    List<Job> overdue = new ArrayList<>();
+    for (Job job : state.timed) {
+      if (job.dueUs > nowUs || overdue.size() == Limits.EXPIRED_AT_ONCE) {
+        break;
       }
-      endJob(
-          first,
-          Event.JobState.FAILED,
-          "it was not done within the "
-              + Text.seconds(first.graph().spec.deadlineMs())
-              + " that it asked for: "
-              + first.done
-              + " of "
-              + first.tasks
-              + " tasks were done");
+      overdue.add(job);
     }
-    return state.timed.isEmpty() || state.timed.first().dueUs > nowUs;
+    for (Job job : overdue) {
+      if (all || job.leases == 0) {
+        endJob(
+            job,
+            Event.JobState.FAILED,
+            "it was not done within the "
+                + Text.seconds(job.graph().spec.deadlineMs())
+                + " that it asked for: "
+                + job.done
+                + " of "
+                + job.tasks
+                + " tasks were done");
+      }
+    }
   }
 
   private void expire() {

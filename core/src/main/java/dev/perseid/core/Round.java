@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
 /// job's deadline and acceptance, then by their place in the job; those to be tried again before
 /// the fresh ones. Tasks that need the same cores and memory stand in one line, so that a task that
 /// fits nowhere blocks its own line only. Within a line, a job that may not go on now (budget held
-/// by its leases, voucher missing) lets the next one pass. A step costs O(log n).
+/// by its leases, voucher missing, its time over) lets the next one pass. A step costs O(log n).
 ///
 /// Who has how much changes with each step. The lines stay as they were when the round began, and
 /// as nobody's share falls within a round, where a consumer stands there is where it is due at the
@@ -173,7 +173,7 @@ final class Round {
       }
       Group group = head.group;
       Job job = group.job;
-      if (!group.listed || withoutBudget.contains(job.number)) {
+      if (!group.listed || withoutBudget.contains(job.number) || job.dueUs <= nowUs) {
         advance(head);
         continue;
       }

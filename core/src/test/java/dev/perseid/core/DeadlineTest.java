@@ -134,6 +134,142 @@ class DeadlineTest {
         .allMatch(view -> view.state() == Event.JobState.FAILED);
   }
 
+  /// Whoever was down does not know yet what its providers did meanwhile.
+  @Test
+  void afterARestartProvidersAreHeardFirst() {
+    f.join(1, 2);
+    JobId running = submit(1, 3, MINUTE_MS);
+    List<Lease> leases = f.schedule(9);
+    assertThat(leases).hasSize(2);
+    JobId idle = submit(2, 1, MINUTE_MS);
+    JobId other = submit(3, 1, 0);
+    f.nowUs += 2 * MINUTE_US;
+    Command early = new Command.Schedule(9, false, 0, false, false);
+    f.run(early);
+    assertThat(f.view(running).state()).isEqualTo(Event.JobState.RUNNING);
+    assertThat(f.view(idle).state()).as("nobody is at it").isEqualTo(Event.JobState.FAILED);
+    f.report(Sample.done(leases.get(0)));
+    f.run(early);
+    assertThat(f.sent()).as("nothing new of it").extracting(Lease::job).containsExactly(other);
+    f.report(Sample.done(leases.get(1)));
+    f.run(early);
+    assertThat(f.view(running).state()).as("nobody is at it").isEqualTo(Event.JobState.FAILED);
+    assertThat(f.view(running).reason()).contains("2 of 3 tasks were done");
+  }
+
+  @Test
+  void whatIsDoneWhileProvidersComeBackCounts() {
+    f.join(1, 1);
+    JobId job = submit(1, 1, MINUTE_MS);
+    Lease lease = f.schedule(9).getFirst();
+    f.nowUs += 2 * MINUTE_US;
+    f.run(new Command.Schedule(9, false, 0, false, false));
+    f.report(Sample.done(lease));
+    assertThat(f.view(job).state()).isEqualTo(Event.JobState.DONE);
+    f.run(new Command.Schedule(9));
+    assertThat(f.view(job).state()).isEqualTo(Event.JobState.DONE);
+  }
+
+  @Test
+  void aJobThatWasCancelledEndsOnce() {
+    JobId id = submit(1, 1, MINUTE_MS);
+    f.run(new Command.CancelJob(id, Sample.ALICE, false));
+    assertThat(f.view(id).state()).isEqualTo(Event.JobState.CANCELLED);
+    f.nowUs += MINUTE_US;
+    assertThat(f.run(new Command.Schedule(9))).isEmpty();
+    assertThat(f.view(id).state()).isEqualTo(Event.JobState.CANCELLED);
+  }
+
+  private JobId submit(long nonce, int priority, int cores, long deadlineMs) {
+    return f.submit(
+        Sample.like(
+            Sample.job(
+                nonce,
+                priority,
+                10_000_000,
+                List.of(Sample.kind("work", cores, 1_000_000)),
+                List.of(Sample.task(0))),
+            0,
+            deadlineMs));
+  }
+
+  @Test
+  void whoIsDueFirstGoesFirstWhateverItsTasksNeed() {
+    JobId later = submit(1, 0, 1, 9 * MINUTE_MS);
+    JobId first = submit(2, 0, 2, MINUTE_MS);
+    JobId second = submit(3, 0, 1, 2 * MINUTE_MS);
+    JobId third = submit(4, 0, 2, 3 * MINUTE_MS);
+    f.join(1, 8);
+    List<JobId> order = new ArrayList<>();
+    for (int i = 0; i < 4; i++) {
+      order.addAll(assigned(1));
+    }
+    assertThat(order).containsExactly(first, second, third, later);
+  }
+
+  @Test
+  void aDeadlineIsNoPriority() {
+    JobId due = submit(1, 0, 1, MINUTE_MS);
+    JobId important = submit(2, 1, 1, 0);
+    f.join(1, 8);
+    assertThat(assigned(1)).containsExactly(important);
+    assertThat(assigned(1)).containsExactly(due);
+  }
+
+  @Test
+  void aRestoredPoolEndsSeveralInTheirOrder() throws Exception {
+    JobId whenever = submit(1, 1, 0);
+    JobId second = submit(2, 1, 2 * MINUTE_MS);
+    JobId first = submit(3, 1, MINUTE_MS);
+    Pool restored = Fixture.copy(f.pool);
+    List<JobId> ended = new ArrayList<>();
+    for (int minute = 1; minute <= 3; minute++) {
+      long atUs = f.nowUs + minute * MINUTE_US;
+      restored.execute(new Command.Schedule(9), atUs, new ArrayList<>());
+      for (JobId id : List.of(whenever, second, first)) {
+        boolean isOver = restored.job(id).orElseThrow().state() == Event.JobState.FAILED;
+        if (isOver && !ended.contains(id)) {
+          ended.add(id);
+        }
+      }
+      assertThat(ended).hasSize(Math.min(minute, 2));
+    }
+    assertThat(ended).containsExactly(first, second);
+  }
+
+  /// What was said and not settled when its time is over: nobody waits for others any more.
+  @Test
+  void aJobEndsThoughResultsAreBeingCompared() {
+    for (int p = 1; p <= 3; p++) {
+      f.join(p, 1);
+    }
+    JobSpec s = job(Sample.ALICE, 1, 1, MINUTE_MS);
+    JobSpec replicated =
+        new JobSpec(
+            s.consumer(),
+            s.nonce(),
+            s.name(),
+            s.priority(),
+            s.budget(),
+            s.kinds(),
+            s.tasks(),
+            s.results(),
+            new Verification.Replicate(2),
+            s.urgency());
+    JobId id = f.submit(replicated);
+    long sum = f.sum();
+    Lease one = f.schedule(9).getFirst();
+    f.report(Sample.right(one));
+    Lease other = f.schedule(9).getFirst();
+    assertThat(other.provider()).isNotEqualTo(one.provider());
+    f.nowUs += MINUTE_US;
+    f.run(new Command.Schedule(9));
+    assertThat(f.view(id).state()).isEqualTo(Event.JobState.FAILED);
+    assertThat(f.stopped()).containsExactly(other.id());
+    assertThat(f.sum()).as("nothing is lost").isEqualTo(sum);
+    assertThat(f.run(new Command.Schedule(9))).as("it ends once").isEmpty();
+  }
+
   @Test
   void whatIsReadyKnowsHowMuchTimeIsLeft() {
     JobId id = submit(1, 1, MINUTE_MS);

@@ -14,7 +14,7 @@ public final class ChainException extends Exception {
     WRONG_CHAIN,
     /// A contract says no; see [#revert].
     REVERTED,
-    /// The node says no.
+    /// The node says no, or more than is taken at once.
     REFUSED,
     /// The account has too little for the gas.
     POOR,

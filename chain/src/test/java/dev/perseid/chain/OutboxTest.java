@@ -559,7 +559,7 @@ class OutboxTest {
           request -> new FaultyNode.Fault.Garbage("<html>".getBytes(StandardCharsets.UTF_8));
       isKind(ChainException.Kind.UNTRUSTED, "not JSON", outbox::tick);
       faulty.mood = request -> new FaultyNode.Fault.Garbage(new byte[Limits.ANSWER_BYTES + 1]);
-      isKind(ChainException.Kind.UNTRUSTED, "more than " + Limits.ANSWER_BYTES, outbox::tick);
+      isKind(ChainException.Kind.REFUSED, "more than " + Limits.ANSWER_BYTES, outbox::tick);
 
       faulty.mood = request -> new FaultyNode.Fault.None();
       outbox.tick();

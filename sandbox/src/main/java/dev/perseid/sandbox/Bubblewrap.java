@@ -13,7 +13,7 @@ import java.util.Set;
 /// The command lines that start a child, inside bubblewrap or not. Inside, the child sees: the
 /// system's libraries, the JDK at `/jdk`, its own class files under `/cp`, its inputs at `/in` (all
 /// read only), and its outputs at `/out`. Nothing else of the file system, no network, no other
-/// process.
+/// process; and of the kernel's calls those of [SystemCalls].
 final class Bubblewrap {
   private static final Path INPUTS = Path.of("/in");
   private static final Path OUTPUTS = Path.of("/out");
@@ -36,22 +36,42 @@ final class Bubblewrap {
           "--hostname",
           "sandbox");
 
-  private final Optional<Path> program;
+  /// The program, and a file with the filter of system calls for it.
+  private record Kept(Path program, Path filter) {}
+
+  private final Optional<Kept> kept;
   private final Path javaHome;
   private final List<Path> classPath;
 
-  private Bubblewrap(Optional<Path> program, Path javaHome, List<Path> classPath) {
-    this.program = program;
+  private Bubblewrap(Optional<Kept> kept, Path javaHome, List<Path> classPath) {
+    this.kept = kept;
     this.javaHome = javaHome;
     this.classPath = classPath;
   }
 
-  static Bubblewrap with(Path program, Path javaHome, List<Path> classPath) {
-    return new Bubblewrap(Optional.of(program), javaHome, classPath);
+  /// @param filter a file with what [SystemCalls#filter] gave
+  static Bubblewrap with(Path program, Path filter, Path javaHome, List<Path> classPath) {
+    return new Bubblewrap(Optional.of(new Kept(program, filter)), javaHome, classPath);
   }
 
   static Bubblewrap without(Path javaHome, List<Path> classPath) {
     return new Bubblewrap(Optional.empty(), javaHome, classPath);
+  }
+
+  /// The beginning of a command, up to bubblewrap's own words: a shell opens what bubblewrap has to
+  /// find open, and becomes it.
+  ///
+  /// @param filter see [#with]
+  /// @param more what else the shell opens, in its words
+  static List<String> start(Path program, Path filter, String more) {
+    return List.of(
+        "/bin/sh",
+        "-c",
+        "exec 4<\"$0\" " + more + "; exec \"$@\"",
+        filter.toString(),
+        program.toString(),
+        "--seccomp",
+        "4");
   }
 
   /// The bubblewrap program on this machine's PATH.
@@ -69,7 +89,7 @@ final class Bubblewrap {
   }
 
   boolean isolates() {
-    return program.isPresent();
+    return kept.isPresent();
   }
 
   /// How the child sees its input folder.
@@ -94,8 +114,8 @@ final class Bubblewrap {
     List<String> seenClassPath = new ArrayList<>();
     Path java = javaHome.resolve("bin/java");
     Optional<Path> seenAotCache = aotCache;
-    if (program.isPresent()) {
-      command.add(program.get().toString());
+    if (kept.isPresent()) {
+      command.addAll(start(kept.get().program(), kept.get().filter(), ""));
       command.addAll(APART);
       for (String system : List.of("/lib", "/lib32", "/lib64", "/libx32")) {
         Path path = Path.of(system);

@@ -8,7 +8,7 @@ public record Isolation(Kind kind, String reason) {
   /// How tasks are kept apart from the machine (beyond WebAssembly itself, which is always there).
   public enum Kind {
     /// Own user, process, network, IPC and host name spaces; no files but the JDK, system libraries
-    /// and its own folder.
+    /// and its own folder; of the kernel's calls those of a list.
     BUBBLEWRAP,
     /// A plain child process with the rights of this user.
     NONE

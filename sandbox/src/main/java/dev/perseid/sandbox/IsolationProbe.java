@@ -1,6 +1,11 @@
 package dev.perseid.sandbox;
 
 import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
@@ -58,7 +63,25 @@ final class IsolationProbe {
     if (!System.getenv().keySet().stream().allMatch(k -> k.equals("PWD"))) {
       leaks.add("can see the environment");
     }
+    if (!isFiltered()) {
+      leaks.add("can make any system call");
+    }
     System.out.println(leaks.isEmpty() ? ISOLATED : String.join("; ", leaks));
+  }
+
+  /// Asks for one that others than this sandbox seldom refuse: a nameless file in memory.
+  private static boolean isFiltered() {
+    Linker linker = Linker.nativeLinker();
+    try (Arena arena = Arena.ofConfined()) {
+      MethodHandle create =
+          linker.downcallHandle(
+              linker.defaultLookup().find("memfd_create").orElseThrow(),
+              FunctionDescriptor.of(
+                  ValueLayout.JAVA_INT, ValueLayout.ADDRESS, ValueLayout.JAVA_INT));
+      return (int) create.invokeExact(arena.allocateFrom("probe"), 0) < 0;
+    } catch (Throwable e) {
+      throw new IllegalStateException("the C library has no memfd_create", e);
+    }
   }
 
   private static boolean writes(Path file) {

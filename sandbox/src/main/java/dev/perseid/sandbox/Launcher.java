@@ -1,5 +1,6 @@
 package dev.perseid.sandbox;
 
+import dev.perseid.core.Platform;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
@@ -47,7 +48,13 @@ final class Launcher implements EngineChild.Starter {
       return new Launcher(
           config, plain, none("bubblewrap is not installed (Debian: apt-get install bubblewrap)"));
     }
-    Bubblewrap wrapped = Bubblewrap.with(program.get(), config.javaHome(), classPath);
+    Optional<Platform> platform = Natives.platform();
+    if (platform.isEmpty()) {
+      return new Launcher(config, plain, none(SystemCalls.ELSEWHERE));
+    }
+    Path filter =
+        Files.write(config.directory().resolve("filter"), SystemCalls.filter(platform.get()));
+    Bubblewrap wrapped = Bubblewrap.with(program.get(), filter, config.javaHome(), classPath);
     String found = tryOut(config, wrapped);
     return found.equals(IsolationProbe.ISOLATED)
         ? new Launcher(
@@ -55,7 +62,7 @@ final class Launcher implements EngineChild.Starter {
             wrapped,
             new Isolation(
                 Isolation.Kind.BUBBLEWRAP,
-                "bubblewrap, tested: no network, no foreign files or processes, nothing writable but its outputs"))
+                "bubblewrap, tested: no network, no foreign files or processes, nothing writable but its outputs, system calls filtered"))
         : new Launcher(config, plain, none("bubblewrap does not isolate here: " + found));
   }
 
@@ -132,7 +139,11 @@ final class Launcher implements EngineChild.Starter {
                   in,
                   out,
                   Optional.empty(),
-                  List.of("-Xmx32m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
+                  List.of(
+                      "-Xmx32m",
+                      "-XX:+UseSerialGC",
+                      "-XX:TieredStopAtLevel=1",
+                      "--enable-native-access=ALL-UNNAMED"),
                   IsolationProbe.class,
                   args),
               Limits.PROBE_MS);

@@ -93,12 +93,14 @@ final class NativeCommand {
 
   /// The whole command.
   ///
-  /// @param folder with the folders `in`, `out` and `scratch`, and the files `program` and `passwd`
+  /// @param folder with the folders `in`, `out` and `scratch`, and the files `program`, `passwd`
+  ///   and `filter`
   List<String> of(Program program, Path folder) throws IOException {
     RunLimits limits = program.limits();
     List<String> c = new ArrayList<>();
     // Where bubblewrap tells of the first process is closed after that, so it must be a copy.
-    add(c, "/bin/sh", "-c", "exec 3>&1; exec \"$@\"", "sh", bwrap.toString(), "--info-fd", "3");
+    c.addAll(Bubblewrap.start(bwrap, folder.resolve("filter"), "3>&1"));
+    add(c, "--info-fd", "3");
     c.addAll(Bubblewrap.APART);
     for (String system : List.of("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")) {
       Path path = Path.of(system);

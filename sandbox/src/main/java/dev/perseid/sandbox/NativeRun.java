@@ -148,6 +148,7 @@ final class NativeRun {
     Files.setPosixFilePermissions(own, PosixFilePermissions.fromString("r-xr-xr-x"));
     Files.writeString(
         folder.resolve("passwd"), "nobody:x:65534:65534:nobody:/scratch:/usr/sbin/nologin\n");
+    Files.write(folder.resolve("filter"), SystemCalls.filter(Natives.platform().orElseThrow()));
     for (int i = 0; i < program.inputs().size(); i++) {
       Path to = folder.resolve("in").resolve(Integer.toString(i));
       switch (program.inputs().get(i)) {

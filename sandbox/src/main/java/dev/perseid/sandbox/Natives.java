@@ -56,6 +56,8 @@ public final class Natives implements AutoCloseable {
       grep -qi ":$port " /proc/net/tcp /proc/net/tcp6 && echo "it can see this machine's sockets"
       [ "$(ls -d /proc/[0-9]* | wc -l)" -le 8 ] || echo "it can see other processes"
       env | grep -q '^PERSEID_OUTSIDE=' && echo "it can see the environment"
+      grep -q '^Seccomp:.*2$' /proc/self/status && ! ipcmk -M 4096 >/dev/null 2>&1 ||
+        echo "it can make any system call"
       exit 0
       """;
 
@@ -93,6 +95,9 @@ public final class Natives implements AutoCloseable {
       if (command.isEmpty()) {
         return new Natives(own, NativeCommand.NONE, none(NativeCommand.MISSING));
       }
+      if (platform().isEmpty()) {
+        return new Natives(own, NativeCommand.NONE, none(SystemCalls.ELSEWHERE));
+      }
       Natives tested =
           new Natives(own, command.get(), new Isolation(Isolation.Kind.BUBBLEWRAP, TESTED));
       String leaks = tested.probe();
@@ -106,7 +111,7 @@ public final class Natives implements AutoCloseable {
 
   private static final String TESTED =
       "bubblewrap, tested: no network, no foreign files or processes, nothing writable but its"
-          + " scratch folder and its outputs";
+          + " scratch folder and its outputs, system calls filtered";
 
   private static Isolation none(String why) {
     return new Isolation(Isolation.Kind.NONE, why + "; native programs are not run");

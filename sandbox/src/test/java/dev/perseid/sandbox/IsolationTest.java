@@ -64,7 +64,8 @@ class IsolationTest {
               "can write its inputs",
               "can reach the network",
               "can see " + witness,
-              "can see other processes");
+              "can see other processes",
+              "can make any system call");
     }
   }
 

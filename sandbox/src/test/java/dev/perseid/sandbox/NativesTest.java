@@ -273,17 +273,15 @@ class NativesTest {
   /// A program in Perl, which Debian always has, with the numbers of some system calls.
   private Execution perl(String body, long memoryBytes) {
     boolean x86 = Natives.platform().orElseThrow() == Platform.LINUX_X86_64;
-    String calls = x86 ? "sub MEMFD {319} sub PRCTL {157}" : "sub MEMFD {279} sub PRCTL {167}";
+    String calls = x86 ? "sub PRCTL {157}" : "sub PRCTL {167}";
     String text = "#!/usr/bin/perl\n" + calls + "\n" + body + "\n";
     RunLimits limits = new RunLimits(0, memoryBytes, 1 << 20, 30_000);
     return natives.run(program(text.getBytes(StandardCharsets.UTF_8), limits, 0, List.of())).join();
   }
 
-  private static final String IN_MEMORY =
+  private static final String NAMELESS =
       """
-      my $name = "x";
-      my $number = syscall(MEMFD, $name, 0);
-      open(my $file, ">&=", $number) or die;
+      sub nameless { open(my $to, ">", $_[0]) or die; unlink $_[0]; $to }
       sub fill { my ($to, $mb) = @_; syswrite($to, "a" x 1000000) for 1..$mb; }
       """;
 
@@ -313,17 +311,18 @@ class NativesTest {
   void filesInMemoryCountThoughNobodyHasMappedThem() {
     // Neither is too much alone.
     String body =
-        IN_MEMORY
+        NAMELESS
             + """
-            fill($file, 50);
-            open(my $shm, ">", "/dev/shm/x") or die;
-            unlink "/dev/shm/x";
-            fill($shm, 15);
+            my $held = "";
+            vec($held, 52000000, 8) = 1;
+            my $file = nameless("/dev/shm/x");
+            fill($file, 15);
             sleep 600;
             """;
     assertThat(failed(perl(body, 64L << 20))).isEqualTo(Verdict.Kind.MEMORY_LIMIT);
-    String half = IN_MEMORY + "fill($file, 40); truncate($file, 0); fill($file, 1);";
-    assertThat(perl(half, 64L << 20).verdict()).isInstanceOf(Verdict.Done.class);
+    String half = body.replace("sleep 600;", "truncate($file, 0); fill($file, 1);");
+    assertThat(perl(half.replace("52000000", "30000000"), 64L << 20).verdict())
+        .isInstanceOf(Verdict.Done.class);
   }
 
   @Test
@@ -353,10 +352,10 @@ class NativesTest {
   void whatItKeepsFromBeingLookedAtIsItsFailure() {
     // Whoever may look at all sees that it is too much.
     String undumpable =
-        IN_MEMORY
+        NAMELESS
             + """
-            my $other = syscall(MEMFD, $name, 0);
-            open(my $more, ">&=", $other) or die;
+            my $file = nameless("x");
+            my $more = nameless("y");
             syscall(PRCTL, 4, 0, 0, 0, 0);
             fill($file, 25);
             fill($more, 25);
@@ -390,6 +389,84 @@ class NativesTest {
     assertThat(failed(e)).isEqualTo(Verdict.Kind.TRAP);
     assertThat(e.outputs()).isEmpty();
     assertThat(folder.resolve("natives/results")).isEmptyDirectory();
+  }
+
+  /// What a program is told that makes system calls: 0, or the number of the error.
+  private static final String CALLS =
+      """
+      #!/usr/bin/perl
+      my %calls = (
+        memfd_create => [319, 279, "x", 0], memfd_secret => [447, 447, 0],
+        shmget => [29, 194, 0, 4096, 0600], msgget => [68, 186, 0, 0600],
+        bpf => [321, 280, 0, 0, 0], keyctl => [250, 219, 0, 0, 0, 0, 0],
+        io_uring_setup => [425, 425, 1, 0], userfaultfd => [323, 282, 0],
+        perf_event_open => [298, 241, 0, 0, 0, 0, 0], ptrace => [101, 117, 0, 0, 0, 0],
+        mount => [165, 40, 0, 0, 0, 0, 0], unshare => [272, 97, 0x10000000],
+        setns => [308, 268, 0, 0], clone3 => [435, 435, 0, 0],
+        process_vm_readv => [310, 270, 0, 0, 0, 0, 0, 0], newest => [999, 999],
+        clone_user => [56, 220, 0x10000011, 0, 0, 0, 0],
+        type_for_me => [16, 29, 0, 0x5412, 0], to_the_host => [41, 198, 40, 1, 0],
+        ciphers => [41, 198, 38, 5, 0], firewall => [41, 198, 16, 3, 12],
+        addresses => [41, 198, 16, 3, 0], local => [41, 198, 1, 1, 0],
+        run_data => [135, 92, 0x0400000], what_am_i => [135, 92, 0xffffffff],
+        getpid => [39, 172]);
+      $calls{x32} = [0x40000027, 999];
+      my $x86 = `uname -m` eq "x86_64\n";
+      open(my $out, ">", "/out/0");
+      for my $name (sort keys %calls) {
+        my ($x, $a, @args) = @{$calls{$name}};
+        $! = 0;
+        my $got = syscall($x86 ? $x : $a, @args);
+        print $out "$name ", ($got == -1 ? $! + 0 : 0), "\n";
+      }
+      """;
+
+  @Test
+  void systemCallsThatNobodyNeedsAreRefused() throws Exception {
+    Process outside =
+        new ProcessBuilder(
+                "perl",
+                "-e",
+                "my $call = `uname -m` eq qq(x86_64\\n) ? 319 : 279;"
+                    + " my $name = qq(x); print syscall($call, $name, 0) < 0 ? $! + 0 : 0")
+            .start();
+    assertThat(new String(outside.getInputStream().readAllBytes(), StandardCharsets.UTF_8))
+        .as("it is the filter that refuses it")
+        .isEqualTo("0");
+    String inside =
+        text(
+            natives
+                .run(program(CALLS.getBytes(StandardCharsets.UTF_8), ROOMY, 1, List.of()))
+                .join());
+    assertThat(inside.lines())
+        .containsExactlyInAnyOrder(
+            "memfd_create 38",
+            "memfd_secret 38",
+            "shmget 38",
+            "msgget 38",
+            "bpf 38",
+            "keyctl 38",
+            "io_uring_setup 38",
+            "userfaultfd 38",
+            "perf_event_open 38",
+            "ptrace 38",
+            "mount 38",
+            "unshare 38",
+            "setns 38",
+            "clone3 38",
+            "process_vm_readv 38",
+            "newest 38",
+            "x32 38",
+            "clone_user 1",
+            "type_for_me 1",
+            "run_data 1",
+            "to_the_host 97",
+            "ciphers 97",
+            "firewall 93",
+            "addresses 0",
+            "local 0",
+            "what_am_i 0",
+            "getpid 0");
   }
 
   private Execution runBy(String bwrap, RunLimits limits) throws Exception {

@@ -1,11 +1,14 @@
 package dev.perseid.chain;
 
 import dev.perseid.core.Address;
+import dev.perseid.core.Bond;
 import dev.perseid.core.Hash;
 import java.math.BigInteger;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
+import java.util.Collections;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -23,7 +26,10 @@ public final class BondReader {
   ///
   /// @param value without what is leaving
   /// @param reachable with what is leaving: of all this a slashing takes its part
-  public record Stake(long value, long reachable) {}
+  /// @param isValued whether each vault of which something is held said what that is worth; what it
+  ///   did not say counts nothing, but can be taken all the same
+  /// @param isTraced whether the logs that were followed account for all that is held
+  public record Stake(long value, long reachable, boolean isValued, boolean isTraced) {}
 
   private static final List<Hash> KINDS =
       List.of(
@@ -76,8 +82,9 @@ public final class BondReader {
   private Cursor cursor;
   private List<Collateral.Asset> assets = List.of();
 
-  /// What [#SHARES] units of each asset are worth in the collateral's unit, after haircuts.
-  private List<BigInteger> worth = List.of();
+  /// What [#SHARES] units of each asset are worth in the collateral's unit, after haircuts; empty
+  /// of a vault that did not say it.
+  private List<Optional<BigInteger>> worth = List.of();
 
   /// @param arbiter who could slash it
   /// @param fromBlock the collateral did nothing before
@@ -99,7 +106,7 @@ public final class BondReader {
     this.collateral = new Collateral(chain, collateral);
     this.arbiter = arbiter;
     this.confirmations = confirmations;
-    this.logs = new LogReader(chain, fromBlock, confirmations, logBlocks);
+    this.logs = new LogReader(chain, fromBlock, logBlocks);
     this.cursor = logs.start();
   }
 
@@ -118,43 +125,56 @@ public final class BondReader {
     if (who.isEmpty()) {
       return stakes;
     }
-    List<Collateral.Asset> all = assets();
-    List<BigInteger> rates = new ArrayList<>();
+    List<Collateral.Asset> all = assets(at);
+    List<Optional<BigInteger>> rates = new ArrayList<>();
     for (Collateral.Asset asset : all) {
       rates.add(worth(asset, at));
     }
     List<List<Collateral.Held>> held = collateral.held(who, arbiter, all.size(), At.block(at));
     worth = List.copyOf(rates);
+    boolean isFollowed = cursor.equals(new Cursor(at.number(), at.hash()));
     for (int i = 0; i < who.size(); i++) {
       BigInteger[] active = new BigInteger[all.size()];
       BigInteger[] reachable = new BigInteger[all.size()];
+      boolean isValued = true;
       for (int asset = 0; asset < all.size(); asset++) {
         Collateral.Held of = held.get(i).get(asset);
         active[asset] = of.active();
         reachable[asset] = of.active().add(of.leaving());
+        isValued &= reachable[asset].signum() == 0 || worth.get(asset).isPresent();
       }
-      stakes.put(who.get(i), new Stake(small(valued(active)), small(valued(reachable))));
+      Row row = rows.get(who.get(i));
+      BigInteger[] there = row == null ? zeros(all.size()) : row.there;
+      stakes.put(
+          who.get(i),
+          new Stake(
+              small(valued(active)),
+              small(valued(reachable)),
+              isValued,
+              isFollowed && Arrays.equals(there, reachable)));
     }
     return stakes;
   }
 
-  private List<Collateral.Asset> assets() throws ChainException {
+  private List<Collateral.Asset> assets(Head at) throws ChainException {
     if (assets.isEmpty()) {
-      assets = collateral.assets(At.latest()); // those of its constructor
-      worth = assets.stream().map(a -> afterHaircut(a, SHARES)).toList();
+      assets = collateral.assets(At.block(at)); // those of its constructor
+      worth = assets.stream().map(a -> Optional.of(afterHaircut(a, SHARES))).toList();
     }
     return assets;
   }
 
   /// A vault that cannot say what it is worth counts nothing, as in the contract.
-  private BigInteger worth(Collateral.Asset asset, Head at) throws ChainException {
+  private Optional<BigInteger> worth(Collateral.Asset asset, Head at) throws ChainException {
     if (!asset.vault()) {
-      return afterHaircut(asset, SHARES);
+      return Optional.of(afterHaircut(asset, SHARES));
     }
     byte[] ask = Abi.call("convertToAssets(uint256)", Abi.uint(SHARES));
     byte[] said =
         chain.tryCall(asset.token(), ask, Limits.WORTH_GAS, At.block(at)).orElse(new byte[0]);
-    return said.length < 32 ? BigInteger.ZERO : afterHaircut(asset, new AbiReader(said).uint(0));
+    return said.length < 32
+        ? Optional.empty()
+        : Optional.of(afterHaircut(asset, new AbiReader(said).uint(0)));
   }
 
   private static BigInteger afterHaircut(Collateral.Asset asset, BigInteger amount) {
@@ -164,7 +184,8 @@ public final class BondReader {
   private BigInteger valued(BigInteger[] amounts) {
     BigInteger sum = BigInteger.ZERO;
     for (int asset = 0; asset < amounts.length; asset++) {
-      sum = sum.add(amounts[asset].multiply(worth.get(asset)).divide(SHARES));
+      BigInteger rate = worth.get(asset).orElse(BigInteger.ZERO);
+      sum = sum.add(amounts[asset].multiply(rate).divide(SHARES));
     }
     return sum;
   }
@@ -177,16 +198,22 @@ public final class BondReader {
 
   /// Reads on who paid what, at most [Limits#BOND_PARTS] times [Limits#LOG_BLOCKS] blocks.
   ///
+  /// @param to up to this block
+  /// @param untilNs no more is begun when [System#nanoTime] has passed this
   /// @return whether all is read; before that [#funder] does not say who it is
   /// @throws ChainException if the chain cannot be asked or is not to be believed; nothing is
   ///   forgotten
-  public boolean follow() throws ChainException {
+  public boolean follow(Head to, long untilNs) throws ChainException {
     Hash topic = Abi.topic(arbiter);
     int most = Limits.BOND_BLOCKS;
     for (int i = 0; i < Limits.BOND_PARTS && most > 0; i++) {
+      if (i > 0 && System.nanoTime() - untilNs > 0) {
+        return false;
+      }
       Optional<LogReader.Part> read =
           logs.after(
               cursor,
+              to,
               (from, end) -> chain.logsOfThird(collateral.address(), KINDS, topic, from, end));
       if (read.isEmpty()) {
         return false;
@@ -197,8 +224,8 @@ public final class BondReader {
         rows.clear();
         cursor = logs.start();
       }
-      most -= take(part, most);
-      if (cursor.block() == part.to().number()) {
+      most -= take(part, most, untilNs);
+      if (cursor.block() == to.number()) {
         return true;
       }
     }
@@ -230,9 +257,9 @@ public final class BondReader {
   ///
   /// @param most blocks of which it may be asked who paid
   /// @return of how many it was
-  private int take(LogReader.Part part, int most) throws ChainException {
-    int count = assets().size();
-    Head end = part.end();
+  private int take(LogReader.Part part, int most, long untilNs) throws ChainException {
+    int count = assets(part.to()).size();
+    Cursor end = part.cursor();
     Map<String, List<Log>> transfers = new HashMap<>();
     Set<Long> blocks = new LinkedHashSet<>();
     // All is understood before anything is kept: what cannot be understood is asked again.
@@ -242,8 +269,10 @@ public final class BondReader {
       AbiReader data = new AbiReader(log.data());
       Address identity = log.address(1);
       if (kind.equals(Collateral.BONDED)) {
-        if (!blocks.contains(log.block()) && blocks.size() >= most) {
-          end = chain.block(log.block() - 1);
+        boolean enough =
+            blocks.size() >= most || (!blocks.isEmpty() && System.nanoTime() - untilNs > 0);
+        if (enough && !blocks.contains(log.block())) {
+          end = before(log);
           break;
         }
         blocks.add(log.block());
@@ -268,11 +297,11 @@ public final class BondReader {
       }
     }
     for (Step step : steps) {
-      if (step.block() <= end.number()) {
+      if (step.block() <= end.block()) {
         take(step, count);
       }
     }
-    cursor = new Cursor(end.number(), end.hash());
+    cursor = end;
     return blocks.size();
   }
 
@@ -281,8 +310,16 @@ public final class BondReader {
     changed.add(identity);
     Row row = rows.get(identity);
     if (row == null) {
-      if (rows.size() >= Limits.BONDED || step.payer().isEmpty()) {
-        return; // of those that came first enough is known
+      if (step.payer().isEmpty()) {
+        return; // of what came before it was let go
+      }
+      if (rows.size() >= Limits.BONDED) {
+        // Little counts nothing, whoever paid it.
+        BigInteger least = BigInteger.valueOf(Bond.LEAST);
+        rows.values().removeIf(one -> valued(one.there).compareTo(least) < 0);
+      }
+      if (rows.size() >= Limits.BONDED) {
+        return;
       }
       row = new Row(count);
       rows.put(identity, row);
@@ -292,13 +329,29 @@ public final class BondReader {
     if (step.payer().isPresent()) {
       Address payer = step.payer().get();
       row.paid[asset] = row.paid[asset].add(step.amount());
-      if (row.payers.size() < Limits.PAYERS || row.payers.containsKey(payer)) {
-        BigInteger[] paid = row.payers.computeIfAbsent(payer, _ -> zeros(count));
-        paid[asset] = paid[asset].add(step.amount());
+      BigInteger[] paid = row.payers.computeIfAbsent(payer, _ -> zeros(count));
+      paid[asset] = paid[asset].add(step.amount());
+      if (row.payers.size() > Limits.PAYERS) {
+        row.payers.remove(leastOf(row.payers));
       }
     } else if (Arrays.stream(row.there).allMatch(there -> there.signum() == 0)) {
       rows.remove(identity);
     }
+  }
+
+  private Address leastOf(Map<Address, BigInteger[]> payers) {
+    return Collections.min(
+            payers.entrySet(), Comparator.comparing(payer -> valued(payer.getValue())))
+        .getKey();
+  }
+
+  /// The block before a log's, if the log's is still there.
+  private Cursor before(Log log) throws ChainException {
+    Head block = chain.block(log.block());
+    if (!block.hash().equals(log.blockHash())) {
+      throw Chain.changed(log.block());
+    }
+    return new Cursor(block.number() - 1, block.parent());
   }
 
   private static long number(Log log, int topic) throws ChainException {

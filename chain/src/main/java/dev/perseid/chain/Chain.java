@@ -392,6 +392,24 @@ public final class Chain implements AutoCloseable {
     return answer.isEmpty() ? Optional.empty() : Optional.of(Hex.bytes(answer));
   }
 
+  /// Why a contract would refuse a call, on the state of a block on which the nodes agree.
+  ///
+  /// @return nothing if it would not
+  Optional<Revert> refusal(Address from, Call call, Head at) throws ChainException {
+    Rpc.Question question =
+        Rpc.Question.of("eth_call", json(Optional.of(from), call), At.block(at).json());
+    String said =
+        agreed(
+            "a contract",
+            node ->
+                switch (node.tell(List.of(question)).getFirst()) {
+                  case Rpc.Answer.Result _ -> "";
+                  case Rpc.Answer.Fault fault when reverted(fault) -> Hex.of(revertData(fault));
+                  case Rpc.Answer.Fault fault -> throw node.fault("eth_call", fault);
+                });
+    return said.isEmpty() ? Optional.empty() : Optional.of(Revert.of(Hex.bytes(said)));
+  }
+
   /// What a transaction would use. If it would fail, says why.
   long estimate(Address from, Call call) throws ChainException {
     return first(node ->
@@ -593,11 +611,16 @@ public final class Chain implements AutoCloseable {
       throws ChainException {
     Head block = block(log.block());
     if (!block.hash().equals(log.blockHash())) {
-      throw new ChainException(
-          ChainException.Kind.UNREACHABLE,
-          "block " + log.block() + " was changed for another meanwhile: ask again later");
+      throw changed(log.block());
     }
     return logsOfThird(contract, kinds, third, log.block(), block);
+  }
+
+  /// Something was said of a block that is another one now.
+  static ChainException changed(long block) {
+    return new ChainException(
+        ChainException.Kind.UNREACHABLE,
+        "block " + block + " was changed for another meanwhile: ask again later");
   }
 
   private List<Log> logs(

@@ -36,6 +36,9 @@ public final class Collateral {
   static final Hash WITHDRAWN = Abi.topic("Withdrawn(address,address,uint256,address,uint256)");
   static final Hash SLASHED = Abi.topic("Slashed(address,address,bytes32,uint256,uint256)");
 
+  /// The contract's word that an evidence was used.
+  public static final String USED = "AlreadySlashed";
+
   private final Chain chain;
   private final Address address;
 
@@ -157,6 +160,13 @@ public final class Collateral {
             Abi.uint(permille),
             Abi.word(evidence),
             Abi.address(reporter)));
+  }
+
+  /// Whether an evidence was used before a block: whether the contract would refuse it for that.
+  ///
+  /// @param slash as [#slash] gives it
+  public boolean isUsed(Call slash, Address arbiter, Head at) throws ChainException {
+    return chain.refusal(arbiter, slash, at).filter(why -> why.error().equals(USED)).isPresent();
   }
 
   /// Asks a part of a bond back.

@@ -59,6 +59,7 @@ public final class EscrowReader {
   private final Escrow escrow;
   private final Address pool;
   private final long fromBlock;
+  private final int confirmations;
   private final long logBlocks;
   private final LogReader logs;
   private Optional<Escrow.Till> lastTill = Optional.empty();
@@ -90,8 +91,9 @@ public final class EscrowReader {
     this.escrow = new Escrow(chain, escrow);
     this.pool = pool;
     this.fromBlock = fromBlock;
+    this.confirmations = confirmations;
     this.logBlocks = logBlocks;
-    this.logs = new LogReader(chain, fromBlock, confirmations, logBlocks);
+    this.logs = new LogReader(chain, fromBlock, logBlocks);
   }
 
   /// Where to begin.
@@ -108,9 +110,13 @@ public final class EscrowReader {
   ///   the same cursor later
   public Optional<Seen> read(Cursor from, Collection<Address> consumers, Collection<Address> payees)
       throws ChainException {
+    chain.checkId();
     Hash second = Abi.topic(pool);
     Optional<LogReader.Part> read =
-        logs.after(from, (first, end) -> chain.logs(escrow.address(), KINDS, second, first, end));
+        logs.after(
+            from,
+            chain.confirmed(confirmations),
+            (first, end) -> chain.logs(escrow.address(), KINDS, second, first, end));
     if (read.isEmpty()) {
       return Optional.empty();
     }
@@ -120,7 +126,6 @@ public final class EscrowReader {
       return Optional.empty();
     }
     Head to = part.to();
-    Head end = part.end();
     Set<Address> purses = new LinkedHashSet<>();
     Set<Address> paid = new LinkedHashSet<>();
     boolean all = part.isRewound() || anew;
@@ -153,7 +158,7 @@ public final class EscrowReader {
     }
     // Only now: what could not be read is read again.
     lastTill = Optional.of(till);
-    Cursor cursor = new Cursor(end.number(), end.hash());
+    Cursor cursor = part.cursor();
     lastCursor = Optional.of(cursor);
     return Optional.of(new Seen(to, cursor, told, got, till, part.isCaughtUp(), part.isRewound()));
   }
@@ -200,10 +205,20 @@ public final class EscrowReader {
   public Map<Address, Put> puts(Address payer, Head until) throws ChainException {
     Map<Address, Put> puts = new LinkedHashMap<>();
     Hash second = Abi.topic(pool);
-    for (long from = fromBlock; from <= until.number(); from += logBlocks) {
-      long last = from + logBlocks - 1;
-      Head end = last >= until.number() ? until : chain.block(last);
-      for (Log log : chain.logs(escrow.address(), FUNDING, second, from, end)) {
+    LogReader all = new LogReader(chain, fromBlock, logBlocks);
+    Cursor cursor = all.start();
+    while (cursor.block() < until.number()) {
+      LogReader.Part part =
+          all.after(
+                  cursor,
+                  until,
+                  (first, end) -> chain.logs(escrow.address(), FUNDING, second, first, end))
+              .orElseThrow();
+      if (part.isRewound()) {
+        puts.clear();
+      }
+      cursor = part.cursor();
+      for (Log log : part.logs()) {
         Address owner = topic(log, 2);
         Put put = puts.getOrDefault(owner, Put.NONE);
         if (log.topics().get(0).equals(Escrow.EXITED)) {

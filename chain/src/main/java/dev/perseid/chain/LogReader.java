@@ -4,8 +4,8 @@ import dev.perseid.core.Hash;
 import java.util.List;
 import java.util.Optional;
 
-/// Goes through the logs of blocks that are deep enough, some blocks at a time: fewer while the
-/// node does not tell of as many as were asked for. Who reads keeps the cursor. Used by one thread.
+/// Goes through the logs of a chain, some blocks at a time: fewer while the node does not tell of
+/// as many as were asked for. Who reads keeps the cursor. Used by one thread.
 final class LogReader {
   /// Asks for the logs of some blocks.
   interface Question {
@@ -14,13 +14,18 @@ final class LogReader {
 
   /// What was read.
   ///
-  /// @param to the newest block that is deep enough
+  /// @param to up to where there is something to read
   /// @param from the first that was asked for; beyond `end` if there is none
   /// @param end the last that was asked for
   /// @param isRewound whether the block at the cursor is another one now: this begins anew
   record Part(Head to, long from, Head end, List<Log> logs, boolean isRewound) {
     boolean isEmpty() {
       return from > end.number();
+    }
+
+    /// Where to go on.
+    Cursor cursor() {
+      return new Cursor(end.number(), end.hash());
     }
 
     boolean isCaughtUp() {
@@ -30,18 +35,15 @@ final class LogReader {
 
   private final Chain chain;
   private final long fromBlock;
-  private final int confirmations;
   private final long mostBlocks;
   private long blocks;
   private int wentWell;
 
   /// @param fromBlock there is nothing before
-  /// @param confirmations how deep a block must be, itself counted
   /// @param mostBlocks of how many blocks logs are asked at once
-  LogReader(Chain chain, long fromBlock, int confirmations, long mostBlocks) {
+  LogReader(Chain chain, long fromBlock, long mostBlocks) {
     this.chain = chain;
     this.fromBlock = fromBlock;
-    this.confirmations = confirmations;
     this.mostBlocks = mostBlocks;
     this.blocks = mostBlocks;
   }
@@ -53,13 +55,12 @@ final class LogReader {
 
   /// Reads on.
   ///
-  /// @return nothing if the node has not got as far as the cursor: it is behind, or was changed for
-  ///   one that is
+  /// @param to the newest block that is deep enough
+  /// @return nothing if that is before the cursor: the node is behind, or was changed for one that
+  ///   is
   /// @throws ChainException if the chain cannot be asked or is not to be believed. After that fewer
   ///   blocks are asked for at once
-  Optional<Part> after(Cursor cursor, Question question) throws ChainException {
-    chain.checkId();
-    Head to = chain.confirmed(confirmations);
+  Optional<Part> after(Cursor cursor, Head to, Question question) throws ChainException {
     long last = cursor.block();
     if (to.number() < last) {
       return Optional.empty();

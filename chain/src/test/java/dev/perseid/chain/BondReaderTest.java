@@ -14,8 +14,10 @@ import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Random;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -47,16 +49,24 @@ class BondReaderTest {
   }
 
   private static void readAll(BondReader reader) throws ChainException {
-    for (int i = 0; !reader.follow(); i++) {
+    for (int i = 0; !follow(reader); i++) {
       assertThat(i).isLessThan(1_000);
     }
+  }
+
+  private static boolean follow(BondReader reader) throws ChainException {
+    return reader.follow(reader.head(), System.nanoTime() + 60_000_000_000L);
+  }
+
+  private static BondReader.Stake stake(long value, long reachable) {
+    return new BondReader.Stake(value, reachable, true, true);
   }
 
   private static BondReader.Stake of(BondReader reader, Address who) throws ChainException {
     return reader.stakes(List.of(who), reader.head()).get(who);
   }
 
-  private static final BondReader.Stake NONE = new BondReader.Stake(0, 0);
+  private static final BondReader.Stake NONE = stake(0, 0);
 
   @Test
   void whoPaidAndWhatIsLeftIsKnown() throws Exception {
@@ -78,7 +88,7 @@ class BondReaderTest {
       readAll(reader);
       assertThat(reader.takeChanged()).containsExactly(who);
       assertThat(reader.takeChanged()).isEmpty();
-      assertThat(of(reader, who)).isEqualTo(new BondReader.Stake(500, 500));
+      assertThat(of(reader, who)).isEqualTo(stake(500, 500));
       assertThat(reader.funder(who)).contains(patron);
       lab.done(own, all.bond(who, pool, 0, 100));
       readAll(reader);
@@ -86,7 +96,7 @@ class BondReaderTest {
       lab.done(own, all.bond(who, pool, 0, 1));
       lab.done(own, all.unbond(who, pool, 0, 101));
       readAll(reader);
-      assertThat(of(reader, who)).isEqualTo(new BondReader.Stake(500, 601));
+      assertThat(of(reader, who)).isEqualTo(stake(500, 601));
       assertThat(reader.funder(who)).contains(who);
       BondReader late = reader(lab, pool, 1, 3);
       readAll(late);
@@ -107,7 +117,7 @@ class BondReaderTest {
       BondReader later = reader(lab, pool, 1, 3);
       readAll(later);
       assertThat(later.funder(who)).contains(patron);
-      assertThat(of(later, who)).isEqualTo(new BondReader.Stake(10, 10));
+      assertThat(of(later, who)).isEqualTo(stake(10, 10));
     }
   }
 
@@ -139,11 +149,13 @@ class BondReaderTest {
       BondReader reader =
           new BondReader(lab.chain, both.address(), pool, lab.deployment.fromBlock(), 1);
       readAll(reader);
-      assertThat(of(reader, who)).isEqualTo(new BondReader.Stake(100, 100));
+      assertThat(of(reader, who))
+          .as("the vault is silent")
+          .isEqualTo(new BondReader.Stake(100, 100, false, true));
       assertThat(reader.funder(who)).contains(lab.operator.address());
       // Two a share, of which a tenth does not count: 108.
       lab.local.code(vault, saying(BigInteger.TWO.multiply(BigInteger.TEN.pow(30))));
-      assertThat(of(reader, who)).isEqualTo(new BondReader.Stake(208, 208));
+      assertThat(of(reader, who)).isEqualTo(stake(208, 208));
       assertThat(reader.funder(who)).contains(who);
       // More than any number of ours.
       lab.local.code(vault, saying(BigInteger.TWO.pow(200)));
@@ -151,7 +163,7 @@ class BondReaderTest {
       lab.local.code(vault, token);
       lab.done(both.slash(who, 500, new Hash(1, 2, 3, 4), pool));
       readAll(reader);
-      assertThat(of(reader, who)).isEqualTo(new BondReader.Stake(50, 50));
+      assertThat(of(reader, who)).isEqualTo(new BondReader.Stake(50, 50, false, true));
     }
   }
 
@@ -200,9 +212,11 @@ class BondReaderTest {
           };
       BondReader reader =
           new BondReader(chain, lab.deployment.collateral(), pool, lab.deployment.fromBlock(), 1);
+      assertThat(follow(reader)).as("of 64 blocks it is asked who paid").isFalse();
+      assertThat(of(reader, key.address())).isEqualTo(new BondReader.Stake(70, 70, true, false));
       readAll(reader);
       assertThat(reader.funder(key.address())).contains(key.address());
-      assertThat(of(reader, key.address())).isEqualTo(new BondReader.Stake(70, 70));
+      assertThat(of(reader, key.address())).as("nothing twice").isEqualTo(stake(70, 70));
       // Also the money's own reader.
       EscrowReader money =
           new EscrowReader(chain, lab.deployment.escrow(), pool, lab.deployment.fromBlock(), 1);
@@ -226,44 +240,46 @@ class BondReaderTest {
         }
         money(lab, lab.outbox);
         BondReader reader = reader(lab, pool, 1, 1_000);
-        for (int round = 0; round < 16; round++) {
+        Map<Address, Map<Address, Long>> paid = new HashMap<>();
+        for (int round = 0; round < 24; round++) {
+          Map<Address, Map<Address, Long>> before = copy(paid);
           Address who = keys.get(random.nextInt(2)).address();
           Outbox own = outboxes.get(who);
           Collateral.Bond bond = lab.collateral.bond(who, pool, 0, At.latest());
-          Call next =
-              switch (random.nextInt(4)) {
-                case 0 -> bond.active() > 5 ? lab.collateral.unbond(who, pool, 0, 5) : null;
-                case 1 -> bond.leaving() > 0 ? lab.collateral.stay(who, pool, 0) : null;
-                default -> null;
-              };
-          if (next == null && random.nextBoolean()) {
-            lab.done(lab.collateral.bond(who, pool, 0, 10 + round));
+          int what = random.nextInt(6);
+          if (what == 0 && bond.active() > 5) {
+            lab.done(own, lab.collateral.unbond(who, pool, 0, 5));
+          } else if (what == 1 && bond.leaving() > 0) {
+            lab.done(own, lab.collateral.stay(who, pool, 0));
+          } else if (what == 2 && bond.active() > 0) {
+            int permille = random.nextBoolean() ? 100 : 1_000;
+            lab.done(lab.collateral.slash(who, permille, new Hash(seed, 0, 0, round), pool));
+            if (permille == 1_000) {
+              paid.remove(who);
+            }
           } else {
-            lab.done(own, next != null ? next : lab.collateral.bond(who, pool, 0, 10 + round));
-          }
-          if (random.nextInt(3) == 0) {
-            lab.done(
-                lab.collateral.slash(
-                    who, random.nextBoolean() ? 100 : 1_000, new Hash(seed, 0, 0, round), pool));
+            Outbox payer = random.nextBoolean() ? own : lab.outbox;
+            lab.done(payer, lab.collateral.bond(who, pool, 0, 10 + round));
+            paid.computeIfAbsent(who, _ -> new HashMap<>())
+                .merge(payer.account(), 10L + round, Long::sum);
           }
           readAll(reader);
           if (random.nextInt(3) == 0) {
             lab.local.reorganise(1);
             lab.local.mine(1);
+            paid = before;
             readAll(reader);
           }
-          BondReader anew = reader(lab, pool, 1, 1_000);
-          readAll(anew);
           for (Key key : keys) {
             Address one = key.address();
             Collateral.Bond bonded = lab.collateral.bond(one, pool, 0, At.latest());
             assertThat(of(reader, one))
                 .as("round %d", round)
                 .isEqualTo(
-                    new BondReader.Stake(
+                    stake(
                         lab.collateral.valueOf(one, pool, At.latest()),
                         bonded.active() + bonded.leaving()));
-            assertThat(reader.funder(one)).as("round %d", round).isEqualTo(anew.funder(one));
+            assertThat(reader.funder(one)).as("round %d", round).isEqualTo(most(paid.get(one)));
           }
         }
       } finally {
@@ -271,6 +287,70 @@ class BondReaderTest {
           one.close();
         }
       }
+    }
+  }
+
+  private static Map<Address, Map<Address, Long>> copy(Map<Address, Map<Address, Long>> paid) {
+    Map<Address, Map<Address, Long>> copy = new HashMap<>();
+    paid.forEach((who, by) -> copy.put(who, new HashMap<>(by)));
+    return copy;
+  }
+
+  private static Optional<Address> most(@Nullable Map<Address, Long> paid) {
+    if (paid == null) {
+      return Optional.empty();
+    }
+    long all = paid.values().stream().mapToLong(Long::longValue).sum();
+    return paid.entrySet().stream()
+        .filter(p -> 2 * p.getValue() > all)
+        .map(Map.Entry::getKey)
+        .findFirst();
+  }
+
+  @Test
+  void oneLyingNodeOfThreeDecidesNothing() throws Exception {
+    Key key = Lab.key(250);
+    try (Lab lab = new Lab(folder);
+        Outbox own = provider(lab, key);
+        FaultyNode liar = new FaultyNode(lab.local.rpc());
+        FaultyNode second = new FaultyNode(lab.local.rpc());
+        FaultyNode third = new FaultyNode(lab.local.rpc());
+        Chain chain =
+            Chain.connect(
+                List.of(liar.url(), second.url(), third.url()),
+                OptionalLong.of(lab.chain.id()),
+                5_000)) {
+      Address pool = lab.pool();
+      money(lab, own);
+      lab.done(own, lab.collateral.bond(key.address(), pool, 0, 300));
+      Collateral seen = new Collateral(chain, lab.deployment.collateral());
+      Call slash = seen.slash(key.address(), 100, new Hash(1, 2, 3, 4), pool);
+      Head head = chain.confirmed(1);
+      assertThat(seen.isUsed(slash, pool, head)).isFalse();
+      String used =
+          "0x" + HexFormat.of().formatHex(Abi.call("AlreadySlashed(bytes32)", Abi.uint(1)));
+      liar.lie =
+          (method, request, answer) -> {
+            if (method.equals("eth_call")) {
+              answer.remove("result");
+              answer
+                  .putObject("error")
+                  .put("code", 3)
+                  .put("message", "execution reverted")
+                  .put("data", used);
+            }
+          };
+      assertThatThrownBy(() -> seen.isUsed(slash, pool, head))
+          .isInstanceOfSatisfying(
+              ChainException.class,
+              e -> assertThat(e.kind()).isEqualTo(ChainException.Kind.UNTRUSTED));
+      BondReader reader =
+          new BondReader(chain, lab.deployment.collateral(), pool, lab.deployment.fromBlock(), 1);
+      assertThatThrownBy(() -> of(reader, key.address())).isInstanceOf(ChainException.class);
+      liar.lie = (method, request, answer) -> {};
+      lab.done(lab.collateral.slash(key.address(), 100, new Hash(1, 2, 3, 4), pool));
+      assertThat(seen.isUsed(slash, pool, chain.confirmed(1))).isTrue();
+      assertThat(seen.isUsed(slash, pool, head)).as("not yet at that block").isFalse();
     }
   }
 
@@ -294,12 +374,12 @@ class BondReaderTest {
               ((ArrayNode) answer.get("result")).removeAll();
             }
           };
-      assertThatThrownBy(reader::follow).hasMessageContaining("without the transfer");
+      assertThatThrownBy(() -> follow(reader)).hasMessageContaining("without the transfer");
       assertThat(of(reader, key.address()))
           .as("what is there is known all the same")
-          .isEqualTo(new BondReader.Stake(300, 300));
+          .isEqualTo(new BondReader.Stake(300, 300, true, false));
       faulty.lie = (method, request, answer) -> {};
-      assertThat(reader.follow()).isTrue();
+      assertThat(follow(reader)).isTrue();
       assertThat(reader.funder(key.address())).contains(key.address());
     }
   }

@@ -5,6 +5,7 @@ import dev.perseid.chain.Call;
 import dev.perseid.chain.ChainException;
 import dev.perseid.chain.Collateral;
 import dev.perseid.chain.Head;
+import dev.perseid.chain.Limits;
 import dev.perseid.chain.Outbox;
 import dev.perseid.chain.Receipt;
 import dev.perseid.core.Address;
@@ -12,26 +13,26 @@ import dev.perseid.core.Bond;
 import dev.perseid.core.Command;
 import dev.perseid.core.Hash;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.LongFunction;
-import java.util.stream.Collectors;
 
 /// Sees to what providers have at stake on the chain where this pool may take it, and takes it from
 /// those whose results were refuted. What one step cannot do keeps none of the others from being
 /// done. Used by one thread.
 final class BondKeeper {
-  /// The contract's word that an evidence was used.
-  private static final String TAKEN_BEFORE = "AlreadySlashed";
-
   private static final String SLASH = "slash-";
 
   /// What was read last of one provider.
-  private record Seen(BondReader.Stake stake, Head at) {}
+  ///
+  /// @param isFollowed whether all that the logs say was known then
+  private record Seen(BondReader.Stake stake, Head at, boolean isFollowed) {}
 
   private final BondReader reader;
   private final Collateral collateral;
@@ -49,6 +50,7 @@ final class BondKeeper {
   private List<Command> news = new ArrayList<>();
   private List<String> troubles = new ArrayList<>();
   private long gas;
+  private long untilNs;
 
   /// @param arbiter the pool, whose key the outbox has
   BondKeeper(BondReader reader, Collateral collateral, Outbox outbox, Address arbiter) {
@@ -59,12 +61,14 @@ final class BondKeeper {
   }
 
   /// Looks once; see [Vault#bonds].
-  Vault.Bonds look(List<Vault.Bonded> known, LongFunction<Hash> leaf) {
+  Vault.Bonds look(Vault.Stakers known, LongFunction<Hash> leaf) {
     news = new ArrayList<>();
     troubles = new ArrayList<>();
     gas = 0;
+    untilNs = System.nanoTime() + MoneyLimits.BOND_LOOK_MS * 1_000_000;
     try {
       Head at = reader.head();
+      newest = Math.max(newest, known.block());
       if (at.number() < newest) {
         throw new ChainException(
             ChainException.Kind.UNREACHABLE,
@@ -74,13 +78,13 @@ final class BondKeeper {
                 + newest
                 + " before: bonds are seen to when it is there again");
       }
-      boolean isFollowed = follow();
-      read(known, at);
+      boolean isFollowed = follow(at);
+      read(known.all(), at, isFollowed);
       newest = at.number();
-      for (Vault.Bonded p : known) {
+      for (Vault.Staker p : known.all()) {
         tell(p, isFollowed);
       }
-      collect(known, at, leaf);
+      collect(known.all(), at, leaf);
     } catch (ChainException e) {
       troubles.add(e.text());
     }
@@ -88,10 +92,10 @@ final class BondKeeper {
   }
 
   /// @return whether it is known who paid what
-  private boolean follow() {
+  private boolean follow(Head at) {
     boolean isFollowed = false;
     try {
-      isFollowed = reader.follow();
+      isFollowed = reader.follow(at, untilNs);
     } catch (ChainException e) {
       troubles.add("it is not known who paid bonds, so that no new ones count: " + e.text());
     }
@@ -99,19 +103,21 @@ final class BondKeeper {
     return isFollowed;
   }
 
-  /// Reads what may have changed: first of those never looked at, of those of whom the logs tell
-  /// something, and of those who owe; then of those not looked at for long, because shares change
-  /// their worth without a word.
-  private void read(List<Vault.Bonded> known, Head at) throws ChainException {
-    Set<Address> all = new LinkedHashSet<>();
-    Set<Address> now = new LinkedHashSet<>();
-    Set<Address> later = new LinkedHashSet<>();
-    for (Vault.Bonded p : known) {
+  /// Reads what may have changed: of those never looked at, of those of whom the logs tell
+  /// something, of those who owe, and of those not looked at for long, because shares change their
+  /// worth without a word. Of each kind those first that were looked at longest ago.
+  private void read(List<Vault.Staker> known, Head at, boolean isFollowed) throws ChainException {
+    Set<Address> all = new HashSet<>();
+    List<Address> now = new ArrayList<>();
+    List<Address> later = new ArrayList<>();
+    for (Vault.Staker p : known) {
       Address provider = p.provider();
       all.add(provider);
       Seen last = seen.get(provider);
       boolean isSame = last != null && last.at().hash().equals(at.hash());
-      if (last == null || (!isSame && (changed.contains(provider) || !p.owes().isEmpty()))) {
+      if (last == null
+          || (isFollowed && !last.isFollowed())
+          || (!isSame && (changed.contains(provider) || !p.owes().isEmpty()))) {
         now.add(provider);
       } else if (last.at().number() + MoneyLimits.STAKE_BLOCKS <= at.number()) {
         later.add(provider);
@@ -119,16 +125,27 @@ final class BondKeeper {
     }
     seen.keySet().retainAll(all);
     changed.retainAll(all);
-    now.addAll(later);
-    Set<Address> these =
-        now.stream().limit(MoneyLimits.STAKES).collect(Collectors.toCollection(LinkedHashSet::new));
-    reader.stakes(these, at).forEach((who, stake) -> seen.put(who, new Seen(stake, at)));
+    Comparator<Address> longestAgo = Comparator.comparingLong(this::readAt);
+    now.sort(longestAgo);
+    later.sort(longestAgo);
+    int kept = Math.min(later.size(), MoneyLimits.STAKES / 4);
+    Set<Address> these = new LinkedHashSet<>();
+    now.stream().limit(MoneyLimits.STAKES - kept).forEach(these::add);
+    later.stream().limit(MoneyLimits.STAKES - these.size()).forEach(these::add);
+    reader
+        .stakes(these, at)
+        .forEach((who, stake) -> seen.put(who, new Seen(stake, at, isFollowed)));
     changed.removeAll(these);
+  }
+
+  private long readAt(Address provider) {
+    Seen last = seen.get(provider);
+    return last == null ? -1 : last.at().number();
   }
 
   /// Tells what is at stake now. While nobody knows who paid it, it can become less but not more:
   /// else two of one funder could speak for each other.
-  private void tell(Vault.Bonded p, boolean isFollowed) {
+  private void tell(Vault.Staker p, boolean isFollowed) {
     Address provider = p.provider();
     Seen now = seen.get(provider);
     if (now == null) {
@@ -136,15 +153,30 @@ final class BondKeeper {
     }
     Bond bond = p.bond();
     long value = now.stake().value();
-    long amount = isFollowed ? value : Math.min(value, bond.amount());
-    Optional<Address> funder = isFollowed ? reader.funder(provider) : bond.funder();
-    if (amount != bond.amount() || (amount > 0 && !funder.equals(bond.funder()))) {
+    boolean isKnown = isFollowed && now.stake().isTraced();
+    long amount = isKnown ? value : Math.min(value, bond.amount());
+    Optional<Address> funder =
+        amount == 0 ? Optional.empty() : isKnown ? reader.funder(provider) : bond.funder();
+    if (isNews(bond, amount, funder)) {
       news.add(new Command.SeeBond(provider, amount, funder));
     }
   }
 
+  /// Whether it matters: each is an event that is kept for ever, and shares of vaults change their
+  /// worth with each block.
+  private static boolean isNews(Bond bond, long amount, Optional<Address> funder) {
+    long before = bond.amount();
+    boolean isOther = (amount == 0) != (before == 0) || isMuch(amount) != isMuch(before);
+    boolean isByOther = isMuch(amount) && !funder.equals(bond.funder());
+    return isOther || isByOther || Math.abs(amount - before) > before / MoneyLimits.BOND_SHARE;
+  }
+
+  private static boolean isMuch(long amount) {
+    return amount >= Bond.LEAST;
+  }
+
   /// Takes what is owed, as far as there is enough to be worth it.
-  private void collect(List<Vault.Bonded> known, Head at, LongFunction<Hash> leaf)
+  private void collect(List<Vault.Staker> known, Head at, LongFunction<Hash> leaf)
       throws ChainException {
     outbox.tick();
     int open = 0;
@@ -152,23 +184,22 @@ final class BondKeeper {
       open += name.startsWith(SLASH) ? 1 : 0;
     }
     int room = MoneyLimits.PENALTIES - open;
-    for (Vault.Bonded p : known) {
+    for (Vault.Staker p : known) {
       Address provider = p.provider();
       Seen now = seen.get(provider);
       if (p.owes().isEmpty() || now == null || !now.at().hash().equals(at.hash())) {
         continue;
       }
+      BondReader.Stake stake = now.stake();
+      boolean isLittle = stake.isValued() && stake.reachable() < Bond.LEAST;
       for (long entry : p.owes()) {
         String name = name(provider, entry);
-        if (now.stake().reachable() < Bond.LEAST && outbox.state(name).isEmpty()) {
-          news.add(new Command.SeePenalty(provider, entry));
-          continue;
-        }
         if (outbox.state(name).isEmpty()) {
-          if (room == 0) {
-            continue;
+          if (isLittle) {
+            news.add(new Command.SeePenalty(provider, entry));
+          } else if (room > 0 && System.nanoTime() - untilNs < 0) {
+            room = submit(name, provider, entry, leaf.apply(entry), at) ? room - 1 : 0;
           }
-          room = submit(name, provider, entry, leaf.apply(entry)) ? room - 1 : 0;
         }
         outbox.state(name).ifPresent(state -> tell(provider, entry, state));
       }
@@ -189,32 +220,41 @@ final class BondKeeper {
   private boolean failed(String name) {
     return outbox
         .state(name)
-        .filter(state -> state instanceof Outbox.State.Displaced || isUnexplained(state))
+        .filter(state ->
+            state instanceof Outbox.State.Displaced || state instanceof Outbox.State.Failed)
         .isPresent();
   }
 
-  private static boolean isUnexplained(Outbox.State state) {
-    return state instanceof Outbox.State.Failed failed
-        && failed.why().filter(why -> why.error().equals(TAKEN_BEFORE)).isEmpty();
-  }
-
   /// @return whether others may be submitted too
-  private boolean submit(String name, Address provider, long entry, Hash evidence) {
+  private boolean submit(String name, Address provider, long entry, Hash evidence, Head at) {
     Call slash = collateral.slash(provider, Bond.TAKEN_PERMILLE, evidence, arbiter);
     try {
       outbox.submit(
           name,
           slash,
           Outbox.Again.HARMLESS,
-          new Outbox.Room(MoneyLimits.SLASH_ROOM_GAS, MoneyLimits.SETTLE_GAS));
+          new Outbox.Room(MoneyLimits.SLASH_ROOM_GAS, Limits.TRANSACTION_GAS));
       return true;
     } catch (ChainException e) {
-      if (e.revert().filter(why -> why.error().equals(TAKEN_BEFORE)).isPresent()) {
-        news.add(new Command.SeePenalty(provider, entry)); // by this pool with another outbox
-        return true;
+      if (e.revert().filter(why -> why.error().equals(Collateral.USED)).isPresent()) {
+        return usedBefore(provider, entry, slash, at);
       }
       troubles.add("what results cost cannot be taken of bonds: " + e.text());
       return e.kind() == ChainException.Kind.REVERTED;
+    }
+  }
+
+  /// One node says that it was taken before, e.g. by this pool with another outbox. That counts
+  /// when all say so of a block that is deep enough.
+  private boolean usedBefore(Address provider, long entry, Call slash, Head at) {
+    try {
+      if (collateral.isUsed(slash, arbiter, at)) {
+        news.add(new Command.SeePenalty(provider, entry));
+      }
+      return true;
+    } catch (ChainException e) {
+      troubles.add(e.text());
+      return false;
     }
   }
 
@@ -223,10 +263,6 @@ final class BondKeeper {
       case Outbox.State.Waiting _, Outbox.State.Included _ -> {}
       case Outbox.State.Done(Receipt receipt) -> {
         gas += receipt.gasUsed();
-        news.add(new Command.SeePenalty(provider, entry));
-      }
-      case Outbox.State.Failed failed when !isUnexplained(failed) -> {
-        gas += failed.receipt().gasUsed();
         news.add(new Command.SeePenalty(provider, entry));
       }
       case Outbox.State.Failed _, Outbox.State.Displaced _ ->

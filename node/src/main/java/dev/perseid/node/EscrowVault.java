@@ -201,13 +201,13 @@ final class EscrowVault implements Vault {
   }
 
   @Override
-  public Bonds bonds(List<Bonded> known, LongFunction<Hash> leaf) throws Trouble {
+  public Bonds bonds(Stakers known, LongFunction<Hash> leaf) throws Trouble {
     Opened o = chain();
     BondKeeper keeper = bonds;
     if (keeper == null) {
       Collateral collateral = new Collateral(o.chain(), deployment.collateral());
       try {
-        if (!isInOurUnit(collateral)) {
+        if (!isInOurUnit(o.chain(), collateral)) {
           hasOtherUnit = true;
           return Bonds.NONE;
         }
@@ -228,9 +228,10 @@ final class EscrowVault implements Vault {
   }
 
   /// What is in another unit than the pool's money cannot be compared with it.
-  private boolean isInOurUnit(Collateral collateral) throws ChainException {
+  private boolean isInOurUnit(Chain chain, Collateral collateral) throws ChainException {
     try {
-      return collateral.unit(At.latest()).equals(deployment.token());
+      Head head = chain.confirmed(at.confirmations());
+      return collateral.unit(At.block(head)).equals(deployment.token());
     } catch (ChainException e) {
       if (e.revert().isEmpty()) {
         throw e;

@@ -28,8 +28,11 @@ public final class MoneyLimits {
   /// Refuted results for which bonds are being slashed at one time: what else is sent has room too.
   static final int PENALTIES = 16;
 
-  /// Gas that must be left to settle when a bond is slashed.
-  static final long SETTLE_GAS = 3_000_000;
+  /// A look at bonds begins nothing more after this time: settlements wait for it.
+  static final long BOND_LOOK_MS = 3_000;
+
+  /// What is bonded is told anew if it changed by more than this part of it.
+  static final long BOND_SHARE = 100;
 
   /// Providers whose bonds are read in one look, and blocks after which one is read again though
   /// nothing is known to have happened to it.

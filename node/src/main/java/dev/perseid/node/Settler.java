@@ -247,7 +247,7 @@ final class Settler implements Closeable {
   /// being paid.
   private void bonds(Vault vault) throws PoolMill.Unavailable {
     try {
-      List<Vault.Bonded> known = mill.ask(Vault.Bonded::of);
+      Vault.Stakers known = mill.ask(Vault.Stakers::of);
       Vault.Bonds bonds = vault.bonds(known, records.tree()::leaf);
       for (Command c : bonds.commands()) {
         execute(c);

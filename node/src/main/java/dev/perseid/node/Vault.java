@@ -97,13 +97,18 @@ interface Vault extends Closeable {
   /// What the core knows of what a provider has at stake.
   ///
   /// @param owes indices of the records of refuted results for which nothing of it was taken yet
-  record Bonded(Address provider, Bond bond, List<Long> owes) {
-    static List<Bonded> of(Pool pool) {
-      List<Bonded> all = new ArrayList<>();
+  record Staker(Address provider, Bond bond, List<Long> owes) {}
+
+  /// The same of all.
+  ///
+  /// @param block up to which outside events were told
+  record Stakers(long block, List<Staker> all) {
+    static Stakers of(Pool pool) {
+      List<Staker> all = new ArrayList<>();
       for (ProviderView p : pool.providers()) {
-        all.add(new Bonded(p.offer().provider(), p.bond(), p.owes()));
+        all.add(new Staker(p.offer().provider(), p.bond(), p.owes()));
       }
-      return all;
+      return new Stakers(pool.block(), all);
     }
   }
 
@@ -121,7 +126,7 @@ interface Vault extends Closeable {
   ///
   /// @param known all providers that the core knows
   /// @param leaf the hash of a record of the pool's log by its index: the evidence
-  default Bonds bonds(List<Bonded> known, LongFunction<Hash> leaf) throws Trouble {
+  default Bonds bonds(Stakers known, LongFunction<Hash> leaf) throws Trouble {
     return Bonds.NONE;
   }
 

@@ -69,9 +69,15 @@ class BondKeeperTest {
   private Vault.Bonds look(EscrowVault vault, long believed, long... owes) throws Exception {
     Bond bond =
         new Bond(believed, believed == 0 ? Optional.empty() : Optional.of(provider.address()), 1);
-    return vault.bonds(
-        List.of(new Vault.Bonded(provider.address(), bond, LongStream.of(owes).boxed().toList())),
-        entry -> new Hash(1, 2, 3, entry));
+    return vault.bonds(new Vault.Stakers(0, List.of(staker(bond, owes))), BondKeeperTest::leaf);
+  }
+
+  private Vault.Staker staker(Bond bond, long... owes) {
+    return new Vault.Staker(provider.address(), bond, LongStream.of(owes).boxed().toList());
+  }
+
+  private static Hash leaf(long entry) {
+    return new Hash(1, 2, 3, entry);
   }
 
   private Command paid(long entry) {
@@ -208,6 +214,31 @@ class BondKeeperTest {
               InstantSource.system())) {
         assertThat(look(again, 2 * BONDED).commands()).containsExactly(seen(BONDED));
       }
+    }
+  }
+
+  @Test
+  void aNodeThatIsBehindWhatTheBooksHaveSeenIsNotBelievedEither() throws Exception {
+    try (ChainLab lab = lab();
+        EscrowVault vault = vault(lab)) {
+      bond(lab, BONDED);
+      Vault.Stakers later = new Vault.Stakers(1_000_000, List.of(staker(Bond.NONE, 7)));
+      Vault.Bonds behind = vault.bonds(later, BondKeeperTest::leaf);
+      assertThat(behind.commands()).isEmpty();
+      assertThat(behind.trouble()).contains("was at block 1000000 before");
+    }
+  }
+
+  @Test
+  void littleChangesAreNoNews() throws Exception {
+    try (ChainLab lab = lab();
+        EscrowVault vault = vault(lab)) {
+      bond(lab, BONDED);
+      assertThat(look(vault, 0).commands()).containsExactly(seen(BONDED));
+      bond(lab, BONDED / 100);
+      assertThat(look(vault, BONDED)).isEqualTo(Vault.Bonds.NONE);
+      bond(lab, 1);
+      assertThat(look(vault, BONDED).commands()).containsExactly(seen(BONDED / 100 * 101 + 1));
     }
   }
 

@@ -164,11 +164,13 @@ class BondedProvidersTest {
                 scene.poolKey,
                 folder.resolve("vault2"),
                 InstantSource.system())) {
-          Vault.Bonded again = new Vault.Bonded(liar.address(), seen.bond(), List.of(of));
+          Vault.Stakers again =
+              new Vault.Stakers(
+                  0, List.of(new Vault.Staker(liar.address(), seen.bond(), List.of(of))));
           List<Command> told = new ArrayList<>();
           Until.holds(() -> {
             try {
-              told.addAll(forgetful.bonds(List.of(again), i -> evidence.get((int) i)).commands());
+              told.addAll(forgetful.bonds(again, i -> evidence.get((int) i)).commands());
             } catch (Vault.Trouble e) {
               throw new AssertionError(e);
             }

@@ -68,7 +68,7 @@ final class GpuTasksTest {
             "gpu",
             shopper.store(("#!/bin/sh\n" + script + "\n").getBytes(StandardCharsets.UTF_8)),
             0,
-            192L << 20, // an OpenCL on the processor takes what it likes
+            128L << 20, // all that is lent: an OpenCL on the processor takes what it likes
             1L << 20,
             60_000,
             1,

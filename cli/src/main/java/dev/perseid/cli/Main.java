@@ -8,7 +8,9 @@ import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -19,38 +21,6 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "perseid",
     description = "A market for compute whose every task leaves a signed execution record.",
-    subcommands = {
-      DemoCommand.class,
-      UpCommand.class,
-      PoolCommand.class,
-      ProviderCommand.class,
-      RunCommand.class,
-      JobsCommand.class,
-      WatchCommand.class,
-      CancelCommand.class,
-      ResultsCommand.class,
-      RecordsCommand.class,
-      AnalyzeCommand.class,
-      QueryCommand.class,
-      ReceiptsCommand.class,
-      VerifyCommand.class,
-      WhyCommand.class,
-      ProvidersCommand.class,
-      GpusCommand.class,
-      AccountCommand.class,
-      VoucherCommand.class,
-      OperateCommand.class,
-      KeyCommand.class,
-      ModelCommand.class,
-      AskCommand.class,
-      GatewayCommand.class,
-      ChainCommand.class,
-      CourtCommand.class,
-      DisputeCommand.class,
-      DoctorCommand.class,
-      VersionCommand.class,
-      RehearseCommand.class
-    },
     synopsisSubcommandLabel = "COMMAND",
     footerHeading = "%nBy the launcher:%n",
     footer = {
@@ -64,6 +34,40 @@ import picocli.CommandLine.Spec;
           + " unreachable or something missing here, 4 refused by the pool or a contract, 70 a bug."
     })
 public final class Main implements Runnable {
+  /// All commands, in the order in which they are shown.
+  private static final List<Class<?>> COMMANDS =
+      List.of(
+          DemoCommand.class,
+          UpCommand.class,
+          PoolCommand.class,
+          ProviderCommand.class,
+          RunCommand.class,
+          JobsCommand.class,
+          WatchCommand.class,
+          CancelCommand.class,
+          ResultsCommand.class,
+          RecordsCommand.class,
+          AnalyzeCommand.class,
+          QueryCommand.class,
+          ReceiptsCommand.class,
+          VerifyCommand.class,
+          WhyCommand.class,
+          ProvidersCommand.class,
+          GpusCommand.class,
+          AccountCommand.class,
+          VoucherCommand.class,
+          OperateCommand.class,
+          KeyCommand.class,
+          ModelCommand.class,
+          AskCommand.class,
+          GatewayCommand.class,
+          ChainCommand.class,
+          CourtCommand.class,
+          DisputeCommand.class,
+          DoctorCommand.class,
+          VersionCommand.class,
+          RehearseCommand.class);
+
   private final Screen screen;
   private final Map<String, String> environment;
 
@@ -96,7 +100,7 @@ public final class Main implements Runnable {
 
   /// Runs one command; returns its exit code.
   static int run(Screen screen, Map<String, String> environment, String... args) {
-    CommandLine line = new CommandLine(new Main(screen, environment, CommandSpec.create()));
+    CommandLine line = line(new Main(screen, environment, CommandSpec.create()), args);
     line.setCaseInsensitiveEnumValuesAllowed(true);
     line.setUsageHelpAutoWidth(true);
     line.setExecutionExceptionHandler((e, at, parsed) -> failed(screen, e, args));
@@ -110,6 +114,23 @@ public final class Main implements Runnable {
     });
     line.setOut(new PrintWriter(screen.out(), true, StandardCharsets.UTF_8));
     return line.execute(args);
+  }
+
+  /// The command line, of which only the command that is asked for is read, as all of them together
+  /// take a quarter of a second; or all, where it is none of them.
+  private static CommandLine line(Main main, String[] args) {
+    CommandLine line = new CommandLine(main);
+    for (Class<?> one : COMMANDS) {
+      if (args.length > 0 && name(one).equals(args[0])) {
+        return line.addSubcommand(one);
+      }
+    }
+    COMMANDS.forEach(line::addSubcommand);
+    return line;
+  }
+
+  private static String name(Class<?> command) {
+    return Objects.requireNonNull(command.getAnnotation(Command.class)).name();
   }
 
   private static PrintWriter lineErr(Screen screen) {

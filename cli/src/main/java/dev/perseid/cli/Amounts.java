@@ -85,6 +85,22 @@ final class Amounts {
     return seconds / 3_600 + " h " + seconds % 3_600 / 60 + " min";
   }
 
+  /// `1.20 kWh`, `12.3 Wh`, `0.45 mWh`.
+  static String energy(long microjoules) {
+    double wh = microjoules / 3.6e9;
+    return wh >= 999.5
+        ? digits(wh / 1e3) + " kWh"
+        : wh >= 0.9995 ? digits(wh) + " Wh" : digits(wh * 1e3) + " mWh";
+  }
+
+  /// `1.20 kg`, `12.3 g`, `0.45 mg`.
+  static String grams(long micrograms) {
+    double g = micrograms / 1e6;
+    return g >= 999.5
+        ? digits(g / 1e3) + " kg"
+        : g >= 0.9995 ? digits(g) + " g" : digits(g * 1e3) + " mg";
+  }
+
   static String percent(double part) {
     return Double.isNaN(part) ? "-" : String.format(Locale.ROOT, "%.0f %%", part * 100);
   }

@@ -48,7 +48,7 @@ record JobPlan(
   /// The same with another deadline.
   JobPlan withDeadline(long ms) {
     Urgency other =
-        new Urgency(urgency.thriftMs(), ms, urgency.copiesPercent(), urgency.scheduling());
+        new Urgency(urgency.thrift(), ms, urgency.copiesPercent(), urgency.scheduling());
     return new JobPlan(name, priority, budget, kinds, tasks, results, verification, other, uploads);
   }
 }

@@ -5,6 +5,7 @@ import dev.perseid.core.Gpus;
 import dev.perseid.core.Limits;
 import dev.perseid.core.Platform;
 import dev.perseid.core.Scheduling;
+import dev.perseid.core.Thrift;
 import dev.perseid.core.Urgency;
 import dev.perseid.core.Verification;
 import java.io.IOException;
@@ -39,6 +40,8 @@ final class JobReader {
           "priority",
           "verification",
           "thrift_s_per_credit",
+          "thrift_s_per_kwh",
+          "thrift_s_per_kg_co2",
           "deadline_s",
           "copies_percent",
           "scheduler",
@@ -268,12 +271,10 @@ final class JobReader {
 
   private static Urgency urgency(Fields job) throws BadInput {
     return new Urgency(
-        ms(
-            job,
-            "thrift_s_per_credit",
-            0,
-            Limits.THRIFT_MS,
-            "write 0 (as soon as possible, whatever it costs) to " + Limits.THRIFT_MS / 1_000),
+        new Thrift(
+            thrift(job, "thrift_s_per_credit", Limits.THRIFT_MS, "costs"),
+            thrift(job, "thrift_s_per_kwh", Limits.THRIFT_MS_OF_ENERGY, "uses"),
+            thrift(job, "thrift_s_per_kg_co2", Limits.THRIFT_MS_OF_ENERGY, "emits")),
         ms(
             job,
             "deadline_s",
@@ -284,6 +285,15 @@ final class JobReader {
                 + ", or leave it out if it does not matter when"),
         job.number("copies_percent", 0, 100).map(c -> c.value().intValue()).orElse(COPIES_PERCENT),
         scheduling(job));
+  }
+
+  private static long thrift(Fields job, String key, long most, String does) throws BadInput {
+    return ms(
+        job,
+        key,
+        0,
+        most,
+        "write 0 (as soon as possible, whatever it " + does + ") to " + most / 1_000);
   }
 
   private static Scheduling scheduling(Fields job) throws BadInput {

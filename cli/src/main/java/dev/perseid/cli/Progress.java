@@ -89,6 +89,7 @@ final class Progress {
             + Amounts.credits(job.getCharged())
             + " of "
             + Amounts.credits(job.getBudget())
+            + footprint(job)
             + reviewed(job.getResults());
     return switch (job.getState()) {
       case "done" -> "done" + took + cost;
@@ -97,6 +98,23 @@ final class Progress {
       case "failed" -> "failed" + took + ": " + job.getReason() + cost;
       default -> "still running" + cost;
     };
+  }
+
+  /// What it used and emitted, and of how many of its attempts that is said; empty if of none.
+  private static String footprint(Proto.JobProgress job) {
+    if (!job.hasFootprint()) {
+      return "";
+    }
+    Proto.Footprint f = job.getFootprint();
+    boolean all = f.getEnergyAttempts() == job.getAttempts();
+    boolean allCarbon = f.getCarbonAttempts() == f.getEnergyAttempts();
+    return ", "
+        + Amounts.energy(f.getEnergyUj())
+        + (all ? "" : " in " + f.getEnergyAttempts() + " of them")
+        + (f.getCarbonAttempts() == 0 ? "" : ", " + Amounts.grams(f.getCarbonUg()) + " of CO2")
+        + (f.getCarbonAttempts() == 0 || allCarbon
+            ? ""
+            : " in " + f.getCarbonAttempts() + " of them");
   }
 
   /// What became of results whose providers were found out since; empty where there were none.
@@ -152,6 +170,15 @@ final class Progress {
     }
     if (job.hasEtaUs()) {
       json.writeNumberField("eta_us", job.getEtaUs());
+    }
+    if (job.hasFootprint()) {
+      Proto.Footprint f = job.getFootprint();
+      json.writeObjectFieldStart("footprint");
+      json.writeNumberField("energy_attempts", f.getEnergyAttempts());
+      json.writeNumberField("energy_uj", f.getEnergyUj());
+      json.writeNumberField("carbon_attempts", f.getCarbonAttempts());
+      json.writeNumberField("carbon_ug", f.getCarbonUg());
+      json.writeEndObject();
     }
     Proto.JobResults r = job.getResults();
     json.writeObjectFieldStart("results");

@@ -178,6 +178,12 @@ final class ProvidersCommand implements Callable<Integer> {
     json.writeBooleanField("distrusted", view.getDistrusted());
     json.writeStringField("native_platform", view.getNativePlatform());
     json.writeStringField("operator", operator(view));
+    if (view.hasMwPerCore()) {
+      json.writeNumberField("mw_per_core", view.getMwPerCore());
+    }
+    if (view.hasGPerKwh()) {
+      json.writeNumberField("carbon_g_per_kwh", view.getGPerKwh());
+    }
     json.writeNumberField("retained_microcredits", view.getRetained());
     if (view.hasBond()) {
       Proto.Bond bond = view.getBond();

@@ -5,6 +5,7 @@ import dev.perseid.core.Gpus;
 import dev.perseid.core.Price;
 import dev.perseid.node.AccessTerms;
 import dev.perseid.node.AuditTerms;
+import dev.perseid.node.Electricity;
 import dev.perseid.node.MarketTerms;
 import dev.perseid.node.Measuring;
 import dev.perseid.node.MoneyLimits;
@@ -33,6 +34,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.CountDownLatch;
@@ -394,6 +396,28 @@ final class Serving {
     @Nullable String perGb;
 
     @Option(
+        names = "--watts-per-core",
+        paramLabel = "WATTS",
+        description =
+            "What a core in use takes here, e.g. 6.5: records then say what energy tasks used, and"
+                + " jobs that mind it know. Nobody checks it; default: nothing is said.")
+    @Nullable BigDecimal wattsPerCore;
+
+    @Option(
+        names = "--watts-per-gpu",
+        paramLabel = "WATTS",
+        description = "With --watts-per-core: what a GPU takes that a task holds.")
+    @Nullable BigDecimal wattsPerGpu;
+
+    @Option(
+        names = "--carbon-g-per-kwh",
+        paramLabel = "GRAMS",
+        description =
+            "What a kilowatt hour emits here, grams of CO2, 0 to 5000: for jobs that mind it; default:"
+                + " not known, which counts as 1000.")
+    @Nullable Integer gPerKwh;
+
+    @Option(
         names = "--without-isolation",
         description = "Run tasks also where bubblewrap does not work.")
     boolean withoutIsolation;
@@ -607,6 +631,7 @@ final class Serving {
           config
               .with(terms(options, config.terms()))
               .with(lent(options, config.lent()))
+              .with(electricity(options))
               .withModels(ServingOptions.models(options));
     } catch (IllegalArgumentException e) {
       throw new BadInput(String.valueOf(e.getMessage()));
@@ -703,6 +728,25 @@ final class Serving {
             price(options.perBillionGas, price.perBillionGas(), "--price-gas"),
             price(options.perGbSecond, price.perGbSecond(), "--price-memory"),
             price(options.perGb, price.perGb(), "--price-data")));
+  }
+
+  private static Electricity electricity(ProviderOptions options) throws BadInput {
+    if (options.wattsPerGpu != null && options.wattsPerCore == null) {
+      throw new BadInput(
+          "--watts-per-gpu: who uses a GPU uses cores too: add --watts-per-core WATTS");
+    }
+    return new Electricity(
+        mw(options.wattsPerCore),
+        mw(options.wattsPerGpu),
+        options.gPerKwh == null ? OptionalInt.empty() : OptionalInt.of(options.gPerKwh));
+  }
+
+  private static OptionalLong mw(@Nullable BigDecimal watts) {
+    if (watts == null) {
+      return OptionalLong.empty();
+    }
+    BigDecimal most = BigDecimal.valueOf(Electricity.MOST_MW + 1);
+    return OptionalLong.of(watts.movePointRight(3).min(most).longValue());
   }
 
   private static ProviderConfig.LentGpus gpus(ProviderOptions options) throws BadInput {

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.perseid.core.Address;
 import dev.perseid.core.Operated;
+import dev.perseid.node.Electricity;
 import dev.perseid.node.PoolConfig;
 import dev.perseid.node.PoolNode;
 import dev.perseid.node.ProviderConfig;
@@ -29,6 +30,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
@@ -62,7 +65,10 @@ class CommandsTest {
                     ProviderConfig.PoolAt.of("127.0.0.1", pool.port(), key.address()),
                     folder.resolve("provider"))
                 .unmeasured()
-                .isolationPreferred(),
+                .isolationPreferred()
+                .with(
+                    new Electricity(
+                        OptionalLong.of(6_500), OptionalLong.empty(), OptionalInt.of(380))),
             line -> {});
   }
 
@@ -175,7 +181,15 @@ class CommandsTest {
     assertThat(good("jobs", "--all", "--json").json().findValuesAsText("job")).contains(id);
     assertThat(good("watch", id.substring(0, 8)).out())
         .contains("done after")
-        .contains("5 attempts");
+        .contains("5 attempts")
+        .containsPattern(", [0-9.]+ mWh, [0-9.]+ mg of CO2");
+    JsonNode used = end.get("footprint");
+    assertThat(used.get("energy_attempts").asInt()).isEqualTo(5);
+    assertThat(used.get("carbon_attempts").asInt()).isEqualTo(5);
+    assertThat(used.get("energy_uj").asLong()).isPositive();
+    JsonNode lender = good("providers", "--json").json().get(0);
+    assertThat(lender.get("mw_per_core").asLong()).isPositive();
+    assertThat(lender.get("carbon_g_per_kwh").asInt()).isEqualTo(380);
     assertThat(good("watch", id, "--json").json().get("state").asText()).isEqualTo("done");
     assertThat(good("why", id).out()).isNotBlank();
     assertThat(good("why", id, "then[1]", "--json").json().get("sentence").asText()).isNotBlank();
@@ -183,7 +197,10 @@ class CommandsTest {
     assertThat(good("records", id).out()).contains("then[2]").contains("DONE");
     assertThat(good("records", id, "--json").json()).hasSize(5);
     assertThat(good("records", id, "--export", "csv").out().lines()).hasSize(6);
-    assertThat(good("records", id, "--export", "jsonl").out().lines()).hasSize(5);
+    String lines = good("records", id, "--export", "jsonl").out();
+    assertThat(lines.lines())
+        .hasSize(5)
+        .allMatch(l -> l.contains("\"energy_by\":\"declared: 6.5 W a core in use\""));
     Path chrome = here.resolve("trace.json");
     good("records", id, "--export", "chrome", "-o", chrome.toString());
     assertThat(JSON.readTree(chrome.toFile()).findValuesAsText("name")).contains("then[2]");

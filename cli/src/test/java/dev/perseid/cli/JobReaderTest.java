@@ -13,6 +13,7 @@ import dev.perseid.core.Platform;
 import dev.perseid.core.Scheduling;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
+import dev.perseid.core.Thrift;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -43,6 +44,8 @@ class JobReaderTest {
       priority: high                           | 1:11 | not the text 'high'
       thrift_s_per_credit: -1                  | 1:22 | write 0 (as soon as possible
       thrift_s_per_credit: 31536001            | 1:22 | is out of range: 31536001
+      thrift_s_per_kwh: -1                     | 1:19 | write 0 (as soon as possible, whatever it uses) to 31536000000
+      thrift_s_per_kg_co2: -1                  | 1:22 | whatever it emits
       deadline_s: 0                            | 1:13 | write 0.001 to 31536000, or leave it out
       deadline_s: 31536001                     | 1:13 | 'deadline_s' is out of range: 31536001
       copies_percent: 101                      | 1:17 | from 0 to 100
@@ -129,6 +132,8 @@ class JobReaderTest {
             budget_microcredits: 5000000
             priority: -3
             thrift_s_per_credit: 0.5
+            thrift_s_per_kwh: 7
+            thrift_s_per_kg_co2: 1
             copies_percent: 25
             scheduler: dynamic_heft
             deadline_s: 90
@@ -157,7 +162,7 @@ class JobReaderTest {
 
     assertThat(plan.name()).isEqualTo("whole");
     assertThat(plan.priority()).isEqualTo(-3);
-    assertThat(plan.urgency().thriftMs()).isEqualTo(500);
+    assertThat(plan.urgency().thrift()).isEqualTo(new Thrift(500, 7_000, 1_000));
     assertThat(plan.urgency().deadlineMs()).isEqualTo(90_000);
     assertThat(plan.urgency().copiesPercent()).isEqualTo(25);
     assertThat(plan.urgency().scheduling()).isEqualTo(Scheduling.DYNAMIC_HEFT);

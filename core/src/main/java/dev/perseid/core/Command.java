@@ -3,6 +3,7 @@ package dev.perseid.core;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /// What somebody asks of the pool. Who asks was authenticated before it came here; whether it may
 /// be done is decided here.
@@ -35,6 +36,7 @@ public sealed interface Command {
   ///   other; empty if that is not known
   /// @param platform for which it runs native tasks; empty if it runs none
   /// @param operator who signed that it is its own; empty if nobody did
+  /// @param gPerKwh what a kilowatt hour emits where it stands, as it says, grams of carbon dioxide
   record JoinProvider(
       Offer offer,
       Hash offerHash,
@@ -43,12 +45,22 @@ public sealed interface Command {
       List<Long> held,
       String network,
       Optional<Platform> platform,
-      Optional<Address> operator)
+      Optional<Address> operator,
+      OptionalInt gPerKwh)
       implements Command {
     /// From nobody knows where, for portable tasks alone.
     public JoinProvider(
         Offer offer, Hash offerHash, String signature, long session, List<Long> held) {
-      this(offer, offerHash, signature, session, held, "", Optional.empty(), Optional.empty());
+      this(
+          offer,
+          offerHash,
+          signature,
+          session,
+          held,
+          "",
+          Optional.empty(),
+          Optional.empty(),
+          OptionalInt.empty());
     }
   }
 

@@ -163,7 +163,7 @@ final class Copies {
   /// The fastest that takes a task now, of those that are looked at; null if none does.
   private @Nullable Provider fastest(Group.Shape shape, int[] excluded) {
     int lookedAt = 0;
-    for (Provider p : state.open.fastestFirst()) {
+    for (Provider p : state.open.all(OpenProviders.By.SPEED)) {
       if (lookedAt++ == Limits.FAST_LOOKED_AT) {
         break;
       }

@@ -273,6 +273,10 @@ final class Decision {
     if (problem == null && c.network().length() > Limits.NETWORK_CHARS) {
       problem = "its network has more than " + Limits.NETWORK_CHARS + " characters";
     }
+    int grams = c.gPerKwh().orElse(0);
+    if (problem == null && (grams < 0 || grams > Limits.G_PER_KWH)) {
+      problem = "a kilowatt hour emits 0 to " + Limits.G_PER_KWH + " grams of CO2, not " + grams;
+    }
     if (problem != null) {
       refuse(what, address, Rejection.Code.INVALID, problem);
       return;
@@ -310,6 +314,9 @@ final class Decision {
     }
     if (!Objects.equals(state.provider(address).operator, c.operator().orElse(null))) {
       emit(new Event.OperatorSeen(address, c.operator(), nowUs));
+    }
+    if (state.provider(address).gPerKwh != c.gPerKwh().orElse(-1)) {
+      emit(new Event.CarbonSeen(address, c.gPerKwh(), nowUs));
     }
     Set<Long> held = new HashSet<>(c.held());
     Provider joined = state.provider(address);

@@ -2,6 +2,7 @@ package dev.perseid.core;
 
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /// What happened. The log is a sequence of these, and the pool's state is their fold. A released
 /// event keeps its meaning for ever.
@@ -90,6 +91,11 @@ public sealed interface Event {
   ///
   /// @param operator empty if nobody's
   record OperatorSeen(Address provider, Optional<Address> operator, long atUs) implements Event {}
+
+  /// A provider says something else than before of what its energy emits.
+  ///
+  /// @param gPerKwh carbon dioxide, grams for a kilowatt hour; empty if it does not say any more
+  record CarbonSeen(Address provider, OptionalInt gPerKwh, long atUs) implements Event {}
 
   /// A provider has something else at stake than before.
   record BondSeen(Address provider, Bond bond, long atUs) implements Event {}

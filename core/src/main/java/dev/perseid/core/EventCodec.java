@@ -2,6 +2,7 @@ package dev.perseid.core;
 
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /// Events as bytes: a version, a count, then each event as a tag and its fields, with one
 /// dictionary of repeated addresses, hashes, ids and texts for the whole list. A tag's meaning
@@ -67,6 +68,7 @@ public final class EventCodec {
 
   private static final int BOND_SEEN = 59;
   private static final int PENALTY_SEEN = 60;
+  private static final int CARBON_SEEN = 61;
 
   private static final int CREDITS = 0;
   private static final int VOUCHED_CREDITS = 1;
@@ -223,6 +225,12 @@ public final class EventCodec {
         out.octet(PLATFORM_SEEN);
         out.sharedAddress(e.provider());
         writePlatform(out, e.platform());
+        out.number(e.atUs());
+      }
+      case Event.CarbonSeen e -> {
+        out.octet(CARBON_SEEN);
+        out.sharedAddress(e.provider());
+        out.number(e.gPerKwh().orElse(-1) + 1);
         out.number(e.atUs());
       }
       case Event.OperatorSeen e -> {
@@ -535,6 +543,7 @@ public final class EventCodec {
           new Event.PlatformSeen(in.sharedAddress(), readPlatform(in), in.number());
       case OPERATOR_SEEN ->
           new Event.OperatorSeen(in.sharedAddress(), readOperator(in), in.number());
+      case CARBON_SEEN -> new Event.CarbonSeen(in.sharedAddress(), readGPerKwh(in), in.number());
       case BOND_SEEN -> new Event.BondSeen(in.sharedAddress(), readBond(in), in.number());
       case PENALTY_SEEN -> new Event.PenaltySeen(in.sharedAddress(), in.number(), in.number());
       case RESULTS_COMPARED ->
@@ -656,6 +665,11 @@ public final class EventCodec {
 
   static Optional<Address> readOperator(In in) {
     return in.flag() ? Optional.of(in.address()) : Optional.empty();
+  }
+
+  private static OptionalInt readGPerKwh(In in) {
+    int above = in.integer();
+    return above == 0 ? OptionalInt.empty() : OptionalInt.of(above - 1);
   }
 
   static void writePlatform(Out out, Optional<Platform> platform) {

@@ -2,6 +2,7 @@ package dev.perseid.core;
 
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /// What a provider says on its stream, in core's words.
 public sealed interface FromProvider {
@@ -10,16 +11,19 @@ public sealed interface FromProvider {
   ///
   /// @param platform for which I run native tasks; empty if I run none
   /// @param operator whose I am, if that is known
+  /// @param gPerKwh what a kilowatt hour emits where I stand, grams of carbon dioxide, if that is
+  ///   known
   record Hello(
       Offer offer,
       String signature,
       List<Long> held,
       Optional<Platform> platform,
-      Optional<Operated> operator)
+      Optional<Operated> operator,
+      OptionalInt gPerKwh)
       implements FromProvider {
     /// Of a provider of portable tasks alone, of nobody knows whom.
     public Hello(Offer offer, String signature, List<Long> held) {
-      this(offer, signature, held, Optional.empty(), Optional.empty());
+      this(offer, signature, held, Optional.empty(), Optional.empty(), OptionalInt.empty());
     }
   }
 

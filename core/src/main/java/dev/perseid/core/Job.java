@@ -72,6 +72,9 @@ final class Job {
   /// Attempts that were begun while another ran.
   int copies;
 
+  /// What its attempts used and emitted.
+  Footprint footprint = Footprint.NONE;
+
   final Account reservation = new Account();
 
   /// The part of the reservation that open leases may cost.

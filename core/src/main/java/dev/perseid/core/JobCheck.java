@@ -76,6 +76,12 @@ public final class JobCheck {
     };
   }
 
+  private static @Nullable String thrift(long ms, String of, long most) {
+    return ms < 0 || ms > most
+        ? "a thrift of " + ms + " ms for a " + of + " is out of range: write 0 to " + most
+        : null;
+  }
+
   private static @Nullable String head(JobSpec spec) {
     if (spec.consumer().equals(Address.ZERO)) {
       return "the consumer is the zero address: name the account that pays";
@@ -85,11 +91,16 @@ public final class JobCheck {
         || !Text.isLine(spec.name())) {
       return "the job's name must be one line of 1 to " + Limits.JOB_NAME_CHARS + " characters";
     }
-    if (spec.thriftMs() < 0 || spec.thriftMs() > Limits.THRIFT_MS) {
-      return "a thrift of "
-          + spec.thriftMs()
-          + " ms for a credit is out of range: write 0 to "
-          + Limits.THRIFT_MS;
+    Thrift thrift = spec.thrift();
+    String tooThrifty = thrift(thrift.msPerCredit(), "credit", Limits.THRIFT_MS);
+    if (tooThrifty == null) {
+      tooThrifty = thrift(thrift.msPerKwh(), "kilowatt hour", Limits.THRIFT_MS_OF_ENERGY);
+    }
+    if (tooThrifty == null) {
+      tooThrifty = thrift(thrift.msPerKgCo2(), "kilogram of CO2", Limits.THRIFT_MS_OF_ENERGY);
+    }
+    if (tooThrifty != null) {
+      return tooThrifty;
     }
     if (spec.deadlineMs() < 0 || spec.deadlineMs() > Limits.DEADLINE_MS) {
       return "a deadline of "
@@ -102,7 +113,7 @@ public final class JobCheck {
     if (copies < 0 || copies > 100) {
       return "copies of " + copies + " % of the tasks are out of range: write 0 (of none) to 100";
     }
-    if (spec.thriftMs() > 0 && !spec.urgency().scheduling().awaits()) {
+    if (thrift.isAny() && !spec.urgency().scheduling().awaits()) {
       return "thrift needs tasks that wait for cheap providers, and fifo and b_level have none wait:"
           + " write another scheduler, or no thrift";
     }

@@ -27,7 +27,10 @@ public final class JobCodec {
   /// Had no GPUs, and is still written so where none are wanted.
   private static final int CORES_ONLY = 6;
 
-  private static final int VERSION = 7;
+  /// Had no thrift of energy and carbon, and is still written so where there is none.
+  private static final int HEEDLESS = 7;
+
+  private static final int VERSION = 8;
 
   private static final List<Scheduling> SCHEDULINGS =
       List.of(
@@ -85,7 +88,7 @@ public final class JobCodec {
       writeVerification(out, spec.verification());
     }
     if (version > HASTY) {
-      out.number(spec.thriftMs());
+      out.number(spec.thrift().msPerCredit());
     }
     if (version > TIMELESS) {
       out.number(spec.deadlineMs());
@@ -93,6 +96,10 @@ public final class JobCodec {
     if (version > SINGLE) {
       out.number(spec.urgency().copiesPercent());
       out.choice(spec.urgency().scheduling(), SCHEDULINGS);
+    }
+    if (version > HEEDLESS) {
+      out.number(spec.thrift().msPerKwh());
+      out.number(spec.thrift().msPerKgCo2());
     }
     out.address(spec.consumer());
     out.fixed(spec.nonce());
@@ -117,8 +124,11 @@ public final class JobCodec {
   /// The oldest version that can say it all.
   private static int version(JobSpec spec) {
     Urgency urgency = spec.urgency();
-    if (spec.kinds().stream().anyMatch(k -> k.gpus().any())) {
+    if (spec.thrift().heedsPower()) {
       return VERSION;
+    }
+    if (spec.kinds().stream().anyMatch(k -> k.gpus().any())) {
+      return HEEDLESS;
     }
     if (urgency.copiesPercent() != 0 || urgency.scheduling() != Scheduling.LEARNED) {
       return CORES_ONLY;
@@ -130,21 +140,24 @@ public final class JobCodec {
       return PORTABLE;
     }
     boolean believing = spec.verification() instanceof Verification.None;
-    return spec.thriftMs() != 0 ? TIMELESS : believing ? BELIEVING : HASTY;
+    return spec.thrift().msPerCredit() != 0 ? TIMELESS : believing ? BELIEVING : HASTY;
   }
 
   static JobSpec read(In in) {
     int version = in.octet();
     if (version < BELIEVING || version > VERSION) {
       throw in.malformed(
-          "a job of version " + version + " is not known here (these are versions 1 to 7)");
+          "a job of version " + version + " is not known here (these are versions 1 to 8)");
     }
     Verification verification =
         version == BELIEVING ? new Verification.None() : readVerification(in);
-    long thriftMs = version > HASTY ? in.number() : 0;
+    long msPerCredit = version > HASTY ? in.number() : 0;
     long deadlineMs = version > TIMELESS ? in.number() : 0;
     int copiesPercent = version > SINGLE ? in.integer() : 0;
     Scheduling scheduling = version > SINGLE ? in.choice(SCHEDULINGS) : Scheduling.LEARNED;
+    long msPerKwh = version > HEEDLESS ? in.number() : 0;
+    long msPerKgCo2 = version > HEEDLESS ? in.number() : 0;
+    Thrift thrift = new Thrift(msPerCredit, msPerKwh, msPerKgCo2);
     Address consumer = in.address();
     long nonce = in.fixed();
     String name = in.text();
@@ -183,7 +196,7 @@ public final class JobCodec {
             List.copyOf(tasks),
             List.copyOf(results),
             verification,
-            new Urgency(thriftMs, deadlineMs, copiesPercent, scheduling));
+            new Urgency(thrift, deadlineMs, copiesPercent, scheduling));
     if (version != version(spec)) {
       throw in.malformed("a job that could have been written shorter");
     }

@@ -55,8 +55,8 @@ public record JobSpec(
   }
 
   /// See [Urgency].
-  public long thriftMs() {
-    return urgency.thriftMs();
+  public Thrift thrift() {
+    return urgency.thrift();
   }
 
   /// See [Urgency].

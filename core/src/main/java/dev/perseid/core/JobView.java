@@ -27,6 +27,7 @@ import java.util.OptionalLong;
 /// @param voucher the voucher that its consumer must sign for it to go on, microcredits in all;
 ///   absent if none is missing
 /// @param results on whose word its results count
+/// @param footprint what its attempts used and emitted
 public record JobView(
     JobId id,
     int number,
@@ -49,7 +50,8 @@ public record JobView(
     OptionalLong endedUs,
     OptionalLong etaUs,
     OptionalLong voucher,
-    Results results) {
+    Results results,
+    Footprint footprint) {
   /// On whose word the results of a job count, where its policy asks.
   ///
   /// @param agreed results on which several providers agree

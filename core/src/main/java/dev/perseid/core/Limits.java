@@ -53,6 +53,24 @@ public final class Limits {
   /// How long a job may prefer to wait rather than pay a credit more: a year.
   public static final long THRIFT_MS = 365L * 24 * 3_600_000;
 
+  /// How long it may prefer to wait rather than have a task use a kilowatt hour or emit a kilogram
+  /// more: a year for a thousandth of it.
+  public static final long THRIFT_MS_OF_ENERGY = THRIFT_MS * 1_000;
+
+  /// What a core in use is taken to need where no record says it, milliwatts: more than most do, so
+  /// that nobody is preferred for having said nothing.
+  public static final long UNKNOWN_MW = 20_000;
+
+  /// What a kilowatt hour is taken to emit where that is not known, grams of carbon dioxide: what
+  /// the dirtiest grids do.
+  public static final int UNKNOWN_G_PER_KWH = 1_000;
+
+  /// The most that a kilowatt hour may be said to emit, grams of carbon dioxide.
+  public static final int G_PER_KWH = 5_000;
+
+  /// As much energy of one attempt counts, microjoules: 278 kilowatt hours.
+  public static final long ENERGY_UJ = 1_000_000_000_000_000L;
+
   /// Within how long a job may ask to be done: a year.
   public static final long DEADLINE_MS = 365L * 24 * 3_600_000;
 
@@ -187,10 +205,11 @@ public final class Limits {
   /// See [#THRIFTY_LOOKED_AT].
   public static final int THRIFTY_OF_ONE = 24;
 
-  /// Of the cheapest providers that are looked over for so many of them.
+  /// Of the cheapest providers, of those that need the least energy and of those whose energy emits
+  /// the least that are looked over for so many of them.
   public static final int CHEAP_LOOKED_OVER = 256;
 
-  /// Of the cheapest providers on which it fits so many are looked at for a task of a thrifty job.
+  /// Of these, on which it fits, so many are looked at for a task of a thrifty job.
   public static final int CHEAP_LOOKED_AT = 16;
 
   /// Cores of one provider.

@@ -1,6 +1,9 @@
 package dev.perseid.core;
 
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
+import java.util.List;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
@@ -13,22 +16,60 @@ final class OpenProviders {
   private static final Comparator<Provider> BEST_FIRST =
       Comparator.<Provider>comparingLong(p -> p.rank).thenComparingInt(p -> p.index);
 
-  private static final Comparator<Provider> FASTEST_FIRST =
-      Comparator.<Provider>comparingInt(p -> -p.listedSpeed).thenComparingInt(p -> p.index);
-
-  private static final Comparator<Provider> CHEAPEST_FIRST =
-      Comparator.<Provider>comparingLong(p -> p.listedPrice).thenComparingInt(p -> p.index);
-
   private final TreeMap<Integer, Room> rooms = new TreeMap<>();
 
   private static final int PLATFORM_BITS = 4;
   private static final int SIZE_BITS = 8;
 
-  /// All that get work, also those that take no lease now.
-  private final TreeSet<Provider> fastest = new TreeSet<>(FASTEST_FIRST);
+  private static final long UNLISTED = Long.MIN_VALUE;
 
-  /// The same by what they ask for gas, which is most of what tasks cost.
-  private final TreeSet<Provider> cheapest = new TreeSet<>(CHEAPEST_FIRST);
+  /// So many bits of an amount of energy order providers: those that are within 3 % are alike, so
+  /// that not each record moves its provider.
+  private static final int ENERGY_BITS = 6;
+
+  /// In which order all that get work can be looked at, also those that take no lease now.
+  enum By {
+    /// The fastest first.
+    SPEED(0),
+
+    /// The cheapest first, by what they ask for gas, which is most of what tasks cost.
+    PRICE(1),
+
+    /// Those first that need the least energy for the same work, about.
+    ENERGY(2),
+
+    /// Those first whose energy for the same work emits the least, about.
+    CARBON(3);
+
+    private final int place;
+
+    By(int place) {
+      this.place = place;
+    }
+
+    /// The least comes first.
+    private long key(Provider p) {
+      return switch (this) {
+        case SPEED -> -p.speed.value;
+        case PRICE -> p.offer.offer.price().perBillionGas();
+        case ENERGY -> about(energy(p));
+        case CARBON -> about(Price.scaled(energy(p), p.countedGPerKwh(), 1));
+      };
+    }
+
+    private static long energy(Provider p) {
+      return Price.scaled(p.power.mwPerCore(), 1_000L * Speed.USUAL, p.speed.value);
+    }
+
+    private static long about(long amount) {
+      int bits = Math.max(0, bits(amount) - ENERGY_BITS);
+      return amount >> bits << bits;
+    }
+  }
+
+  private static final By[] ORDERS = By.values();
+
+  private final List<TreeSet<Provider>> listings;
 
   private int count;
 
@@ -57,30 +98,45 @@ final class OpenProviders {
     }
   }
 
+  OpenProviders() {
+    List<TreeSet<Provider>> orders = new ArrayList<>();
+    for (By by : By.values()) {
+      int place = by.place;
+      orders.add(
+          new TreeSet<>(
+              Comparator.<Provider>comparingLong(p -> p.listedAs[place])
+                  .thenComparingInt(p -> p.index)));
+    }
+    listings = List.copyOf(orders);
+  }
+
+  /// Where a provider stands in each listing that is in none.
+  static long[] unlisted() {
+    long[] keys = new long[By.values().length];
+    Arrays.fill(keys, UNLISTED);
+    return keys;
+  }
+
   boolean isEmpty() {
     return count == 0;
   }
 
   /// Puts a provider where it belongs after something about it changed. O(log providers).
   void refresh(Provider provider) {
-    int speed = provider.takesWork() ? provider.speed.value : 0;
-    if (speed != provider.listedSpeed) {
-      if (provider.listedSpeed > 0) {
-        fastest.remove(provider);
-      }
-      provider.listedSpeed = speed;
-      if (speed > 0) {
-        fastest.add(provider);
-      }
-    }
-    long price = provider.takesWork() ? provider.offer.offer.price().perBillionGas() : -1;
-    if (price != provider.listedPrice) {
-      if (provider.listedPrice >= 0) {
-        cheapest.remove(provider);
-      }
-      provider.listedPrice = price;
-      if (price >= 0) {
-        cheapest.add(provider);
+    boolean takesWork = provider.takesWork();
+    for (By by : ORDERS) {
+      long key = takesWork ? by.key(provider) : UNLISTED;
+      int place = by.place;
+      long before = provider.listedAs[place];
+      if (key != before) {
+        TreeSet<Provider> listing = listings.get(place);
+        if (before != UNLISTED) {
+          listing.remove(provider);
+        }
+        provider.listedAs[place] = key;
+        if (takesWork) {
+          listing.add(provider);
+        }
       }
     }
     boolean open = provider.isOpen();
@@ -104,14 +160,9 @@ final class OpenProviders {
     }
   }
 
-  /// All that get work, the fastest first.
-  Iterable<Provider> fastestFirst() {
-    return fastest;
-  }
-
-  /// All that get work, the cheapest first.
-  Iterable<Provider> cheapestFirst() {
-    return cheapest;
+  /// All that get work in an order.
+  Iterable<Provider> all(By by) {
+    return listings.get(by.place);
   }
 
   private Room room(Provider provider) {

@@ -116,6 +116,13 @@ final class Provider {
 
   final Speed gpuSpeed = new Speed();
 
+  /// How much power it takes.
+  final Power power = new Power();
+
+  /// What a kilowatt hour emits where it stands, as it says, grams of carbon dioxide; -1 if it does
+  /// not say.
+  int gPerKwh = -1;
+
   /// What it fetched and sent for attempts of which little else took time, and how long that took;
   /// the old ones weigh less. 0 before the first.
   long movedBytes;
@@ -146,11 +153,8 @@ final class Provider {
   /// Where it stands among the providers that take leases: see [OpenProviders].
   long rank;
 
-  /// With which speed it is listed there, or 0.
-  int listedSpeed;
-
-  /// With which price of gas it is listed there, or -1.
-  long listedPrice = -1;
+  /// Where it stands in the listings there.
+  final long[] listedAs = OpenProviders.unlisted();
 
   /// Where it is listed there, or null.
   OpenProviders.@Nullable Room listed;
@@ -232,6 +236,11 @@ final class Provider {
   long retained(long nowUs) {
     boolean open = believedUs > 0 && nowUs - believedUs <= Limits.REVIEWABLE_MS * 1_000;
     return open ? Limits.RETAINED_PRICES * usualCharge : 0;
+  }
+
+  /// What a kilowatt hour counts as where it stands.
+  int countedGPerKwh() {
+    return gPerKwh < 0 ? Limits.UNKNOWN_G_PER_KWH : gPerKwh;
   }
 
   /// Whether it gets work at all.

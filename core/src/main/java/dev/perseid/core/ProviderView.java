@@ -2,6 +2,8 @@ package dev.perseid.core;
 
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
 
 /// What can be seen of a provider.
 ///
@@ -25,6 +27,9 @@ import java.util.Optional;
 /// @param operator who signed that it is its own; empty if nobody did
 /// @param bond what it has at stake on a chain
 /// @param owes indices of the records of refuted results for which nothing of it was taken yet
+/// @param mwPerCore the power that a core in use takes, by its records, milliwatts; absent if none
+///   says anything of energy
+/// @param gPerKwh what a kilowatt hour emits where it stands, as it says, grams of carbon dioxide
 public record ProviderView(
     Offer offer,
     Hash offerHash,
@@ -44,7 +49,9 @@ public record ProviderView(
     Optional<Platform> nativeOn,
     Optional<Address> operator,
     Bond bond,
-    List<Long> owes) {
+    List<Long> owes,
+    OptionalLong mwPerCore,
+    OptionalInt gPerKwh) {
   /// What is believed of a provider's results, from records that others confirmed or refuted.
   ///
   /// @param confirmed how many were confirmed, ever

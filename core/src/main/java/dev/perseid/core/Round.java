@@ -509,7 +509,7 @@ final class Round {
     }
     // Nothing waits for GPUs that are busy: how long what runs on them takes is seldom known.
     boolean onGpus = group.shape.gpus().any();
-    if (waits != null && !onGpus && group.job.graph().spec.thriftMs() > 0) {
+    if (waits != null && !onGpus && group.job.graph().spec.thrift().isAny()) {
       return waits.thrifty(group, idle);
     }
     boolean awaits = !onGpus && group.job.graph().spec.urgency().scheduling().awaits();
@@ -631,7 +631,8 @@ final class Round {
     /// worth as much, ends first together with it.
     private Best soonest(Group group, int task, Provider idle) {
       Graph graph = group.job.graph();
-      boolean isThrifty = graph.spec.thriftMs() > 0;
+      Thrift thrift = graph.spec.thrift();
+      boolean isThrifty = thrift.isAny();
       if (!isThrifty && left == 0) {
         return new Best(group, task, idle, Holdings.Needs.NOTHING);
       }
@@ -642,24 +643,34 @@ final class Round {
       }
       lookAtHolders(needs, best);
       int lookedAt = 0;
-      for (Provider p : state.open.fastestFirst()) {
+      for (Provider p : state.open.all(OpenProviders.By.SPEED)) {
         boolean slower = p.speed.value <= idle.speed.value;
         if ((!isThrifty && slower) || lookedAt++ == Limits.FAST_LOOKED_AT) {
           break;
         }
         best.look(p);
       }
-      if (isThrifty) {
-        lookedAt = 0;
-        int lookedOver = 0;
-        for (Provider p : state.open.cheapestFirst()) {
-          if (lookedAt == Limits.CHEAP_LOOKED_AT || lookedOver++ == Limits.CHEAP_LOOKED_OVER) {
-            break;
-          }
-          lookedAt += best.look(p) ? 1 : 0;
-        }
+      if (thrift.msPerCredit() > 0) {
+        lookAtFirst(OpenProviders.By.PRICE, best);
+      }
+      if (thrift.msPerKwh() > 0) {
+        lookAtFirst(OpenProviders.By.ENERGY, best);
+      }
+      if (thrift.msPerKgCo2() > 0) {
+        lookAtFirst(OpenProviders.By.CARBON, best);
       }
       return best;
+    }
+
+    private void lookAtFirst(OpenProviders.By by, Best best) {
+      int lookedAt = 0;
+      int lookedOver = 0;
+      for (Provider p : state.open.all(by)) {
+        if (lookedAt == Limits.CHEAP_LOOKED_AT || lookedOver++ == Limits.CHEAP_LOOKED_OVER) {
+          break;
+        }
+        lookedAt += best.look(p) ? 1 : 0;
+      }
     }
 
     /// Those that have some of what a task reads, those with the largest part first.
@@ -732,7 +743,7 @@ final class Round {
         }
         long ends = endsNs(p, promisedNs.getOrDefault(p.index, 0L));
         // It takes something to leave a machine idle, nothing to choose another idle one.
-        boolean minds = graph.spec.thriftMs() > 0 || !needs.isEmpty();
+        boolean minds = graph.spec.thrift().isAny() || !needs.isEmpty();
         boolean atOnce = minds && isFree(p, idle);
         if (ends < endsNs - (provider == idle && !atOnce ? gainNs : 0)) {
           endsNs = ends;
@@ -748,15 +759,20 @@ final class Round {
     }
   }
 
-  /// The time that is worth as much to a job as what a task costs it at a provider.
+  /// The time that is worth as much to a job as what a task costs, uses and emits at a provider.
   static long thriftNs(Graph graph, int task, Provider p) {
-    long thriftMs = graph.spec.thriftMs();
-    if (thriftMs == 0) {
+    Thrift thrift = graph.spec.thrift();
+    if (!thrift.isAny()) {
       return 0;
     }
-    long charge = expectedCharge(graph, task, p);
-    // A microcredit is worth as many nanoseconds as a credit is milliseconds.
-    return Math.min(Price.scaled(charge, thriftMs, 1), Waits.LONGEST_NS);
+    long charge = thrift.msPerCredit() == 0 ? 0 : expectedCharge(graph, task, p);
+    long energyUj = thrift.heedsPower() ? expectedEnergyUj(graph, task, p) : 0;
+    return Math.min(thrift.ns(charge, energyUj, p.countedGPerKwh()), Waits.LONGEST_NS);
+  }
+
+  private static long expectedEnergyUj(Graph graph, int task, Provider p) {
+    Group.Shape shape = graph.group(task).shape;
+    return p.power.energyUj(shape.cores(), p.wallNs(shape, graph.expectedWallNs(task)));
   }
 
   /// What a task is expected to cost at a provider, what it reads and writes left out.

@@ -14,12 +14,15 @@ import java.util.Optional;
 /// lines of ready tasks, order of providers) is not written but made again. docs/formats.md has the
 /// layout.
 final class Snapshot {
-  private static final int VERSION = 13;
+  private static final int VERSION = 14;
 
   /// Had nothing about GPUs, nor about who has which blobs.
   private static final int WITHOUT_GPUS = 11;
 
   private static final int WITHOUT_BONDS = 12;
+
+  /// Had nothing about energy.
+  private static final int WITHOUT_POWER = 13;
 
   /// Had nothing about second attempts.
   private static final int WITHOUT_COPIES = 10;
@@ -206,6 +209,9 @@ final class Snapshot {
     out.number(p.movedNs);
     EventCodec.writeBond(out, p.bond);
     EventCodec.writeNumbers(out, p.owes);
+    out.number(p.power.energyUj);
+    out.number(p.power.coreNs);
+    out.number(p.gPerKwh + 1);
   }
 
   /// What is written of every job, with a graph or without.
@@ -231,6 +237,10 @@ final class Snapshot {
     out.number(job.reopened);
     out.number(job.reversed);
     out.number(job.copies);
+    out.number(job.footprint.energyAttempts());
+    out.number(job.footprint.energyUj());
+    out.number(job.footprint.carbonAttempts());
+    out.number(job.footprint.carbonUg());
   }
 
   private static void writeGraph(Out out, Job job, Graph graph) throws IOException {
@@ -377,7 +387,7 @@ final class Snapshot {
     int version = in.octet();
     if (version < WITHOUT_MODELS || version > VERSION) {
       throw in.malformed(
-          "a snapshot of version " + version + " is not known here (these are versions 1 to 13)");
+          "a snapshot of version " + version + " is not known here (these are versions 1 to 14)");
     }
     State state = new State(in.address());
     state.lastUs = in.number();
@@ -528,6 +538,11 @@ final class Snapshot {
       p.bond = EventCodec.readBond(in);
       p.owes.addAll(EventCodec.readNumbers(in));
     }
+    if (version > WITHOUT_POWER) {
+      p.power.energyUj = in.number();
+      p.power.coreNs = in.number();
+      p.gPerKwh = in.integer() - 1;
+    }
     return longestWallMs;
   }
 
@@ -553,7 +568,8 @@ final class Snapshot {
       int redone,
       int reopened,
       long reversed,
-      int copies) {
+      int copies,
+      Footprint footprint) {
     static Head read(In in, int version) {
       boolean checks = version > WITHOUT_CHECKS;
       boolean doubts = version > WITHOUT_DOUBTS;
@@ -578,7 +594,10 @@ final class Snapshot {
           doubts ? in.integer() : 0,
           doubts ? in.integer() : 0,
           doubts ? in.number() : 0,
-          version > WITHOUT_COPIES ? in.integer() : 0);
+          version > WITHOUT_COPIES ? in.integer() : 0,
+          version > WITHOUT_POWER
+              ? new Footprint(in.number(), in.number(), in.number(), in.number())
+              : Footprint.NONE);
     }
 
     void into(Job job) {
@@ -600,6 +619,7 @@ final class Snapshot {
       job.reopened = reopened;
       job.reversed = reversed;
       job.copies = copies;
+      job.footprint = footprint;
     }
   }
 

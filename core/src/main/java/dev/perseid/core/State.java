@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -192,6 +193,12 @@ final class State {
       }
       case Event.OperatorSeen e -> {
         provider(e.provider()).operator = e.operator().orElse(null);
+        seen(e.atUs());
+      }
+      case Event.CarbonSeen e -> {
+        Provider provider = provider(e.provider());
+        provider.gPerKwh = e.gPerKwh().orElse(-1);
+        refresh(provider);
         seen(e.atUs());
       }
       case Event.BondSeen e -> {
@@ -734,6 +741,9 @@ final class State {
     }
     boolean counts = !lease.spare;
     remember(provider, graph, lease.task, record, counts);
+    if (record.usage().energyUj().isPresent()) {
+      job.footprint = job.footprint.with(record.usage().energyUj().getAsLong(), provider.gPerKwh);
+    }
     if (record.outcome() == Outcome.DONE) {
       holdings.saw(provider, record);
       Usage u = record.usage();
@@ -1143,9 +1153,16 @@ final class State {
         if (record.outcome() == Outcome.DONE) {
           record.usage().gas().ifPresent(gas -> graph.learnGas(kind, gas));
         }
+        Group.Shape shape = graph.group(task).shape;
+        if (!shape.gpus().any()) {
+          record
+              .usage()
+              .energyUj()
+              .ifPresent(uj -> provider.power.learn(uj, shape.cores(), wallNs));
+        }
         if (wallNs > 0) {
           long usual = graph.expectedWallNs(task);
-          Speed speed = provider.speedOf(graph.group(task).shape);
+          Speed speed = provider.speedOf(shape);
           if (graph.learned[kind] > 0 && Math.min(usual, wallNs) >= TELLING_NS) {
             speed.learn(usual, wallNs, graph.spread[kind]);
           }
@@ -1530,7 +1547,8 @@ final class State {
             job.doubtful,
             job.redone,
             job.reopened,
-            job.reversed));
+            job.reversed),
+        job.footprint);
   }
 
   /// The voucher without which a job with ready tasks does not go on.
@@ -1569,7 +1587,9 @@ final class State {
         Optional.ofNullable(p.platform),
         Optional.ofNullable(p.operator),
         p.bond,
-        List.copyOf(p.owes));
+        List.copyOf(p.owes),
+        p.power.isLearned() ? OptionalLong.of(p.power.mwPerCore()) : OptionalLong.empty(),
+        p.gPerKwh < 0 ? OptionalInt.empty() : OptionalInt.of(p.gPerKwh));
   }
 
   /// What is believed of a provider's usual results, with what it has at stake.

@@ -607,14 +607,19 @@ final class Why {
               + (hasWhatItReads(graph, task, awaited)
                   ? ", which is busy but has much of what the task reads, so that it ends sooner"
                       + " there."
-                  : graph.spec.thriftMs() > 0
-                      ? ", which is busy but so much cheaper or faster than what is idle that the job, by"
-                          + " its thrift, would rather wait."
+                  : graph.spec.thrift().isAny()
+                      ? ", which is busy but so much "
+                          + cheaper(graph.spec.thrift())
+                          + " or faster than what is idle that the job, by its thrift, would rather"
+                          + " wait."
                       : ", which is busy but so much faster than what is idle that the task ends sooner"
                           + " there (by what the records say of both)."),
-          graph.spec.thriftMs() > 0
+          graph.spec.thrift().isAny()
               ? List.of(
-                  "wait", "start another provider that is as cheap", "submit it with less thrift")
+                  "wait",
+                  "start another provider that is as "
+                      + (graph.spec.thrift().heedsPower() ? "frugal" : "cheap"),
+                  "submit it with less thrift")
               : List.of("wait", "start another provider that is as fast"));
     }
     return new Answer(
@@ -624,6 +629,12 @@ final class Why {
             + after(first)
             + ".",
         List.of("give the job a higher priority"));
+  }
+
+  private static String cheaper(Thrift thrift) {
+    return !thrift.heedsPower()
+        ? "cheaper"
+        : thrift.msPerCredit() > 0 ? "cheaper, more frugal" : "more frugal";
   }
 
   /// What to add where others come first though their jobs have the same priority.

@@ -79,6 +79,8 @@ final class Auditor {
       case Event.NetworkSeen e -> assertThat(pool.provider(e.provider())).isPresent();
       case Event.OperatorSeen e ->
           assertThat(pool.provider(e.provider()).orElseThrow().operator()).isEqualTo(e.operator());
+      case Event.CarbonSeen e ->
+          assertThat(pool.provider(e.provider()).orElseThrow().gPerKwh()).isEqualTo(e.gPerKwh());
       case Event.BondSeen e -> {
         ProviderView p = pool.provider(e.provider()).orElseThrow();
         assertThat(p.bond()).isEqualTo(e.bond());

@@ -18,6 +18,7 @@ import java.util.EnumSet;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Random;
 import java.util.stream.Stream;
@@ -418,7 +419,7 @@ class CodecTest {
     ByteBuffer now = ByteBuffer.wrap(out.toByteArray());
     byte[] whole = new byte[now.getInt()];
     now.position(8).get(whole);
-    assertThat(whole[0]).isEqualTo((byte) 13);
+    assertThat(whole[0]).isEqualTo((byte) 14);
     // Money, movements (one grant), epoch, none closed, 7 sums, no payments, no rows.
     byte[] treasury = {0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
     int end = whole.length - AFTER_MONEY;
@@ -581,6 +582,23 @@ class CodecTest {
     assertThat(restored(out.toByteArray()).digest()).isEqualTo(pool.digest());
   }
 
+  /// Bytes of the last release that knew nothing of energy: a provider that has two leases and was
+  /// paid for one more.
+  @Test
+  void aSnapshotWithoutEnergyIsRead() throws IOException {
+    Pool pool = restored(golden("snapshot-v13.hex"));
+    JobView live = pool.job(JobId.of(Sample.ALICE, 1)).orElseThrow();
+    assertThat(live.footprint()).isEqualTo(Footprint.NONE);
+    assertThat(pool.spec(live.id()).orElseThrow().thrift()).isEqualTo(Thrift.ofCredits(60_000));
+    ProviderView p = pool.provider(Sample.provider(1)).orElseThrow();
+    assertThat(p.attemptsDone()).isEqualTo(1);
+    assertThat(p.mwPerCore()).isEmpty();
+    assertThat(p.gPerKwh()).isEmpty();
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    pool.snapshot(new DataOutputStream(out));
+    assertThat(restored(out.toByteArray()).digest()).isEqualTo(pool.digest());
+  }
+
   /// Bytes of the last release without second attempts: a native task whose two results are being
   /// compared, and a job that has its deadline.
   @Test
@@ -722,6 +740,18 @@ class CodecTest {
   }
 
   @Test
+  void eventsAboutCarbonKeepTheirBytes() {
+    List<Event> events =
+        List.of(
+            new Event.CarbonSeen(Sample.provider(2), OptionalInt.of(0), 7),
+            new Event.CarbonSeen(Sample.provider(2), OptionalInt.empty(), 8));
+    byte[] bytes =
+        HexFormat.of().parseHex("01023d00000000000000000200000000000000000000000201073d010008");
+    assertThat(hex(EventCodec.encode(events))).isEqualTo(hex(bytes));
+    assertThat(EventCodec.decode(bytes)).isEqualTo(events);
+  }
+
+  @Test
   void eventsAboutOperatorsKeepTheirBytes() {
     List<Event> events =
         List.of(
@@ -795,11 +825,22 @@ class CodecTest {
     // Version 6, a provider's word counts, no thrift, no deadline, a tenth of the tasks, as usual.
     assertThat(hex(twice)).startsWith("060000000a00");
     assertThat(JobCodec.decode(twice)).isEqualTo(copied);
-    JobSpec asItStands = Sample.like(plain, new Urgency(0, 0, 0, Scheduling.FIFO));
+    JobSpec asItStands = Sample.like(plain, new Urgency(Thrift.NONE, 0, 0, Scheduling.FIFO));
     assertThat(hex(JobCodec.encode(asItStands))).startsWith("060000000001");
     assertThat(JobCodec.decode(JobCodec.encode(asItStands))).isEqualTo(asItStands);
     byte[] once = HexFormat.of().parseHex("060000000000" + hex(twice).substring(12));
     assertThatThrownBy(() -> JobCodec.decode(once))
+        .isInstanceOf(MalformedException.class)
+        .hasMessageContaining("written shorter");
+    JobSpec frugal =
+        Sample.like(plain, new Urgency(new Thrift(0, 60_000, 1), 0, 0, Scheduling.LEARNED));
+    byte[] sparing = JobCodec.encode(frugal);
+    // Version 8, a provider's word counts, nothing for a credit, no deadline, no copies, as usual,
+    // a minute for a kilowatt hour and a millisecond for a kilogram.
+    assertThat(hex(sparing)).startsWith("080000000000" + "e0d403" + "01");
+    assertThat(JobCodec.decode(sparing)).isEqualTo(frugal);
+    byte[] heedless = HexFormat.of().parseHex("0800000000000000" + hex(sparing).substring(20));
+    assertThatThrownBy(() -> JobCodec.decode(heedless))
         .isInstanceOf(MalformedException.class)
         .hasMessageContaining("written shorter");
     byte[] believing = HexFormat.of().parseHex("0200" + hex(bytes).substring(12));

@@ -205,8 +205,11 @@ class RandomHistoryTest {
               gpus,
               gpus.any() ? random.nextLong(1_000) : 0);
       Long[] has = mine.keySet().toArray(Long[]::new);
-      return random.nextInt(4) == 0
-          ? Sample.join(offer, session, has)
+      int how = random.nextInt(4);
+      return how == 0
+          ? random.nextBoolean()
+              ? Sample.join(offer, session, has)
+              : Sample.joinAt(random.nextInt(Limits.G_PER_KWH + 2), offer, session, has)
           : Sample.joinNative(offer, session, has);
     }
 

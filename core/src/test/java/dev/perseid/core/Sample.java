@@ -3,6 +3,7 @@ package dev.perseid.core;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Random;
 import org.jspecify.annotations.Nullable;
@@ -144,20 +145,27 @@ final class Sample {
   /// Of a provider that runs native tasks.
   static Command.JoinProvider joinNative(Offer offer, long session, Long... held) {
     Optional<Platform> platform = Optional.of(Platform.LINUX_X86_64);
-    return join(join(offer, session, held), "", platform, Optional.empty());
+    return join(join(offer, session, held), "", platform, Optional.empty(), OptionalInt.empty());
+  }
+
+  /// Of a provider that says what a kilowatt hour emits where it stands.
+  static Command.JoinProvider joinAt(int gPerKwh, Offer offer, long session, Long... held) {
+    Command.JoinProvider j = join(offer, session, held);
+    return join(j, "", Optional.empty(), Optional.empty(), OptionalInt.of(gPerKwh));
   }
 
   /// From a network, of an operator.
   static Command.JoinProvider joinFrom(
       String network, Optional<Address> operator, int number, int cores) {
-    return join(join(number, cores, 1), network, Optional.empty(), operator);
+    return join(join(number, cores, 1), network, Optional.empty(), operator, OptionalInt.empty());
   }
 
   private static Command.JoinProvider join(
       Command.JoinProvider j,
       String network,
       Optional<Platform> platform,
-      Optional<Address> operator) {
+      Optional<Address> operator,
+      OptionalInt gPerKwh) {
     return new Command.JoinProvider(
         j.offer(),
         j.offerHash(),
@@ -166,7 +174,8 @@ final class Sample {
         j.held(),
         network,
         platform,
-        operator);
+        operator,
+        gPerKwh);
   }
 
   static Report done(Lease lease) {
@@ -195,6 +204,33 @@ final class Sample {
   /// Rightly done with so much gas.
   static Report ofGas(Lease lease, long gas) {
     return done(lease, 1_000_000, 1_000_000 + lease.task(), gas);
+  }
+
+  /// Done by somebody who knows what energy it used.
+  static Report powered(Lease lease, long wallNs, long energyUj) {
+    Report r = done(lease, wallNs);
+    Usage u = r.usage();
+    return new Report(
+        r.lease(),
+        r.outcome(),
+        r.reason(),
+        r.startedUs(),
+        r.endedUs(),
+        new Usage(
+            u.gas(),
+            u.cpuNs(),
+            u.wallNs(),
+            u.peakMemoryBytes(),
+            u.bytesIn(),
+            u.bytesOut(),
+            u.fetchedBytes(),
+            u.gpuNs(),
+            OptionalLong.of(energyUj),
+            "declared"),
+        r.outputs(),
+        r.engine(),
+        r.isolation(),
+        r.digest());
   }
 
   private static Report done(Lease lease, long wallNs, long what, long gas) {
@@ -365,10 +401,18 @@ final class Sample {
         urgency(random));
   }
 
+  private static Thrift thrift(Random random) {
+    return new Thrift(maybe(random), maybe(random), maybe(random));
+  }
+
+  private static long maybe(Random random) {
+    return random.nextInt(4) == 0 ? random.nextLong(1_000_000_000) : 0;
+  }
+
   private static Urgency urgency(Random random) {
     Scheduling scheduling = Scheduling.values()[random.nextInt(Scheduling.values().length)];
     return new Urgency(
-        scheduling.awaits() && random.nextInt(4) == 0 ? random.nextLong(1_000_000_000) : 0,
+        scheduling.awaits() ? thrift(random) : Thrift.NONE,
         random.nextInt(4) == 0 ? random.nextLong(1_000_000_000) : 0,
         random.nextInt(3) == 0 ? 0 : 1 + random.nextInt(100),
         scheduling);

@@ -44,7 +44,7 @@ class SchedulingTest {
         tasks,
         List.of(),
         s.verification(),
-        new Urgency(0, 0, 0, how));
+        new Urgency(Thrift.NONE, 0, 0, how));
   }
 
   /// The order in which one core gets the tasks of a job, each of which takes as long as its kind.
@@ -141,7 +141,8 @@ class SchedulingTest {
             f.refused(
                     new Command.SubmitJob(
                         Sample.like(
-                            job(how, List.of(task(QUICK, 0))), new Urgency(1_000, 0, 0, how)),
+                            job(how, List.of(task(QUICK, 0))),
+                            new Urgency(Thrift.ofCredits(1_000), 0, 0, how)),
                         Sample.SIGNATURE))
                 .message())
         .contains("fifo and b_level have none wait", "write another scheduler, or no thrift");

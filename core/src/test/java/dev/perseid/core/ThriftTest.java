@@ -204,12 +204,137 @@ class ThriftTest {
     assertThat(assigned()).isEmpty();
   }
 
+  private void joinAt(int number, int cores, int gPerKwh) {
+    f.run(Sample.joinAt(gPerKwh, Sample.offer(number, cores, 8 * Sample.GB), 1));
+  }
+
+  private JobId submit(int tasks, Thrift thrift) {
+    return f.submit(Sample.like(many(tasks, 0), new Urgency(thrift, 0, 0, Scheduling.LEARNED)));
+  }
+
+  private static final Thrift OF_ENERGY = new Thrift(0, 36_000_000_000L, 0);
+  private static final Thrift OF_CARBON = new Thrift(0, 0, 36_000_000_000L);
+
+  private static final long JOULE_UJ = 1_000_000;
+  private static final long SECOND_NS = 1_000_000_000;
+
+  /// Both providers run a task of a second of another job, and say what energy it took.
+  private void showPower(long firstUj, long secondUj) {
+    f.submit(Sample.like(Sample.job(9, 2), 0, 0));
+    for (Lease lease : f.schedule(9)) {
+      long uj = lease.provider().equals(CHEAP) ? firstUj : secondUj;
+      f.report(Sample.powered(lease, SECOND_NS, uj));
+    }
+  }
+
+  @Test
+  void whatEnergyACoreTakesIsLearnedFromRecords() {
+    join(1, 1, 1_000);
+    join(2, 1, 1_000);
+    showPower(2 * JOULE_UJ, 10 * JOULE_UJ);
+    assertThat(f.pool.provider(CHEAP).orElseThrow().mwPerCore()).hasValue(2_000);
+    assertThat(f.pool.provider(DEAR).orElseThrow().mwPerCore()).hasValue(10_000);
+    JobView view = f.pool.jobs(Sample.ALICE, 99).getFirst();
+    assertThat(view.footprint()).isEqualTo(new Footprint(2, 12 * JOULE_UJ, 0, 0));
+  }
+
+  /// Eight joules a second less are worth a wait of 80 s, at 10 s a joule (36,000,000 s a kWh).
+  @Test
+  void itWaitsForTheFrugalOne() {
+    join(1, 1, 1_000);
+    join(2, 4, 1_000);
+    showPower(2 * JOULE_UJ, 10 * JOULE_UJ);
+    JobId id = submit(9, OF_ENERGY);
+    assertThat(assigned()).as("the rest waits for the frugal one").containsExactly(CHEAP);
+    assertThat(f.pool.why(id, "work[1]", f.nowUs).sentence())
+        .contains("waits for provider p1", "more frugal or faster");
+    assertThat(f.pool.why(id, "work[1]", f.nowUs).wouldHelp())
+        .contains("start another provider that is as frugal");
+  }
+
+  /// Nobody is preferred for having said nothing: it counts as one of 20 W a core.
+  @Test
+  void whoSaysNothingOfEnergyCountsAsHungry() {
+    join(1, 1, 1_000);
+    join(2, 4, 1_000);
+    f.submit(Sample.like(Sample.job(9, 2), 0, 0));
+    for (Lease lease : f.schedule(9)) {
+      f.report(
+          lease.provider().equals(CHEAP)
+              ? Sample.powered(lease, SECOND_NS, 19 * JOULE_UJ)
+              : Sample.done(lease, SECOND_NS));
+    }
+    submit(1, OF_ENERGY);
+    assertThat(assigned()).containsExactly(CHEAP);
+    f.submit(Sample.job(8, 1));
+    assertThat(assigned()).as("who has more cores free").containsExactly(DEAR);
+  }
+
+  @Test
+  void itWaitsForWhereEnergyIsCleaner() {
+    joinAt(1, 1, 50);
+    joinAt(2, 4, 700);
+    showPower(10 * JOULE_UJ, 5 * JOULE_UJ);
+    submit(9, OF_CARBON);
+    // 10 J of 50 g/kWh emit 0.14 mg, 5 J of 700 g/kWh 0.97: at 36 s a mg worth a wait of 30 s.
+    assertThat(assigned()).containsExactly(CHEAP);
+    f.pool
+        .jobs(Sample.ALICE, 99)
+        .forEach(j -> f.run(new Command.CancelJob(j.id(), Sample.ALICE, false)));
+    JobView over =
+        f.pool.jobs(Sample.ALICE, 99).stream()
+            .filter(j -> j.tasks() == 2)
+            .findFirst()
+            .orElseThrow();
+    assertThat(over.footprint())
+        .as("10 J at 50 g/kWh and 5 J at 700, rounded up each")
+        .isEqualTo(new Footprint(2, 15 * JOULE_UJ, 2, 139 + 973));
+  }
+
+  @Test
+  void whereEnergyComesFromMayBeSaidAnew() {
+    joinAt(1, 1, 50);
+    assertThat(f.pool.provider(CHEAP).orElseThrow().gPerKwh()).hasValue(50);
+    assertThat(f.run(Sample.joinAt(60, Sample.offer(1, 1, 8 * Sample.GB), 2)))
+        .hasAtLeastOneElementOfType(Event.CarbonSeen.class);
+    assertThat(f.run(Sample.joinAt(60, Sample.offer(1, 1, 8 * Sample.GB), 3)))
+        .doesNotHaveAnyElementsOfTypes(Event.CarbonSeen.class);
+    f.run(Sample.join(Sample.offer(1, 1, 8 * Sample.GB), 4));
+    assertThat(f.pool.provider(CHEAP).orElseThrow().gPerKwh()).isEmpty();
+    for (int nonsense : new int[] {-1, Limits.G_PER_KWH + 1}) {
+      assertThat(f.refused(Sample.joinAt(nonsense, Sample.offer(1, 1, 8 * Sample.GB), 5)).message())
+          .contains("a kilowatt hour emits");
+    }
+  }
+
+  /// What a provider claims is bounded: sums stay sums.
+  @Test
+  void absurdClaimsOfEnergyBreakNothing() {
+    join(1, 1, 1_000);
+    for (int i = 0; i < 3; i++) {
+      f.submit(Sample.like(Sample.job(20 + i, 1), 0, 0));
+      f.report(Sample.powered(f.schedule(9).getFirst(), SECOND_NS, Long.MAX_VALUE));
+    }
+    assertThat(f.pool.provider(CHEAP).orElseThrow().mwPerCore()).hasValue(10_000_000);
+    assertThat(f.pool.jobs(Sample.ALICE, 99))
+        .allMatch(j -> j.footprint().equals(new Footprint(1, Limits.ENERGY_UJ, 0, 0)));
+    submit(1, new Thrift(Limits.THRIFT_MS, Limits.THRIFT_MS_OF_ENERGY, Limits.THRIFT_MS_OF_ENERGY));
+    assertThat(assigned()).containsExactly(CHEAP);
+  }
+
   @Test
   void nonsenseIsRefused() {
     for (long thrift : new long[] {-1, Limits.THRIFT_MS + 1}) {
       JobSpec bad = Sample.like(Sample.job(1, 1), thrift, 0);
       assertThat(f.refused(new Command.SubmitJob(bad, Sample.SIGNATURE)).message())
           .contains("thrift", "write 0 to");
+    }
+    for (long ms : new long[] {-1, Limits.THRIFT_MS_OF_ENERGY + 1}) {
+      for (Thrift thrift : List.of(new Thrift(0, ms, 0), new Thrift(0, 0, ms))) {
+        JobSpec bad = Sample.like(Sample.job(1, 1), new Urgency(thrift, 0, 0, Scheduling.LEARNED));
+        assertThat(f.refused(new Command.SubmitJob(bad, Sample.SIGNATURE)).message())
+            .contains("a thrift of " + ms, "write 0 to");
+      }
     }
   }
 }

@@ -349,7 +349,8 @@ public final class PoolLoop {
             hello.held(),
             network,
             hello.platform(),
-            hello.operator().map(Operated::operator)),
+            hello.operator().map(Operated::operator),
+            hello.gPerKwh()),
         reply -> {
           switch (reply) {
             case Reply.Done _ -> {

@@ -27,6 +27,7 @@ import java.util.function.Consumer;
 /// @param natives whether it runs native programs, too
 /// @param gpus which GPUs native programs may use; empty: none
 /// @param operator whose it is, if that is to be known
+/// @param electricity what is said of the power that it takes
 public record ProviderConfig(
     Key key,
     PoolAt pool,
@@ -39,7 +40,8 @@ public record ProviderConfig(
     List<ServedModel> models,
     boolean natives,
     Optional<LentGpus> gpus,
-    Optional<Operated> operator) {
+    Optional<Operated> operator,
+    Electricity electricity) {
 
   /// Where a pool listens and who it is.
   ///
@@ -178,7 +180,8 @@ public record ProviderConfig(
         List.of(),
         false,
         Optional.empty(),
-        Optional.empty());
+        Optional.empty(),
+        Electricity.UNKNOWN);
   }
 
   /// @throws IllegalArgumentException if more models are named than a provider may offer, or GPUs
@@ -244,6 +247,11 @@ public record ProviderConfig(
     return with(p -> p.operator = Optional.of(operator));
   }
 
+  /// The same, saying what power it takes.
+  public ProviderConfig with(Electricity electricity) {
+    return with(p -> p.electricity = electricity);
+  }
+
   private ProviderConfig with(Consumer<Parts> change) {
     Parts parts = new Parts(this);
     change.accept(parts);
@@ -264,6 +272,7 @@ public record ProviderConfig(
     boolean natives;
     Optional<LentGpus> gpus;
     Optional<Operated> operator;
+    Electricity electricity;
 
     Parts(ProviderConfig c) {
       key = c.key;
@@ -278,6 +287,7 @@ public record ProviderConfig(
       natives = c.natives;
       gpus = c.gpus;
       operator = c.operator;
+      electricity = c.electricity;
     }
 
     ProviderConfig whole() {
@@ -293,7 +303,8 @@ public record ProviderConfig(
           models,
           natives,
           gpus,
-          operator);
+          operator,
+          electricity);
     }
   }
 

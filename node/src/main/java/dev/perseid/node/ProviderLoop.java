@@ -26,6 +26,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
 /// The logic of a provider: which leases it holds, what it runs, and what it still owes the pool.
@@ -119,6 +120,7 @@ public final class ProviderLoop {
   private final Address pool;
   private final Offer offer;
   private final Optional<Platform> platform;
+  private final OptionalInt gPerKwh;
   private final Optional<Operated> operator;
   private final Hash offerDigest;
   private final String offerSignature;
@@ -165,22 +167,25 @@ public final class ProviderLoop {
   /// @param pool the pool it serves
   /// @param offer what it lends; the same for the life of this object
   public ProviderLoop(Address pool, Offer offer, Signer signer, Runner runner) {
-    this(pool, offer, Optional.empty(), Optional.empty(), signer, runner);
+    this(pool, offer, Optional.empty(), Optional.empty(), OptionalInt.empty(), signer, runner);
   }
 
   /// The same of one that may run native tasks, too, and is somebody's.
   ///
   /// @param platform for which it runs native tasks; empty for none
   /// @param operator whose it is, if that is to be known
+  /// @param gPerKwh what a kilowatt hour emits here, grams of carbon dioxide, if that is known
   public ProviderLoop(
       Address pool,
       Offer offer,
       Optional<Platform> platform,
       Optional<Operated> operator,
+      OptionalInt gPerKwh,
       Signer signer,
       Runner runner) {
     this.platform = platform;
     this.operator = operator;
+    this.gPerKwh = gPerKwh;
     this.pool = pool;
     this.offer = offer;
     this.signer = signer;
@@ -206,7 +211,8 @@ public final class ProviderLoop {
     }
     send(
         newLink,
-        new FromProvider.Hello(offer, offerSignature, List.copyOf(ids), platform, operator),
+        new FromProvider.Hello(
+            offer, offerSignature, List.copyOf(ids), platform, operator, gPerKwh),
         nowUs);
   }
 

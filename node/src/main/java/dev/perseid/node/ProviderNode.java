@@ -142,6 +142,7 @@ public final class ProviderNode implements AutoCloseable {
             transfer);
     runner =
         new ProviderRunner(
+            config.electricity(),
             sandbox,
             natives,
             gpus,
@@ -170,6 +171,7 @@ public final class ProviderNode implements AutoCloseable {
             offer,
             natives.flatMap(_ -> Natives.platform()),
             config.operator(),
+            config.electricity().gPerKwh(),
             new ProviderSeal(config.key()),
             runner);
     loopThread = Thread.ofPlatform().name("provider-loop").daemon().unstarted(this::run);

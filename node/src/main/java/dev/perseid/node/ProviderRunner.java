@@ -65,6 +65,7 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
     }
   }
 
+  private final Electricity electricity;
   private final Sandbox sandbox;
   private final Optional<Natives> natives;
   private final GpuRack gpus;
@@ -77,11 +78,13 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
   private volatile @Nullable Thread prober;
   private final ConcurrentHashMap<Long, Run> runs = new ConcurrentHashMap<>();
 
+  /// @param electricity what is said of the power that this machine takes
   /// @param natives runs native programs, where that is lent
   /// @param gpus that native programs may use
   /// @param memoryBytes the largest memory limit that the sandbox takes
   /// @param probed hears what probes asked for, on any thread
   ProviderRunner(
+      Electricity electricity,
       Sandbox sandbox,
       Optional<Natives> natives,
       GpuRack gpus,
@@ -90,6 +93,7 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
       ProviderTransfer transfer,
       Ends ends,
       Consumer<ProbeAnswer> probed) {
+    this.electricity = electricity;
     this.sandbox = sandbox;
     this.natives = natives;
     this.gpus = gpus;
@@ -305,7 +309,7 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
   /// On the sandbox's thread: must not block.
   private void executed(
       Run run, ProviderBlobs.Loan loan, Execution execution, long startedUs, long endedUs) {
-    Usage usage = usage(execution, loan.fetchedBytes());
+    Usage usage = usage(execution, loan.fetchedBytes(), run.lease.kind().gpus().count());
     switch (execution.verdict()) {
       case Verdict.Done d -> {
         loan.close();
@@ -411,8 +415,9 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
         a.isolation());
   }
 
-  private static Usage usage(Execution execution, long fetchedBytes) {
+  private Usage usage(Execution execution, long fetchedBytes, int gpus) {
     dev.perseid.sandbox.Usage u = execution.usage();
+    OptionalLong energyUj = electricity.energyUj(u.cpuNs(), u.wallNs(), gpus);
     return new Usage(
         u.gas(),
         u.cpuNs(),
@@ -422,8 +427,8 @@ final class ProviderRunner implements ProviderLoop.Runner, AutoCloseable {
         OptionalLong.of(u.bytesOut()),
         OptionalLong.of(fetchedBytes),
         OptionalLong.empty(),
-        OptionalLong.empty(),
-        "");
+        energyUj,
+        energyUj.isPresent() ? electricity.by(gpus) : "");
   }
 
   private void end(Run run, Attempt attempt) {

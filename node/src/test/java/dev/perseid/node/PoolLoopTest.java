@@ -38,6 +38,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.OptionalLong;
 import org.junit.jupiter.api.Test;
 
@@ -247,7 +248,12 @@ class PoolLoopTest {
 
   private static FromProvider.Hello hello(Offer offer, Operated operator) {
     return new FromProvider.Hello(
-        offer, signed(PROVIDER), List.of(), Optional.empty(), Optional.of(operator));
+        offer,
+        signed(PROVIDER),
+        List.of(),
+        Optional.empty(),
+        Optional.of(operator),
+        OptionalInt.empty());
   }
 
   @Test
@@ -413,7 +419,8 @@ class PoolLoopTest {
             signed(PROVIDER),
             List.of(),
             Optional.of(Platform.LINUX_X86_64),
-            Optional.empty()));
+            Optional.empty(),
+            OptionalInt.empty()));
     s.submit(new Command.Grant(CONSUMER, 10_000_000, ""));
     TaskKind kind =
         new TaskKind(

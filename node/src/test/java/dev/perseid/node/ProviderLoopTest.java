@@ -31,6 +31,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
@@ -641,7 +642,13 @@ final class ProviderLoopTest {
   private void lendGpus() {
     loop =
         new ProviderLoop(
-            POOL, WITH_GPUS, Optional.of(Platform.LINUX_X86_64), Optional.empty(), SIGNER, runner);
+            POOL,
+            WITH_GPUS,
+            Optional.of(Platform.LINUX_X86_64),
+            Optional.empty(),
+            OptionalInt.empty(),
+            SIGNER,
+            runner);
     connect();
   }
 

@@ -23,6 +23,8 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -41,6 +43,8 @@ import org.junit.jupiter.api.io.TempDir;
 final class ProviderRunnerTest {
   private static final Address CONSUMER = Address.parse("0x" + "33".repeat(20));
   private static final long MIB = 1 << 20;
+  private static final Electricity ELECTRICITY =
+      new Electricity(OptionalLong.of(10_000), OptionalLong.empty(), OptionalInt.empty());
   private static final Path MODULES = Path.of("../examples/modules");
 
   @TempDir static Path folder;
@@ -82,6 +86,7 @@ final class ProviderRunnerTest {
     blobs = ProviderBlobs.open(cache, 8 * MIB, 1_000, transfer);
     runner =
         new ProviderRunner(
+            ELECTRICITY,
             sandbox,
             Optional.of(natives),
             new GpuRack(List.of(), cache.resolve("gpus"), () -> {}),
@@ -158,6 +163,10 @@ final class ProviderRunnerTest {
     assertThat(first.usage().gas().orElseThrow()).isPositive();
     assertThat(first.usage().wallNs().orElseThrow()).isPositive();
     assertThat(first.usage().gpuNs()).isEmpty();
+    assertThat(first.usage().energyUj())
+        .as("10 W")
+        .hasValue(first.usage().cpuNs().orElseThrow() / 100);
+    assertThat(first.usage().energyBy()).isEqualTo("declared: 10 W a core in use");
     assertThat(first.startedUs().orElseThrow()).isLessThanOrEqualTo(first.endedUs().orElseThrow());
     assertThat(first.isolation()).isIn("bubblewrap", "none");
     Attempt second = run(lease(module, "", List.of(), 0, 1_000_000));

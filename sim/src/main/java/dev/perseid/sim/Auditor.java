@@ -33,6 +33,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeMap;
@@ -223,6 +224,9 @@ final class Auditor {
 
     /// For which platform it runs native tasks.
     Optional<Platform> platform = Optional.empty();
+
+    /// What it says that a kilowatt hour emits.
+    OptionalInt gPerKwh = OptionalInt.empty();
 
     Bond bond = Bond.NONE;
 
@@ -431,6 +435,14 @@ final class Auditor {
       case Event.OperatorSeen e -> {
         time(e.atUs());
         provider(e.provider());
+      }
+      case Event.CarbonSeen e -> {
+        time(e.atUs());
+        ProviderFile p = provider(e.provider());
+        if (e.gPerKwh().equals(p.gPerKwh)) {
+          throw new Violation("provider " + e.provider() + " says nothing new: " + e);
+        }
+        p.gPerKwh = e.gPerKwh();
       }
       case Event.BondSeen e -> bondSeen(e);
       case Event.PenaltySeen e -> penaltySeen(e);

@@ -16,6 +16,7 @@ import dev.perseid.core.Rejection;
 import dev.perseid.core.Scheduling;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
+import dev.perseid.core.Thrift;
 import dev.perseid.core.Urgency;
 import dev.perseid.core.Verification;
 import dev.perseid.node.PoolLoop;
@@ -38,6 +39,9 @@ final class Customer {
 
   private static final Scheduling[] SCHEDULINGS = Scheduling.values();
   private static final long HOUR_MS = 3_600_000;
+
+  /// For a kilowatt hour, and for a kilogram of carbon dioxide: tasks take seconds and watts.
+  private static final long DAY_MS = 24 * HOUR_MS;
 
   /// Too short for some jobs.
   private static final long HASTE_MS = 2_000;
@@ -308,7 +312,10 @@ final class Customer {
         results,
         verification(),
         new Urgency(
-            number % 4 == 0 ? HOUR_MS : 0,
+            new Thrift(
+                number % 4 == 0 ? HOUR_MS : 0,
+                number % 8 == 0 ? DAY_MS : 0,
+                number % 12 == 0 ? DAY_MS : 0),
             number % 5 == 3 ? HASTE_MS * (1 + number % 7) : 0,
             number % 3 == 0 ? 0 : 10 * (int) (1 + number % 9),
             // Only where nobody waits for cheap providers all ways to schedule are allowed.

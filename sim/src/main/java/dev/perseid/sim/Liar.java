@@ -82,7 +82,8 @@ final class Liar {
         held.add(dice.between(-1, 300));
         held.addAll(m.held());
         cable.toPool(
-            new FromProvider.Hello(m.offer(), m.signature(), held, m.platform(), m.operator()));
+            new FromProvider.Hello(
+                m.offer(), m.signature(), held, m.platform(), m.operator(), m.gPerKwh()));
       }
       case 1 ->
           cable.toPool(

@@ -307,6 +307,7 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
             Event.NetworkSeen _,
             Event.PlatformSeen _,
             Event.OperatorSeen _,
+            Event.CarbonSeen _,
             Event.BondSeen _,
             Event.PenaltySeen _,
             Event.ResultsCompared _,
@@ -383,6 +384,7 @@ final class PoolHost implements PoolLoop.Outbox, Cable.End<FromProvider> {
           "ProviderJoined " + e.offer().provider() + " session " + e.session();
       case Event.CapacityAsked e -> "CapacityAsked " + e.id() + " of " + e.provider();
       case Event.CapacityMeasured e -> "CapacityMeasured " + e.id() + ": " + e.capacity();
+      case Event.CarbonSeen e -> "CarbonSeen " + e.gPerKwh() + " of " + e.provider();
       case Event.BondSeen e -> "BondSeen " + e.bond() + " of " + e.provider();
       case Event.PenaltySeen e -> "PenaltySeen " + e.entry() + " of " + e.provider();
       case Event.OperatorSeen e -> "OperatorSeen " + e.operator() + " of " + e.provider();

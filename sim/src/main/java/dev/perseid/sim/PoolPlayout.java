@@ -54,6 +54,18 @@ final class PoolPlayout {
 
   private static final double EARLIER_SECONDS = 10;
 
+  /// What a core of speed 1 takes, and how much more a faster one does: processors pay for speed
+  /// with voltage, so that the same work costs a fast one more energy.
+  private static final double USUAL_WATTS = 5;
+
+  private static final double WATTS_BY_SPEED = 1.5;
+
+  /// What became of a workflow.
+  ///
+  /// @param seconds until it was done
+  /// @param joules what all its attempts used
+  record Outturn(double seconds, double joules) {}
+
   /// A provider.
   private static final class Machine {
     final Address address;
@@ -71,6 +83,11 @@ final class PoolPlayout {
     Machine(int number, double speed) {
       address = new Address(2, 0, number);
       this.speed = speed;
+    }
+
+    /// What it takes for an attempt.
+    long energyUj(long ranUs) {
+      return Math.round(USUAL_WATTS * Math.pow(speed, WATTS_BY_SPEED) * ranUs);
     }
 
     void begin(long nowUs, double[] work, Fleet fleet) {
@@ -98,6 +115,7 @@ final class PoolPlayout {
 
   private final ArrayDeque<Effect.StopLease> stopped = new ArrayDeque<>();
   private double[] work = {};
+  private long energyUj;
   private long nowUs = START_US;
 
   private PoolPlayout(Fleet fleet) {
@@ -122,12 +140,12 @@ final class PoolPlayout {
     execute(new Command.Grant(CONSUMER, 2, ""));
   }
 
-  /// Seconds until the job is done. Before it another one ran there, with some equal tasks for each
-  /// machine, so that the pool has records by which it knows how fast each is; of the workflow's
-  /// programs it knows nothing.
+  /// Plays the job. Before it another one ran there, with some equal tasks for each machine, so
+  /// that the pool has records by which it knows how fast each is; of the workflow's programs it
+  /// knows nothing.
   ///
   /// @param urgency how it is scheduled
-  static double makespan(WorkGraph graph, Fleet fleet, double[] work, Urgency urgency) {
+  static Outturn play(WorkGraph graph, Fleet fleet, double[] work, Urgency urgency) {
     PoolPlayout playout = new PoolPlayout(fleet);
     List<WorkGraph.Node> equal =
         Collections.nCopies(EARLIER_TASKS * fleet.size(), new WorkGraph.Node(0, List.of(), 0));
@@ -137,9 +155,10 @@ final class PoolPlayout {
     return playout.run(2, graph, work, urgency);
   }
 
-  private double run(long nonce, WorkGraph graph, double[] secondsOfWork, Urgency urgency) {
+  private Outturn run(long nonce, WorkGraph graph, double[] secondsOfWork, Urgency urgency) {
     work = secondsOfWork;
     long beganUs = nowUs;
+    energyUj = 0;
     made = fleet.transfer(1) > 0 ? new long[graph.size()][] : new long[0][];
     JobSpec job = job(nonce, graph, urgency);
     execute(new Command.SubmitJob(job, SIGNATURE));
@@ -178,7 +197,7 @@ final class PoolPlayout {
     if (view.done() != graph.size()) {
       throw new IllegalStateException("the pool left a workflow: " + view);
     }
-    return (nowUs - beganUs) / 1e6;
+    return new Outturn((nowUs - beganUs) / 1e6, energyUj / 1e6);
   }
 
   /// Ends what the pool does not want any more; that its machine is idle then may bring it more.
@@ -204,7 +223,9 @@ final class PoolPlayout {
   }
 
   private void report(Machine m, Lease lease, long startedUs, long fetched, Outcome outcome) {
-    Report report = report(lease, startedUs, fetched, outcome);
+    long usedUj = m.energyUj(nowUs - startedUs);
+    energyUj += usedUj;
+    Report report = report(lease, startedUs, fetched, outcome, usedUj);
     execute(new Command.ReportAttempts(m.address, 1, List.of(report), SIGNATURE, 0));
   }
 
@@ -241,7 +262,7 @@ final class PoolPlayout {
     return blobs.stream().mapToLong(Blob::sizeBytes).sum();
   }
 
-  private Report report(Lease lease, long startedUs, long fetched, Outcome outcome) {
+  private Report report(Lease lease, long startedUs, long fetched, Outcome outcome, long usedUj) {
     List<Blob> outputs = outcome == Outcome.DONE ? outputs(lease) : List.of();
     Usage usage =
         new Usage(
@@ -253,8 +274,8 @@ final class PoolPlayout {
             OptionalLong.of(0), // what it leaves is there at once, as it is for the policies
             OptionalLong.of(fetched),
             OptionalLong.empty(),
-            OptionalLong.empty(),
-            "");
+            OptionalLong.of(usedUj),
+            "simulated");
     return new Report(
         lease.id(),
         outcome,

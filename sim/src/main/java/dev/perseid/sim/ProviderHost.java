@@ -26,6 +26,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeMap;
@@ -269,6 +270,8 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
             made,
             lends ? Optional.of(Platform.LINUX_X86_64) : Optional.empty(),
             operated(),
+            // Two of three say what a kilowatt hour emits.
+            number % 3 == 2 ? OptionalInt.empty() : OptionalInt.of(100 * number),
             new Pen(),
             this);
     dialSoon();
@@ -628,8 +631,9 @@ final class ProviderHost implements Cable.End<ToProvider>, ProviderLoop.Runner {
             OptionalLong.of(out),
             OptionalLong.empty(),
             OptionalLong.empty(),
-            OptionalLong.empty(),
-            "");
+            // From 2 W on; some do not know.
+            number % 4 == 3 ? OptionalLong.empty() : OptionalLong.of(tookUs * (2 + number)),
+            number % 4 == 3 ? "" : "declared");
     long endedWallUs = wallUs();
     Attempt attempt =
         new Attempt(

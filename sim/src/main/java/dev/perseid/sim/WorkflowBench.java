@@ -1,6 +1,7 @@
 package dev.perseid.sim;
 
 import dev.perseid.core.Scheduling;
+import dev.perseid.core.Thrift;
 import dev.perseid.core.Urgency;
 import dev.perseid.core.schedule.Course;
 import dev.perseid.core.schedule.Estimate;
@@ -67,11 +68,15 @@ final class WorkflowBench {
       this(
           title,
           Optional.empty(),
-          new Urgency(0, 0, copiesPercent, scheduling),
+          new Urgency(Thrift.NONE, 0, copiesPercent, scheduling),
           false,
           List.of(Knowledge.ONLINE));
     }
   }
+
+  /// What a kilowatt hour is worth: nothing, so much that a core hour of 10 W less is worth an
+  /// hour, and more.
+  private static final long[] THRIFT_S_PER_KWH = {0, 36_000, 360_000, 3_600_000};
 
   private static final List<Column> COLUMNS =
       List.of(
@@ -178,9 +183,9 @@ final class WorkflowBench {
         for (int round = 1; round <= rounds; round++) {
           Optional<SchedulingPolicy> policy = columns.get(c).policy();
           if (policy.isEmpty()) {
-            double seconds =
-                PoolPlayout.makespan(w.graph(), fleet, w.work(), columns.get(c).urgency());
-            log += Math.log(seconds / bound) / rounds;
+            PoolPlayout.Outturn outturn =
+                PoolPlayout.play(w.graph(), fleet, w.work(), columns.get(c).urgency());
+            log += Math.log(outturn.seconds() / bound) / rounds;
             continue;
           }
           Course course =
@@ -211,6 +216,49 @@ final class WorkflowBench {
             String.format(
                 Locale.ROOT, "%11.3f%7.1f%%", Math.exp(simples), 100 * wasted / workflows.size()))
         .toString();
+  }
+
+  /// Plays and prints what thrift of energy does in the pool: each workflow as one job without
+  /// copies, for which a kilowatt hour is worth nothing and more and more.
+  void thrift() {
+    out.println();
+    out.println(
+        "thrift of energy in the pool, unequal machines: a core of speed s takes 5 W * s^1.5. Makespan and energy against those");
+    out.println(
+        "without thrift, no copies: geometric means over " + workflows.size() + " workflows");
+    StringBuilder head = new StringBuilder(String.format(Locale.ROOT, "%-20s", "s for a kWh"));
+    for (long s : THRIFT_S_PER_KWH) {
+      head.append(String.format(Locale.ROOT, "%,20d", s));
+    }
+    out.println(head);
+    fleets()
+        .forEach((name, fleet) -> {
+          if (!name.startsWith("P=")) {
+            out.println(thrift(name, fleet));
+          }
+        });
+  }
+
+  private String thrift(String name, Fleet fleet) {
+    StringBuilder line = new StringBuilder(String.format(Locale.ROOT, "%-20s", name));
+    List<PoolPlayout.Outturn> without = new ArrayList<>();
+    for (long s : THRIFT_S_PER_KWH) {
+      double times = 0;
+      double energies = 0;
+      for (int w = 0; w < workflows.size(); w++) {
+        RecordedWorkflow workflow = workflows.get(w);
+        Urgency urgency = new Urgency(new Thrift(0, s * 1_000, 0), 0, 0, Scheduling.LEARNED);
+        PoolPlayout.Outturn outturn =
+            PoolPlayout.play(workflow.graph(), fleet, workflow.work(), urgency);
+        if (s == 0) {
+          without.add(outturn);
+        }
+        times += Math.log(outturn.seconds() / without.get(w).seconds()) / workflows.size();
+        energies += Math.log(outturn.joules() / without.get(w).joules()) / workflows.size();
+      }
+      line.append(String.format(Locale.ROOT, "%10.2f%10.2f", Math.exp(times), Math.exp(energies)));
+    }
+    return line.toString();
   }
 
   private static double seconds(Course course) {

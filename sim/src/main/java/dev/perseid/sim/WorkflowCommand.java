@@ -8,12 +8,13 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 
-/// `perseid sim workflows DIR` and `perseid sim predict DIR`.
+/// `perseid sim workflows DIR`, `perseid sim predict DIR` and `perseid sim energy DIR`.
 final class WorkflowCommand {
   static final String USAGE =
       """
       usage: perseid sim workflows DIR [--seeds K] [--mb-per-second N]
              perseid sim predict DIR
+             perseid sim energy DIR [--mb-per-second N]
         DIR                 a folder with recorded workflows in WfFormat 1.5 (*.json)
         --seeds K           wrong estimates drawn K times, from seed 1 (default 3)
         --mb-per-second N   what one machine made reaches another at this rate (default: at once)\
@@ -25,7 +26,7 @@ final class WorkflowCommand {
   private WorkflowCommand() {}
 
   static boolean names(String word) {
-    return word.equals("workflows") || word.equals("predict");
+    return word.equals("workflows") || word.equals("predict") || word.equals("energy");
   }
 
   static int run(String[] args, PrintStream out, PrintStream err) {
@@ -67,10 +68,14 @@ final class WorkflowCommand {
       return wrong("no WfFormat 1.5 file in " + args[1], err);
     }
     WorkflowBench bench = new WorkflowBench(workflows, bytesPerSecond, seeds, out);
-    if (args[0].equals("workflows")) {
-      bench.play();
+    switch (args[0]) {
+      case "energy" -> bench.thrift();
+      case "predict" -> bench.predict();
+      default -> {
+        bench.play();
+        bench.predict();
+      }
     }
-    bench.predict();
     out.flush();
     return 0;
   }

@@ -123,6 +123,27 @@ final class WorkflowCommandTest {
     assertThat(said()).isEqualTo(first);
   }
 
+  /// What a kilowatt hour is worth buys energy for time.
+  @Test
+  void whoMindsEnergyUsesLessOfItAndWaits() throws IOException {
+    made("sorting-small-001", 20, 0.01);
+    made("sorting-large-001", 40, 0.01);
+    assertThat(run("energy", folder.toString())).isZero();
+    List<Double> row =
+        said()
+            .lines()
+            .filter(l -> l.startsWith("8x1,4x2,4x4 "))
+            .findFirst()
+            .map(l ->
+                List.of(l.substring(12).strip().split(" +", -1)).stream()
+                    .map(Double::parseDouble)
+                    .toList())
+            .orElseThrow();
+    assertThat(row).hasSize(8).startsWith(1.0, 1.0);
+    assertThat(row.get(6)).as("time").isGreaterThan(1.1);
+    assertThat(row.get(7)).as("energy").isLessThan(0.95);
+  }
+
   @Test
   void refusesWhatMakesNoSense() throws IOException, RecordedWorkflow.Unreadable {
     assertThat(run("workflows")).isEqualTo(2);

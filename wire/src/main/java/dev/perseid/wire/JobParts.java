@@ -6,6 +6,7 @@ import dev.perseid.core.JobSpec;
 import dev.perseid.core.Limits;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
+import dev.perseid.core.Thrift;
 import dev.perseid.core.Urgency;
 import dev.perseid.core.Verification;
 import dev.perseid.wire.v1.Proto;
@@ -93,7 +94,7 @@ public final class JobParts {
             ? Translation.read(h.getVerification(), "header.verification")
             : new Verification.None(),
         new Urgency(
-            h.getThriftMsPerCredit(),
+            new Thrift(h.getThriftMsPerCredit(), h.getThriftMsPerKwh(), h.getThriftMsPerKgCo2()),
             h.getDeadlineMs(),
             h.getCopiesPercent(),
             Translation.read(h.getScheduling(), "header.scheduling")));

@@ -44,6 +44,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.OptionalLong;
 
 /// Core's words as protobuf messages and back. What comes from outside is checked here for form:
@@ -73,6 +74,7 @@ public final class Translation {
                     Proto.Operated.newBuilder()
                         .setOperator(bytes(o.operator()))
                         .setSignature(signature(o.signature()))));
+        h.gPerKwh().ifPresent(hello::setGPerKwh);
         b.setHello(hello);
       }
       case FromProvider.Heartbeat _ -> b.setHeartbeat(Proto.Heartbeat.getDefaultInstance());
@@ -118,7 +120,8 @@ public final class Translation {
                     new Operated(
                         address(h.getOperator().getOperator(), "hello.operator.operator"),
                         signature(h.getOperator().getSignature(), "hello.operator.signature")))
-                : Optional.empty());
+                : Optional.empty(),
+            h.hasGPerKwh() ? OptionalInt.of(h.getGPerKwh()) : OptionalInt.empty());
       }
       case HEARTBEAT -> new FromProvider.Heartbeat();
       case REPORTS -> {
@@ -524,7 +527,9 @@ public final class Translation {
             .setName(job.name())
             .setPriority(job.priority())
             .setBudget(job.budget())
-            .setThriftMsPerCredit(job.thriftMs())
+            .setThriftMsPerCredit(job.thrift().msPerCredit())
+            .setThriftMsPerKwh(job.thrift().msPerKwh())
+            .setThriftMsPerKgCo2(job.thrift().msPerKgCo2())
             .setDeadlineMs(job.deadlineMs())
             .setCopiesPercent(job.urgency().copiesPercent())
             .setScheduling(write(job.urgency().scheduling()))
@@ -764,6 +769,14 @@ public final class Translation {
             .setSubmittedUs(v.submittedUs())
             .setPriority(v.priority())
             .setResults(write(v.results()));
+    if (v.footprint().energyAttempts() > 0) {
+      b.setFootprint(
+          Proto.Footprint.newBuilder()
+              .setEnergyAttempts(v.footprint().energyAttempts())
+              .setEnergyUj(v.footprint().energyUj())
+              .setCarbonAttempts(v.footprint().carbonAttempts())
+              .setCarbonUg(v.footprint().carbonUg()));
+    }
     v.endedUs().ifPresent(b::setEndedUs);
     v.etaUs().ifPresent(b::setEtaUs);
     return b.build();
@@ -807,6 +820,8 @@ public final class Translation {
               .setSinceUs(v.bond().sinceUs())
               .addAllOwes(v.owes()));
     }
+    v.mwPerCore().ifPresent(b::setMwPerCore);
+    v.gPerKwh().ifPresent(b::setGPerKwh);
     return b.setOffer(write(v.offer()))
         .setState(
             switch (v.state()) {

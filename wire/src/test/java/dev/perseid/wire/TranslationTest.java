@@ -30,6 +30,7 @@ import dev.perseid.core.Report;
 import dev.perseid.core.Scheduling;
 import dev.perseid.core.TaskKind;
 import dev.perseid.core.TaskSpec;
+import dev.perseid.core.Thrift;
 import dev.perseid.core.ToProvider;
 import dev.perseid.core.Urgency;
 import dev.perseid.core.Usage;
@@ -39,6 +40,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Random;
 import java.util.function.Supplier;
@@ -203,7 +205,7 @@ class TranslationTest {
           several(() -> new Input.Produced(small(9), small(9))),
           new Verification.None(),
           new Urgency(
-              positive(),
+              new Thrift(positive(), positive(), positive()),
               positive(),
               small(101),
               Scheduling.values()[small(Scheduling.values().length)]));
@@ -240,7 +242,8 @@ class TranslationTest {
                 random.nextBoolean() ? Optional.empty() : Optional.of(platform()),
                 random.nextBoolean()
                     ? Optional.empty()
-                    : Optional.of(new Operated(address(), signature())));
+                    : Optional.of(new Operated(address(), signature())),
+                random.nextBoolean() ? OptionalInt.empty() : OptionalInt.of(small(5_000)));
         case 1 -> new FromProvider.Heartbeat();
         case 2 -> {
           List<Report> reports = new ArrayList<>(several(this::report));
